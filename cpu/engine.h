@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* engine.h: the internal table of the CPU backend's engines. An engine convolves one row at a time; the driver
+ * (cpu_conv.c) owns batch, channels, threads, strides, 16-bit data, activations and reductions.
+ *
+ * "Reals" are floats or doubles, by geometry.is_double. Every row an engine sees is contiguous, aligned to its
+ * element and in reals. Scratch, spectra and accumulators are aligned to LCV_CPU_ALIGNMENT.
+ */
+#ifndef LCV_CPU_ENGINE_H
+#define LCV_CPU_ENGINE_H
+
+#include <longconv/backend.h>
+
+#include <stdbool.h>
+
+enum { LCV_CPU_ALIGNMENT = 64 };
+
+/* The linear problem of one row:
+ *   v[t] = sum_{j < taps} h[j] x[t-j] + sum_{j < taps_future} hf[j] x[t+j+first_lag],  0 <= t < out_len,
+ * x zero outside [0, seqlen). All modes come down to it: circular ones fold their taps, and the driver adds
+ * what lies beyond seqlen to the front. Sizes are clipped (no tap beyond the last lag that matters), so
+ * out_len is seqlen, or seqlen + taps - 1 when the tail is wanted (then taps_future is 0). */
+typedef struct lcv_cpu_geometry {
+    int64_t seqlen;      /* >= 1 */
+    int64_t out_len;     /* >= seqlen */
+    int64_t taps;        /* >= 0 */
+    int64_t taps_future; /* >= 0; taps + taps_future >= 1 */
+    int64_t first_lag;   /* 0 or 1 */
+    int64_t rows;        /* batch * channels, for the choice only */
+    int64_t filters;     /* for the choice only */
+    bool is_double;
+    bool backward; /* backward will be called */
+} lcv_cpu_geometry;
+
+/* Threads for the inside of one row. `run` calls task(arg, i) for i in [0, count), possibly at once. */
+typedef struct lcv_cpu_team {
+    int32_t threads;
+    lcv_parallel_for_fn parallel_for;
+    void *user;
+} lcv_cpu_team;
+
+/* What one worker brings to a call. */
+typedef struct lcv_cpu_work {
+    void *scratch;            /* info.scratch_bytes */
+    const lcv_cpu_team *team; /* NULL: this row has one thread */
+} lcv_cpu_work;
+
+/* One row going in: x[t] * gate[t] for t < seqlen, then tail[t - seqlen] for t < out_len. */
+typedef struct lcv_cpu_row {
+    const void *x;
+    const void *gate; /* NULL: 1 */
+    const void *tail; /* NULL: 0; only in backward, as the gradient of the outgoing tail */
+} lcv_cpu_row;
+
+/* One row coming out. With s[t] = v[t] + skip * x[t] * x_gate[t] + bias, for t < seqlen:
+ *   out[t] = gate[t] * s[t]   and   out2[t] = gate2[t] * s[t];   tail[t - seqlen] = v[t] for t >= seqlen.
+ * out may be the row's own x (elementwise the same place); nothing else overlaps. */
+typedef struct lcv_cpu_sink {
+    void *out;         /* NULL: not wanted */
+    const void *gate;  /* NULL: 1 */
+    void *out2;        /* NULL: not wanted */
+    const void *gate2; /* NULL: 1 */
+    void *tail;        /* NULL: not wanted */
+    const void *x;     /* NULL: skip is 0 */
+    const void *x_gate; /* NULL: 1 */
+    double skip;
+    double bias;
+} lcv_cpu_sink;
+
+/* What an engine says about a geometry. */
+typedef struct lcv_cpu_engine_info {
+    int64_t fft_size;      /* 0: no transform */
+    size_t spectrum_bytes; /* one prepared filter */
+    size_t row_bytes;      /* one row kept for backward (see `keep`) */
+    size_t grad_bytes;     /* one accumulator of filter gradients: an array of reals; all zero bytes is zero,
+                            * and two are added elementwise */
+    size_t scratch_bytes;  /* of one worker */
+    double cost;           /* estimated nanoseconds of one forward row on one thread, for the choice */
+} lcv_cpu_engine_info;
+
+typedef struct lcv_cpu_engine {
+    const char *name;
+
+    /* Does it serve this geometry? false leaves a reason (static text). */
+    bool (*query)(const lcv_backend_host *host, const lcv_cpu_geometry *geometry, lcv_cpu_engine_info *info,
+                  const char **reason);
+
+    /* Everything expensive: tables, FFT plans. */
+    lcv_status (*create)(const lcv_backend_host *host, const lcv_cpu_geometry *geometry, void **self);
+    void (*destroy)(void *self);
+
+    /* Transforms `taps` and `taps_future` (geometry's counts, contiguous) into one prepared filter. */
+    void (*prepare)(void *self, const void *taps, const void *taps_future, void *spectrum,
+                    const lcv_cpu_work *work);
+
+    /* One forward row. keep: NULL, or row_bytes where the row's own transform is left for backward. */
+    void (*forward)(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
+                    void *keep, const lcv_cpu_work *work);
+
+    /* One backward row. g is the gradient by v.
+     *   dx      (NULL: not wanted) receives adjoint(h) applied to g, through a sink without tail; its skip term
+     *           is skip * g's own x * gate where dx->x says so.
+     *   grad    (NULL: not wanted) gains the row's filter gradient, from g and from kept (or, when kept is
+     *           NULL, from the row x). spectrum may be NULL when dx is. */
+    void (*backward)(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
+                     const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work);
+
+    /* Turns an accumulator (which it may destroy) into taps' gradients. dtaps_future NULL: not wanted, and
+     * likewise dtaps. */
+    void (*filter_grad)(void *self, void *grad, void *dtaps, void *dtaps_future, const lcv_cpu_work *work);
+} lcv_cpu_engine;
+
+#define LCV_CPU_ENGINE(name) extern const lcv_cpu_engine lcv_cpu_engine_##name;
+#include "engine_list.inc"
+#undef LCV_CPU_ENGINE
+
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* longconv.h: everything a user of the library needs. The headers are the manual; read them in this order. */
+#ifndef LONGCONV_LONGCONV_H
+#define LONGCONV_LONGCONV_H
+
+#include <longconv/common.h>   /* status, dtypes, layout, one execution's resources */
+#include <longconv/context.h>  /* context, log, backends */
+#include <longconv/tensor.h>   /* views of arrays */
+#include <longconv/plan.h>     /* what all plans have in common */
+#include <longconv/conv.h>     /* the long convolution, forward and backward; prepared spectra */
+#include <longconv/operator.h> /* short convolution, gate */
+
+#endif

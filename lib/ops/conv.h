@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* conv.h (core): the pieces of the convolution operator that its files share. */
+#ifndef LCVI_CONV_H
+#define LCVI_CONV_H
+
+#include "../plan.h"
+
+/* Checks every field of complete params. */
+lcv_status lcvi_conv_check_params(lcv_context *context, const lcv_conv_params *params);
+
+/* A lcvi_query_fn for lcv_conv_params. */
+lcv_status lcvi_conv_query(const lcvi_backend *backend, const void *params, lcv_backend_plan_info *info);
+
+/* How many filters the plan has: rows of the filter tensor, or batch * channels. */
+int64_t lcvi_conv_filters(const lcv_conv_params *params);
+
+/* Length of the carried state. */
+int64_t lcvi_conv_state_len(const lcv_conv_params *params);
+
+/* Checks the arguments and fills the call that backends see (but for the workspace). */
+lcv_status lcvi_conv_bind_forward(const lcv_plan *plan, const lcv_conv_params *params, const lcv_conv_args *args,
+                                  lcv_conv_call *call);
+lcv_status lcvi_conv_bind_backward(const lcv_plan *plan, const lcv_conv_params *params,
+                                   const lcv_conv_grad_args *args, lcv_conv_call *call);
+
+/* Checks and binds the filters of lcv_spectrum_prepare. */
+lcv_status lcvi_conv_bind_filters(const lcv_plan *plan, const lcv_tensor *filter, const lcv_tensor *filter_future,
+                                  lcv_conv_call *call);
+
+/* The memory of a spectrum if it fits the plan's key, else INCOMPATIBLE. */
+lcv_status lcvi_spectrum_memory(const lcv_spectrum *spectrum, const lcv_plan *plan, const void **memory);
+
+#endif
