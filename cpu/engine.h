@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* engine.h: the internal table of the CPU backend's engines. An engine convolves one row at a time; the driver
- * (cpu_conv.c) owns batch, channels, threads, strides, 16-bit data, activations and reductions.
+/* engine.h: the internal table of the CPU backend's engines. An engine convolves one row at a time; the
+ * driver (cpu_conv.c) owns batch, channels, threads, strides, 16-bit data, activations and reductions.
  *
- * "Reals" are floats or doubles, by geometry.is_double. Every row an engine sees is contiguous, aligned to its
- * element and in reals. Scratch, spectra and accumulators are aligned to LCV_CPU_ALIGNMENT.
+ * "Reals" are floats or doubles, by geometry.is_double. Every row an engine sees is contiguous, aligned to
+ * its element and in reals. Scratch, spectra and accumulators are aligned to LCV_CPU_ALIGNMENT.
  */
 #ifndef LCV_CPU_ENGINE_H
 #define LCV_CPU_ENGINE_H
@@ -29,6 +29,7 @@ typedef struct lcv_cpu_geometry {
     int64_t filters;     /* for the choice only */
     bool is_double;
     bool backward; /* backward will be called */
+    bool measure;  /* creation may time alternatives (LCV_PLANNING_MEASURED) */
 } lcv_cpu_geometry;
 
 /* Threads for the inside of one row. `run` calls task(arg, i) for i in [0, count), possibly at once. */
@@ -55,12 +56,12 @@ typedef struct lcv_cpu_row {
  *   out[t] = gate[t] * s[t]   and   out2[t] = gate2[t] * s[t];   tail[t - seqlen] = v[t] for t >= seqlen.
  * out may be the row's own x (elementwise the same place); nothing else overlaps. */
 typedef struct lcv_cpu_sink {
-    void *out;         /* NULL: not wanted */
-    const void *gate;  /* NULL: 1 */
-    void *out2;        /* NULL: not wanted */
-    const void *gate2; /* NULL: 1 */
-    void *tail;        /* NULL: not wanted */
-    const void *x;     /* NULL: skip is 0 */
+    void *out;          /* NULL: not wanted */
+    const void *gate;   /* NULL: 1 */
+    void *out2;         /* NULL: not wanted */
+    const void *gate2;  /* NULL: 1 */
+    void *tail;         /* NULL: not wanted */
+    const void *x;      /* NULL: skip is 0 */
     const void *x_gate; /* NULL: 1 */
     double skip;
     double bias;
@@ -80,7 +81,7 @@ typedef struct lcv_cpu_engine_info {
 typedef struct lcv_cpu_engine {
     const char *name;
 
-    /* Does it serve this geometry? false leaves a reason (static text). */
+    /* Does it serve this geometry? false leaves a reason (static text; NULL: a row for the other type). */
     bool (*query)(const lcv_backend_host *host, const lcv_cpu_geometry *geometry, lcv_cpu_engine_info *info,
                   const char **reason);
 
@@ -97,10 +98,10 @@ typedef struct lcv_cpu_engine {
                     void *keep, const lcv_cpu_work *work);
 
     /* One backward row. g is the gradient by v.
-     *   dx      (NULL: not wanted) receives adjoint(h) applied to g, through a sink without tail; its skip term
-     *           is skip * g's own x * gate where dx->x says so.
-     *   grad    (NULL: not wanted) gains the row's filter gradient, from g and from kept (or, when kept is
-     *           NULL, from the row x). spectrum may be NULL when dx is. */
+     *   dx      (NULL: not wanted) receives adjoint(h) applied to g, through a sink without tail; its skip
+     * term is skip * g's own x * gate where dx->x says so. grad    (NULL: not wanted) gains the row's filter
+     * gradient, from g and from kept (or, when kept is NULL, from the row x). spectrum may be NULL when dx
+     * is. */
     void (*backward)(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
                      const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work);
 

@@ -40,8 +40,10 @@ static const char *missing_entry(const lcv_backend *table)
     if ((table->memory_release != NULL) != allocates || (table->memory_copy != NULL) != allocates)
         return "memory_allocate, memory_release, memory_copy (all or none)";
     bool short_conv = table->short_conv_query != NULL;
-    if ((table->short_conv_create != NULL) != short_conv || (table->short_conv_destroy != NULL) != short_conv ||
-        (table->short_conv_forward != NULL) != short_conv || (table->short_conv_backward != NULL) != short_conv)
+    if ((table->short_conv_create != NULL) != short_conv ||
+        (table->short_conv_destroy != NULL) != short_conv ||
+        (table->short_conv_forward != NULL) != short_conv ||
+        (table->short_conv_backward != NULL) != short_conv)
         return "short_conv_* (all or none)";
     return NULL;
 }
@@ -103,7 +105,8 @@ lcv_status lcvi_backend_add(lcv_context *context, const lcv_backend *table, cons
     }
     if (lcvi_backend_known(context, name) || context->backend_count == LCVI_MAX_BACKENDS) {
         lcvi_log(context, LCV_LOG_WARN, "backend %s from %s is ignored: %s", name, origin,
-                 lcvi_backend_known(context, name) ? "there is one of this name already" : "too many backends");
+                 lcvi_backend_known(context, name) ? "there is one of this name already"
+                                                   : "too many backends");
         return LCV_OK;
     }
     lcvi_backend *backend = &context->backends[context->backend_count++];
@@ -237,7 +240,8 @@ static lcv_status select_first(lcv_context *context, lcv_device_kind device, lcv
         }
         lcvi_log(context, LCV_LOG_INFO, "auto: not %s: %s", backend->name, reason);
         size_t used = strlen(reasons);
-        snprintf(reasons + used, sizeof reasons - used, "%s%s: %s", used > 0 ? "; " : "", backend->name, reason);
+        snprintf(reasons + used, sizeof reasons - used, "%s%s: %s", used > 0 ? "; " : "", backend->name,
+                 reason);
     }
     return lcvi_fail(context, verdict, "backend: none for %s tensors serves this: %s", device_name(device),
                      reasons[0] != '\0' ? reasons : "there is none");

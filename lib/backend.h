@@ -21,8 +21,8 @@ bool lcvi_backend_known(const lcv_context *context, const char *name);
 typedef lcv_status (*lcvi_query_fn)(const lcvi_backend *backend, const void *params,
                                     lcv_backend_plan_info *info);
 
-/* Chooses a backend for tensors on `device`. `name` NULL or "auto": the first that is available and serves the
- * problem, the others' reasons go to the log; else the one named, or its error. */
+/* Chooses a backend for tensors on `device`. `name` NULL or "auto": the first that is available and serves
+ * the problem, the others' reasons go to the log; else the one named, or its error. */
 lcv_status lcvi_backend_select(lcv_context *context, const char *name, lcv_device_kind device,
                                lcvi_query_fn query, const void *params, const lcvi_backend **chosen,
                                lcv_backend_plan_info *info);

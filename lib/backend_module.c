@@ -59,7 +59,8 @@ static lcv_status open_file(lcv_context *context, const char *file, lcv_device_k
         return lcvi_backend_add(context, NULL, name, device, file,
                                 "the module lacks the symbol " LCV_BACKEND_ENTRY_NAME);
     const lcv_backend *table = entry();
-    return lcvi_backend_add(context, table, name, device, file, table != NULL ? "" : "the module has no table");
+    return lcvi_backend_add(context, table, name, device, file,
+                            table != NULL ? "" : "the module has no table");
 }
 
 static int is_module(const struct dirent *entry)
@@ -67,7 +68,8 @@ static int is_module(const struct dirent *entry)
     return strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 && has_suffix(entry->d_name, SUFFIX);
 }
 
-/* The first module of `folder` in alphabetical order that comes after `previous`; false when there is none. */
+/* The first module of `folder` in alphabetical order that comes after `previous`; false when there is none.
+ */
 static bool next_module(const char *folder, char *previous, size_t size)
 {
     char best[NAME_MAX + 1] = "";

@@ -11,7 +11,8 @@ static void print_shape(char *text, size_t size, const int64_t *shape, int32_t r
     size_t used = 0;
     text[0] = '\0';
     for (int32_t axis = 0; axis < rank && axis < LCV_MAX_RANK && used < size; axis++) {
-        int length = snprintf(text + used, size - used, "%s%lld", axis > 0 ? ", " : "", (long long)shape[axis]);
+        int length =
+            snprintf(text + used, size - used, "%s%lld", axis > 0 ? ", " : "", (long long)shape[axis]);
         used += length > 0 ? (size_t)length : 0;
     }
 }
@@ -26,8 +27,8 @@ static lcv_status check_shape(lcv_context *context, const lcvi_expect *expect, c
         return LCV_OK;
     print_shape(wanted, sizeof wanted, expect->shape, expect->rank);
     print_shape(given, sizeof given, tensor->shape, tensor->rank);
-    return lcvi_fail(context, LCV_INVALID_ARG, "%s: expected shape [%s] (%s), given rank %d [%s]", expect->name,
-                     wanted, expect->axes, tensor->rank, given);
+    return lcvi_fail(context, LCV_INVALID_ARG, "%s: expected shape [%s] (%s), given rank %d [%s]",
+                     expect->name, wanted, expect->axes, tensor->rank, given);
 }
 
 /* Strides are >= 0 and the view spans less than PTRDIFF_MAX bytes. */
@@ -39,9 +40,10 @@ static lcv_status check_strides(lcv_context *context, const char *name, const lc
         if (tensor->shape[axis] <= 1)
             continue;
         if (tensor->strides[axis] < 0)
-            return lcvi_fail(context, LCV_INVALID_ARG, "%s: stride of axis %d: expected >= 0, given %lld", name,
-                             axis, (long long)tensor->strides[axis]);
-        if (!lcvi_mul(tensor->shape[axis] - 1, tensor->strides[axis], &step) || !lcvi_add(reach, step, &reach))
+            return lcvi_fail(context, LCV_INVALID_ARG, "%s: stride of axis %d: expected >= 0, given %lld",
+                             name, axis, (long long)tensor->strides[axis]);
+        if (!lcvi_mul(tensor->shape[axis] - 1, tensor->strides[axis], &step) ||
+            !lcvi_add(reach, step, &reach))
             return lcvi_fail(context, LCV_TOO_LARGE, "%s: shape and strides overflow", name);
     }
     if (reach == INT64_MAX || !lcvi_bytes(reach + 1, lcv_dtype_size(tensor->dtype), &bytes))
@@ -57,7 +59,8 @@ static bool has_elements(const lcv_tensor *tensor)
     return true;
 }
 
-static lcv_status check_given(const lcvi_checker *checker, const lcvi_expect *expect, const lcv_tensor *tensor)
+static lcv_status check_given(const lcvi_checker *checker, const lcvi_expect *expect,
+                              const lcv_tensor *tensor)
 {
     lcv_context *context = checker->context;
     const char *name = expect->name;
@@ -133,8 +136,8 @@ lcv_status lcvi_check_overlaps(const lcvi_checker *checker)
                 continue;
             if (!may_coincide(checker, out, other) &&
                 lcvi_views_overlap(checker->seen[out].tensor, checker->seen[other].tensor))
-                return lcvi_fail(checker->context, LCV_INVALID_ARG, "%s: overlaps %s", checker->seen[out].name,
-                                 checker->seen[other].name);
+                return lcvi_fail(checker->context, LCV_INVALID_ARG, "%s: overlaps %s",
+                                 checker->seen[out].name, checker->seen[other].name);
         }
     }
     return LCV_OK;

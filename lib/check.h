@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* check.h: the one validator of tensors. A call's tensors go through one checker, which translates each to the
- * array that backends see and knows all of them when overlaps are looked for. */
+/* check.h: the one validator of tensors. A call's tensors go through one checker, which translates each to
+ * the array that backends see and knows all of them when overlaps are looked for. */
 #ifndef LCVI_CHECK_H
 #define LCVI_CHECK_H
 

@@ -2,7 +2,7 @@
 /* Version, status texts and dtypes. */
 #include <longconv/common.h>
 
-#define TEXT_OF(number) #number
+#define TEXT_OF(number)                   #number
 #define VERSION_TEXT(major, minor, patch) TEXT_OF(major) "." TEXT_OF(minor) "." TEXT_OF(patch)
 
 int32_t lcv_version(void)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Creation and life of a context, its memory, and the services it gives to backends. */
+#define _POSIX_C_SOURCE 200809L
 #include "context.h"
 #include "backend.h"
 #include "environment.h"
@@ -92,8 +93,8 @@ lcv_status lcvi_adopt(lcv_context *context, const char *name, void *target, size
                          least);
     if (size > target_size && !is_zero((const unsigned char *)source + target_size, size - target_size))
         return lcvi_fail(context, LCV_VERSION_MISMATCH,
-                         "%s: struct_size is %zu and fields beyond the %zu bytes of this library are set", name,
-                         size, target_size);
+                         "%s: struct_size is %zu and fields beyond the %zu bytes of this library are set",
+                         name, size, target_size);
     memcpy(target, source, size < target_size ? size : target_size);
     memcpy(target, &target_size, sizeof target_size);
     return LCV_OK;

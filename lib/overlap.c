@@ -2,8 +2,8 @@
 #include "overlap.h"
 
 typedef struct {
-    int32_t count;                 /* axes of more than one element */
-    int64_t extent[LCV_MAX_RANK];  /* by rising stride */
+    int32_t count;                /* axes of more than one element */
+    int64_t extent[LCV_MAX_RANK]; /* by rising stride */
     int64_t stride[LCV_MAX_RANK];
     int64_t reach[LCV_MAX_RANK + 1]; /* reach[i]: largest offset that axes below i can add */
 } lattice;

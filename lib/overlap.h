@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* overlap.h: do two views share an element, or one view an element with itself? Strides must be >= 0 and every
- * view must span less than PTRDIFF_MAX bytes. */
+/* overlap.h: do two views share an element, or one view an element with itself? Strides must be >= 0 and
+ * every view must span less than PTRDIFF_MAX bytes. */
 #ifndef LCVI_OVERLAP_H
 #define LCVI_OVERLAP_H
 

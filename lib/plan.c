@@ -75,8 +75,8 @@ lcv_status lcvi_plan_check(const lcv_plan *plan, const lcvi_op *op, const void *
     if (plan == NULL)
         return lcvi_fail(NULL, LCV_INVALID_ARG, "plan: is NULL");
     if (plan->op != op)
-        return lcvi_fail(plan->context, LCV_INVALID_ARG, "plan: expected a %s plan, given a %s plan", op->name,
-                         plan->op->name);
+        return lcvi_fail(plan->context, LCV_INVALID_ARG, "plan: expected a %s plan, given a %s plan",
+                         op->name, plan->op->name);
     if (args == NULL)
         return lcvi_fail(plan->context, LCV_INVALID_ARG, "args: is NULL");
     return LCV_OK;
@@ -132,7 +132,8 @@ lcv_status lcvi_plan_enter(const lcv_plan *plan, lcv_exec *exec)
     }
     if (plan->workspace_owner == LCV_WORKSPACE_CALLER)
         return lcvi_fail(plan->context, LCV_INVALID_ARG,
-                         "exec.workspace: is NULL, and the plan says that the caller provides %zu bytes", needed);
+                         "exec.workspace: is NULL, and the plan says that the caller provides %zu bytes",
+                         needed);
     if (atomic_exchange_explicit(busy_flag(plan), true, memory_order_acquire))
         return lcvi_fail(plan->context, LCV_BUSY,
                          "plan: its own workspace is in use; give each concurrent call an exec.workspace");

@@ -36,7 +36,8 @@ lcv_tensor lcv_tensor_slice(lcv_tensor tensor, int32_t axis, int64_t start, int6
         count > tensor.shape[axis] - start)
         return none;
     if (tensor.data != NULL)
-        tensor.data = (char *)tensor.data + start * tensor.strides[axis] * (int64_t)lcv_dtype_size(tensor.dtype);
+        tensor.data =
+            (char *)tensor.data + start * tensor.strides[axis] * (int64_t)lcv_dtype_size(tensor.dtype);
     tensor.shape[axis] = count;
     return tensor;
 }

@@ -58,8 +58,8 @@ typedef struct lcv_array {
  * array axis 0 has stride 0 unless the form is per sample, and then "filter" is the channel. */
 typedef struct lcv_conv_call {
     lcv_array u, filter, filter_future, skip, bias, pre_gate, post_gate, state_in;
-    lcv_array y, state_out;                                                          /* forward */
-    lcv_array dy, dstate_out;                                                        /* backward: in */
+    lcv_array y, state_out;                                                                /* forward */
+    lcv_array dy, dstate_out;                                                              /* backward: in */
     lcv_array du, dfilter, dfilter_future, dskip, dbias, dpre_gate, dpost_gate, dstate_in; /* and out */
     const void *spectrum; /* prepared filters, or NULL: use filter and filter_future */
     lcv_exec exec;        /* workspace is never NULL unless workspace_bytes of the query was 0 */
@@ -67,7 +67,7 @@ typedef struct lcv_conv_call {
 
 /* One call of the gate multiply over extent[0] x extent[1] x extent[2] elements. */
 typedef struct lcv_gate_call {
-    lcv_array a, b, y; /* forward */
+    lcv_array a, b, y;    /* forward */
     lcv_array dy, da, db; /* backward */
     lcv_exec exec;
 } lcv_gate_call;
@@ -91,14 +91,16 @@ typedef struct lcv_backend {
     lcv_device_kind device;
     int32_t concurrent; /* 1: a plan may execute in several threads with a workspace each */
 
-    /* Required. Can the backend run here? LCV_OK, or NO_DEVICE with a reason. Cheap; called once a context. */
+    /* Required. Can the backend run here? LCV_OK, or NO_DEVICE with a reason. Cheap; called once a context.
+     */
     lcv_status (*probe)(const lcv_backend_host *host);
 
     /* Required. The backend's own object of one context. `close` never fails. */
     lcv_status (*open)(const lcv_backend_host *host, void **device);
     void (*close)(void *device);
 
-    /* Required. Static texts, or texts that live as long as the device: one line about it, and its engines. */
+    /* Required. Static texts, or texts that live as long as the device: one line about it, and its engines.
+     */
     const char *(*description)(void *device);
     const char *(*engines)(void *device);
 

@@ -16,15 +16,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LCV_VERSION_MAJOR 0
-#define LCV_VERSION_MINOR 1
-#define LCV_VERSION_PATCH 0
+#define LCV_VERSION_MAJOR  0
+#define LCV_VERSION_MINOR  1
+#define LCV_VERSION_PATCH  0
 #define LCV_VERSION_NUMBER ((LCV_VERSION_MAJOR << 16) | (LCV_VERSION_MINOR << 8) | LCV_VERSION_PATCH)
 
 #if defined(__GNUC__)
-#define LCV_API __attribute__((visibility("default")))
-#define LCV_PRINTF(format_index, first_argument)                                                             \
-    __attribute__((format(printf, format_index, first_argument)))
+#define LCV_API                                  __attribute__((visibility("default")))
+#define LCV_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
 #else
 #define LCV_API
 #define LCV_PRINTF(format_index, first_argument)
@@ -37,34 +36,32 @@ extern "C" {
 /* Status of every fallible call. 0 is success, errors are negative; values are never reused. */
 typedef enum lcv_status {
     LCV_OK = 0,
-    LCV_INVALID_ARG = -1,         /* an argument is wrong; the context's message names it */
-    LCV_UNSUPPORTED = -2,         /* no backend that may be used serves this problem; the message says why */
-    LCV_OUT_OF_MEMORY = -3,       /* an allocation failed */
-    LCV_TOO_LARGE = -4,           /* a size or a product of sizes does not fit its type */
-    LCV_WORKSPACE_TOO_SMALL = -5, /* the workspace handed in, or the allowed maximum, is below what is needed */
-    LCV_BUSY = -6,                /* the workspace that the plan owns is in use by another call */
-    LCV_INCOMPATIBLE = -7,        /* a spectrum was prepared for another key than this plan's */
-    LCV_NO_DEVICE = -8,           /* a backend was named that is not available; the message says why */
-    LCV_DEVICE_LOST = -9,         /* the device failed for good; only destroy calls are still useful */
-    LCV_BACKEND_FAILED = -10,     /* a library below (FFT, driver) reported a failure */
-    LCV_VERSION_MISMATCH = -11,   /* a struct or a module was made for another version of the interface */
-    LCV_INTERNAL = -12            /* a bug in the library */
+    LCV_INVALID_ARG = -1,   /* an argument is wrong; the context's message names it */
+    LCV_UNSUPPORTED = -2,   /* no backend that may be used serves this problem; the message says why */
+    LCV_OUT_OF_MEMORY = -3, /* an allocation failed */
+    LCV_TOO_LARGE = -4,     /* a size or a product of sizes does not fit its type */
+    LCV_WORKSPACE_TOO_SMALL =
+        -5,                     /* the workspace handed in, or the allowed maximum, is below what is needed */
+    LCV_BUSY = -6,              /* the workspace that the plan owns is in use by another call */
+    LCV_INCOMPATIBLE = -7,      /* a spectrum was prepared for another key than this plan's */
+    LCV_NO_DEVICE = -8,         /* a backend was named that is not available; the message says why */
+    LCV_DEVICE_LOST = -9,       /* the device failed for good; only destroy calls are still useful */
+    LCV_BACKEND_FAILED = -10,   /* a library below (FFT, driver) reported a failure */
+    LCV_VERSION_MISMATCH = -11, /* a struct or a module was made for another version of the interface */
+    LCV_INTERNAL = -12          /* a bug in the library */
 } lcv_status;
 
 /* Types of elements. Data (u, gates, y and their gradients) may have any of them. Filters, skip, bias, state
  * and their gradients have the compute dtype: float64 for float64 data, float32 for all other data. */
 typedef enum lcv_dtype {
-    LCV_F32 = 0,  /* IEEE binary32 */
-    LCV_F64 = 1,  /* IEEE binary64 */
-    LCV_F16 = 2,  /* IEEE binary16 */
-    LCV_BF16 = 3  /* upper half of binary32, rounded to nearest even */
+    LCV_F32 = 0, /* IEEE binary32 */
+    LCV_F64 = 1, /* IEEE binary64 */
+    LCV_F16 = 2, /* IEEE binary16 */
+    LCV_BF16 = 3 /* upper half of binary32, rounded to nearest even */
 } lcv_dtype;
 
 /* Where memory lies. */
-typedef enum lcv_device_kind {
-    LCV_DEVICE_CPU = 0,
-    LCV_DEVICE_CUDA = 1
-} lcv_device_kind;
+typedef enum lcv_device_kind { LCV_DEVICE_CPU = 0, LCV_DEVICE_CUDA = 1 } lcv_device_kind;
 
 /* Order of the axes of a data tensor: the meaning of shape[0..2]. Any strides go with both. */
 typedef enum lcv_layout {
@@ -86,7 +83,8 @@ typedef enum lcv_log_level {
 typedef void (*lcv_task_fn)(void *task_arg, int64_t index);
 typedef void (*lcv_parallel_for_fn)(void *user, int64_t count, lcv_task_fn task, void *task_arg);
 
-/* Resources of one execution. All zero: the plan's own workspace, the default stream, the library's threads. */
+/* Resources of one execution. All zero: the plan's own workspace, the default stream, the library's threads.
+ */
 typedef struct lcv_exec {
     void *stream;                     /* CUDA: a cudaStream_t; CPU: ignored */
     void *workspace;                  /* on the plan's device, any alignment; NULL: the plan's own */
@@ -103,7 +101,8 @@ LCV_API const char *lcv_version_text(void);
 /* Short English text of a status, never NULL. Thread-safety: safe. */
 LCV_API const char *lcv_status_text(lcv_status status);
 
-/* Name of a status as it is written in C without the prefix, "INVALID_ARG", never NULL. Thread-safety: safe. */
+/* Name of a status as it is written in C without the prefix, "INVALID_ARG", never NULL. Thread-safety: safe.
+ */
 LCV_API const char *lcv_status_name(lcv_status status);
 
 /* "f32", "f64", "f16", "bf16", or NULL for anything else. Thread-safety: safe. */

@@ -32,7 +32,7 @@ typedef void (*lcv_log_fn)(void *user, lcv_log_level level, const char *message)
 
 typedef struct lcv_context_params {
     size_t struct_size;
-    lcv_alloc_fn alloc;       /* NULL, with free NULL too: the C library's */
+    lcv_alloc_fn alloc; /* NULL, with free NULL too: the C library's */
     lcv_free_fn free;
     void *memory_user;        /* handed to alloc and free */
     lcv_log_fn log;           /* NULL: silent, unless LONGCONV_LOG is set */

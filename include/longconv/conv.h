@@ -25,7 +25,8 @@
  * Lip = 1, or 1.13 for GELU and 1.10 for SiLU. The values of a row influence each other within this bound,
  * also backwards in time, as in every FFT convolution. 16-bit data is computed in float32.
  *
- * Source: Poli et al., Hyena Hierarchy (2023), eq. 4-7; Fu et al., H3 (2023), section 3; Gu et al., S4 (2022).
+ * Source: Poli et al., Hyena Hierarchy (2023), eq. 4-7; Fu et al., H3 (2023), section 3; Gu et al., S4
+ * (2022).
  */
 #ifndef LONGCONV_CONV_H
 #define LONGCONV_CONV_H
@@ -80,6 +81,12 @@ enum {
     LCV_GRAD_STATE = 1 << 7
 };
 
+/* How much time the creation of a plan may take. */
+typedef enum lcv_planning {
+    LCV_PLANNING_QUICK = 0,   /* decide by rule: milliseconds, and the same decision in every process */
+    LCV_PLANNING_MEASURED = 1 /* time alternatives on this machine: up to seconds for long transforms */
+} lcv_planning;
+
 typedef struct lcv_conv_params {
     size_t struct_size;
     lcv_dtype dtype; /* of u, the gates, y and their gradients */
@@ -108,22 +115,23 @@ typedef struct lcv_conv_params {
     int32_t exact_causality;      /* reserved: 0 */
     int32_t reproducible;         /* reserved: 0 */
     int32_t precision;            /* reserved: 0 */
+    lcv_planning planning;
 } lcv_conv_params;
 
 #define LCV_CONV_PARAMS_INIT                                                                                 \
     {                                                                                                        \
         sizeof(lcv_conv_params), LCV_F32, LCV_CONV_CAUSAL, LCV_LAYOUT_BDL, LCV_FILTER_PER_CHANNEL,           \
             LCV_ACTIVATION_NONE, LCV_DEVICE_CPU, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, LCV_WORKSPACE_PLAN, 0, 0,     \
-            NULL, NULL, 0, 0, 0                                                                              \
+            NULL, NULL, 0, 0, 0, LCV_PLANNING_QUICK                                                          \
     }
 
 /* Fills `params` with the defaults. `struct_size` is the caller's sizeof. Thread-safety: safe. */
 LCV_API void lcv_conv_params_init(lcv_conv_params *params, size_t struct_size);
 
 /* Makes a plan. `params` is copied.
- * Errors: INVALID_ARG (the message names the field), UNSUPPORTED (reserved fields, state outside causal mode, or
- * no backend serves the problem), NO_DEVICE (the named backend is not available), TOO_LARGE, OUT_OF_MEMORY,
- * WORKSPACE_TOO_SMALL, BACKEND_FAILED. On error *out is NULL. Thread-safety: safe. */
+ * Errors: INVALID_ARG (the message names the field), UNSUPPORTED (reserved fields, state outside causal mode,
+ * or no backend serves the problem), NO_DEVICE (the named backend is not available), TOO_LARGE,
+ * OUT_OF_MEMORY, WORKSPACE_TOO_SMALL, BACKEND_FAILED. On error *out is NULL. Thread-safety: safe. */
 LCV_API lcv_status lcv_conv_plan_create(lcv_context *context, const lcv_conv_params *params, lcv_plan **out);
 
 /* Would lcv_conv_plan_create find a backend, and what would the plan be? Builds nothing. `info` may be NULL;
@@ -132,8 +140,8 @@ LCV_API lcv_status lcv_conv_plan_create(lcv_context *context, const lcv_conv_par
 LCV_API lcv_status lcv_conv_query(lcv_context *context, const lcv_conv_params *params, lcv_plan_info *info);
 
 /* Prepared filters: the transformed taps of `filter` (and filter_future), for many calls and many plans.
- * A spectrum belongs to a key (backend, engine, mode, fft_size, dtype, filter form and count, taps), not to one
- * plan: every plan with that key may use it, whatever its batch; another plan answers INCOMPATIBLE.
+ * A spectrum belongs to a key (backend, engine, mode, fft_size, dtype, filter form and count, taps), not to
+ * one plan: every plan with that key may use it, whatever its batch; another plan answers INCOMPATIBLE.
  * Thread-safety: reading is safe; preparing again must not overlap any other use. */
 typedef struct lcv_spectrum lcv_spectrum;
 
@@ -148,14 +156,15 @@ LCV_API lcv_status lcv_spectrum_create(const lcv_plan *plan, void *memory, size_
  *   filter_future  the same with filter_future_len; twosided only, else NULL
  *   exec           NULL: all defaults
  * The taps are not needed afterwards. Errors: INVALID_ARG, INCOMPATIBLE, BUSY, WORKSPACE_TOO_SMALL. */
-LCV_API lcv_status lcv_spectrum_prepare(lcv_spectrum *spectrum, const lcv_plan *plan, const lcv_tensor *filter,
-                                        const lcv_tensor *filter_future, const lcv_exec *exec);
+LCV_API lcv_status lcv_spectrum_prepare(lcv_spectrum *spectrum, const lcv_plan *plan,
+                                        const lcv_tensor *filter, const lcv_tensor *filter_future,
+                                        const lcv_exec *exec);
 
 /* Frees the spectrum, not the caller's memory. Thread-safety: safe, once for each spectrum. */
 LCV_API void lcv_spectrum_destroy(lcv_spectrum **spectrum);
 
-/* Arguments of forward. "data" is [batch, channels, seqlen] ([batch, seqlen, channels] with LCV_LAYOUT_BLD) in
- * the plan's dtype; "compute" is the compute dtype. An absent tensor has rank 0. */
+/* Arguments of forward. "data" is [batch, channels, seqlen] ([batch, seqlen, channels] with LCV_LAYOUT_BLD)
+ * in the plan's dtype; "compute" is the compute dtype. An absent tensor has rank 0. */
 typedef struct lcv_conv_args {
     size_t struct_size;
     lcv_tensor u;                 /* in, data */
@@ -214,10 +223,10 @@ typedef struct lcv_conv_grad_args {
     lcv_tensor pre_gate;
     lcv_tensor post_gate;
     lcv_tensor state_in;
-    lcv_tensor dy;             /* in, data: gradient of the loss by y */
-    lcv_tensor dstate_out;     /* in, compute, like state_out; absent: zero */
-    lcv_tensor du;             /* out, data; may be exactly dy */
-    lcv_tensor dfilter;        /* out, compute, shaped like filter; summed over the rows that share a filter */
+    lcv_tensor dy;         /* in, data: gradient of the loss by y */
+    lcv_tensor dstate_out; /* in, compute, like state_out; absent: zero */
+    lcv_tensor du;         /* out, data; may be exactly dy */
+    lcv_tensor dfilter;    /* out, compute, shaped like filter; summed over the rows that share a filter */
     lcv_tensor dfilter_future; /* out, compute, shaped like filter_future */
     lcv_tensor dskip;          /* out, compute, [channels] */
     lcv_tensor dbias;          /* out, compute, [channels] */

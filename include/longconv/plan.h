@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* plan.h: what every plan has in common, whatever it computes.
  *
- * A plan decides, an execution runs: all choosing, checking of sizes, allocating and FFT planning happens when
- * the plan is created; an execution allocates nothing, takes no lock and does not look at the hardware.
- * Plans are immutable. One plan may execute in several threads at once if each call has a workspace of its own
- * (unless the backend says otherwise: lcv_backend_info.concurrent); a second call on the workspace that the
- * plan owns returns LCV_BUSY.
+ * A plan decides, an execution runs: all choosing, checking of sizes, allocating and FFT planning happens
+ * when the plan is created; an execution allocates nothing, takes no lock and does not look at the hardware.
+ * Plans are immutable. One plan may execute in several threads at once if each call has a workspace of its
+ * own (unless the backend says otherwise: lcv_backend_info.concurrent); a second call on the workspace that
+ * the plan owns returns LCV_BUSY.
  */
 #ifndef LONGCONV_PLAN_H
 #define LONGCONV_PLAN_H
@@ -22,7 +22,8 @@ typedef struct lcv_plan lcv_plan;
 
 /* Who provides the scratch memory of an execution. */
 typedef enum lcv_workspace_owner {
-    LCV_WORKSPACE_PLAN = 0,  /* allocated with the plan; lcv_exec.workspace may still replace it for one call */
+    LCV_WORKSPACE_PLAN =
+        0, /* allocated with the plan; lcv_exec.workspace may still replace it for one call */
     LCV_WORKSPACE_CALLER = 1 /* lcv_exec.workspace must be given in every call */
 } lcv_workspace_owner;
 

@@ -18,14 +18,14 @@ int64_t lcvi_conv_filters(const lcv_conv_params *params);
 int64_t lcvi_conv_state_len(const lcv_conv_params *params);
 
 /* Checks the arguments and fills the call that backends see (but for the workspace). */
-lcv_status lcvi_conv_bind_forward(const lcv_plan *plan, const lcv_conv_params *params, const lcv_conv_args *args,
-                                  lcv_conv_call *call);
+lcv_status lcvi_conv_bind_forward(const lcv_plan *plan, const lcv_conv_params *params,
+                                  const lcv_conv_args *args, lcv_conv_call *call);
 lcv_status lcvi_conv_bind_backward(const lcv_plan *plan, const lcv_conv_params *params,
                                    const lcv_conv_grad_args *args, lcv_conv_call *call);
 
 /* Checks and binds the filters of lcv_spectrum_prepare. */
-lcv_status lcvi_conv_bind_filters(const lcv_plan *plan, const lcv_tensor *filter, const lcv_tensor *filter_future,
-                                  lcv_conv_call *call);
+lcv_status lcvi_conv_bind_filters(const lcv_plan *plan, const lcv_tensor *filter,
+                                  const lcv_tensor *filter_future, lcv_conv_call *call);
 
 /* The memory of a spectrum if it fits the plan's key, else INCOMPATIBLE. */
 lcv_status lcvi_spectrum_memory(const lcv_spectrum *spectrum, const lcv_plan *plan, const void **memory);

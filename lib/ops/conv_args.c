@@ -139,8 +139,8 @@ static lcv_status bind_filters(lcvi_checker *checker, const lcv_plan *plan, cons
     return BIND_ALL(checker, bindings);
 }
 
-lcv_status lcvi_conv_bind_filters(const lcv_plan *plan, const lcv_tensor *filter, const lcv_tensor *filter_future,
-                                  lcv_conv_call *call)
+lcv_status lcvi_conv_bind_filters(const lcv_plan *plan, const lcv_tensor *filter,
+                                  const lcv_tensor *filter_future, lcv_conv_call *call)
 {
     static const lcv_tensor none;
     const lcv_conv_params *p = &plan->params.conv;
@@ -167,7 +167,8 @@ lcv_status lcvi_conv_bind_forward(const lcv_plan *plan, const lcv_conv_params *p
          &call->pre_gate},
         {data_of(p, "post_gate", if_term(p, LCV_TERM_POST_GATE, LCVI_REQUIRED)), &args->post_gate,
          &call->post_gate},
-        {state_of(p, "state_in", if_term(p, LCV_TERM_STATE, LCVI_OPTIONAL)), &args->state_in, &call->state_in},
+        {state_of(p, "state_in", if_term(p, LCV_TERM_STATE, LCVI_OPTIONAL)), &args->state_in,
+         &call->state_in},
         {output(data_of(p, "y", LCVI_REQUIRED), "u"), &args->y, &call->y},
         {output(state_of(p, "state_out", if_term(p, LCV_TERM_STATE, LCVI_OPTIONAL)), NULL), &args->state_out,
          &call->state_out},
@@ -178,11 +179,11 @@ lcv_status lcvi_conv_bind_forward(const lcv_plan *plan, const lcv_conv_params *p
 
 /* Which inputs the wanted gradients depend on. */
 typedef struct {
-    bool z;       /* the sum before the activation */
-    bool x;       /* pre_gate * u */
-    bool pre;     /* pre_gate itself */
-    bool dz;      /* the gradient by z */
-    bool dx;      /* the gradient by x */
+    bool z;   /* the sum before the activation */
+    bool x;   /* pre_gate * u */
+    bool pre; /* pre_gate itself */
+    bool dz;  /* the gradient by z */
+    bool dx;  /* the gradient by x */
 } needs;
 
 static needs needs_of(const lcv_conv_params *p)
@@ -211,10 +212,12 @@ static lcv_status bind_grad_inputs(lcvi_checker *checker, const lcv_conv_params 
         {data_of(p, "u", needed(n.x)), &args->u, &call->u},
         {vector_of(p, "skip", if_term(p, LCV_TERM_SKIP, needed(n.dx || n.z))), &args->skip, &call->skip},
         {vector_of(p, "bias", if_term(p, LCV_TERM_BIAS, needed(n.z))), &args->bias, &call->bias},
-        {data_of(p, "pre_gate", if_term(p, LCV_TERM_PRE_GATE, needed(n.pre))), &args->pre_gate, &call->pre_gate},
+        {data_of(p, "pre_gate", if_term(p, LCV_TERM_PRE_GATE, needed(n.pre))), &args->pre_gate,
+         &call->pre_gate},
         {data_of(p, "post_gate", if_term(p, LCV_TERM_POST_GATE, needed(n.dz))), &args->post_gate,
          &call->post_gate},
-        {state_of(p, "state_in", if_term(p, LCV_TERM_STATE, LCVI_OPTIONAL)), &args->state_in, &call->state_in},
+        {state_of(p, "state_in", if_term(p, LCV_TERM_STATE, LCVI_OPTIONAL)), &args->state_in,
+         &call->state_in},
         {data_of(p, "dy", LCVI_REQUIRED), &args->dy, &call->dy},
         {state_of(p, "dstate_out", if_term(p, LCV_TERM_STATE, LCVI_OPTIONAL)), &args->dstate_out,
          &call->dstate_out},

@@ -43,6 +43,7 @@ static lcv_status check_enums(lcv_context *context, const lcv_conv_params *p)
         {"activation", p->activation, LCV_ACTIVATION_SILU},
         {"device", p->device, LCV_DEVICE_CUDA},
         {"workspace_owner", p->workspace_owner, LCV_WORKSPACE_CALLER},
+        {"planning", p->planning, LCV_PLANNING_MEASURED},
         {"future_first_lag", p->future_first_lag, 1},
         {"num_threads", p->num_threads, INT32_MAX},
     };
@@ -133,7 +134,8 @@ static lcv_status check_masks(lcv_context *context, const lcv_conv_params *p)
         {LCV_GRAD_STATE, LCV_TERM_STATE, "state"},
     };
     if ((p->terms & ~(uint32_t)ALL_TERMS) != 0)
-        return lcvi_fail(context, LCV_INVALID_ARG, "terms: unknown bits 0x%x", p->terms & ~(uint32_t)ALL_TERMS);
+        return lcvi_fail(context, LCV_INVALID_ARG, "terms: unknown bits 0x%x",
+                         p->terms & ~(uint32_t)ALL_TERMS);
     if ((p->grad_mask & ~(uint32_t)ALL_GRADS) != 0)
         return lcvi_fail(context, LCV_INVALID_ARG, "grad_mask: unknown bits 0x%x",
                          p->grad_mask & ~(uint32_t)ALL_GRADS);
@@ -161,8 +163,8 @@ static lcv_status check_reserved(lcv_context *context, const lcv_conv_params *p)
 lcv_status lcvi_conv_check_params(lcv_context *context, const lcv_conv_params *params)
 {
     typedef lcv_status (*check_fn)(lcv_context *, const lcv_conv_params *);
-    static const check_fn checks[] = {check_enums, check_lengths,     check_products, check_filter_form,
-                                      check_mode,  check_masks,       check_reserved};
+    static const check_fn checks[] = {check_enums, check_lengths, check_products, check_filter_form,
+                                      check_mode,  check_masks,   check_reserved};
     lcv_status status = LCV_OK;
     for (size_t i = 0; status == LCV_OK && i < sizeof checks / sizeof checks[0]; i++)
         status = checks[i](context, params);

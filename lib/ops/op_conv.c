@@ -32,8 +32,8 @@ static lcv_status resolve(lcv_context *context, const lcv_conv_params *given, lc
     if (status == LCV_OK)
         status = lcvi_conv_check_params(context, params);
     if (status == LCV_OK)
-        status = lcvi_backend_select(context, params->backend, params->device, lcvi_conv_query, params, backend,
-                                     info);
+        status = lcvi_backend_select(context, params->backend, params->device, lcvi_conv_query, params,
+                                     backend, info);
     return status;
 }
 

@@ -16,7 +16,8 @@ static lcv_status check_params(lcv_context *context, const lcv_gate_params *p)
     size_t bytes;
     bool fits = true;
     if (lcv_dtype_name(p->dtype) == NULL)
-        return lcvi_fail(context, LCV_INVALID_ARG, "dtype: expected 0 to %d, given %d", LCV_BF16, (int)p->dtype);
+        return lcvi_fail(context, LCV_INVALID_ARG, "dtype: expected 0 to %d, given %d", LCV_BF16,
+                         (int)p->dtype);
     if (p->num_threads < 0)
         return lcvi_fail(context, LCV_INVALID_ARG, "num_threads: expected >= 0, given %d", p->num_threads);
     for (int32_t axis = 0; axis < LCV_MAX_RANK; axis++) {
@@ -80,7 +81,8 @@ static lcvi_expect expect(const lcv_plan *plan, const char *name, lcvi_presence 
     return e;
 }
 
-static lcvi_expect expect_output(const lcv_plan *plan, const char *name, lcvi_presence presence, const char *twin)
+static lcvi_expect expect_output(const lcv_plan *plan, const char *name, lcvi_presence presence,
+                                 const char *twin)
 {
     lcvi_expect e = expect(plan, name, presence);
     e.output = true;
@@ -94,15 +96,16 @@ static const char *twin_of(const lcv_tensor *y, const lcv_tensor *b)
     return y != NULL && b != NULL && y->data == b->data ? "b" : "a";
 }
 
-lcv_status lcv_gate_forward(const lcv_plan *plan, const lcv_tensor *a, const lcv_tensor *b, const lcv_tensor *y,
-                            const lcv_exec *exec)
+lcv_status lcv_gate_forward(const lcv_plan *plan, const lcv_tensor *a, const lcv_tensor *b,
+                            const lcv_tensor *y, const lcv_exec *exec)
 {
     lcv_gate_call call = {0};
     lcv_status status = lcvi_plan_check(plan, &lcvi_op_gate, plan);
     if (status != LCV_OK)
         return status;
     lcvi_checker checker = {.context = plan->context, .device = plan->params.gate.device};
-    const lcvi_expect expect_a = expect(plan, "a", LCVI_REQUIRED), expect_b = expect(plan, "b", LCVI_REQUIRED);
+    const lcvi_expect expect_a = expect(plan, "a", LCVI_REQUIRED),
+                      expect_b = expect(plan, "b", LCVI_REQUIRED);
     const lcvi_expect expect_y = expect_output(plan, "y", LCVI_REQUIRED, twin_of(y, b));
     status = lcvi_check(&checker, &expect_a, a, &call.a);
     if (status == LCV_OK)
@@ -119,8 +122,9 @@ lcv_status lcv_gate_forward(const lcv_plan *plan, const lcv_tensor *a, const lcv
     return lcvi_pass(plan->context, backend->table->gate_forward(backend->device, &plan->params.gate, &call));
 }
 
-lcv_status lcv_gate_backward(const lcv_plan *plan, const lcv_tensor *a, const lcv_tensor *b, const lcv_tensor *dy,
-                             const lcv_tensor *da, const lcv_tensor *db, const lcv_exec *exec)
+lcv_status lcv_gate_backward(const lcv_plan *plan, const lcv_tensor *a, const lcv_tensor *b,
+                             const lcv_tensor *dy, const lcv_tensor *da, const lcv_tensor *db,
+                             const lcv_exec *exec)
 {
     lcv_gate_call call = {0};
     lcv_status status = lcvi_plan_check(plan, &lcvi_op_gate, plan);
@@ -148,5 +152,6 @@ lcv_status lcv_gate_backward(const lcv_plan *plan, const lcv_tensor *a, const lc
     if (exec != NULL)
         call.exec = *exec;
     const lcvi_backend *backend = plan->backend;
-    return lcvi_pass(plan->context, backend->table->gate_backward(backend->device, &plan->params.gate, &call));
+    return lcvi_pass(plan->context,
+                     backend->table->gate_backward(backend->device, &plan->params.gate, &call));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The short depthwise causal convolution: a backend's own entry, or composed from its long convolution with the
- * taps read in the asked order. */
+/* The short depthwise causal convolution: a backend's own entry, or composed from its long convolution with
+ * the taps read in the asked order. */
 #include "conv.h"
 
 enum { LEAST_TAPS = 2, MOST_TAPS = 64 };
@@ -43,13 +43,13 @@ static lcv_status check_params(lcv_context *context, const lcv_short_conv_params
 {
     const uint32_t terms = LCV_TERM_BIAS | LCV_TERM_STATE;
     if (p->taps < LEAST_TAPS || p->taps > MOST_TAPS)
-        return lcvi_fail(context, LCV_INVALID_ARG, "taps: expected %d to %d, given %lld", LEAST_TAPS, MOST_TAPS,
-                         (long long)p->taps);
+        return lcvi_fail(context, LCV_INVALID_ARG, "taps: expected %d to %d, given %lld", LEAST_TAPS,
+                         MOST_TAPS, (long long)p->taps);
     if ((unsigned)p->tap_order > LCV_TAPS_CORRELATION)
         return lcvi_fail(context, LCV_INVALID_ARG, "tap_order: expected 0 or 1, given %d", (int)p->tap_order);
     if ((p->terms & ~terms) != 0)
-        return lcvi_fail(context, LCV_INVALID_ARG, "terms: a short convolution has bias and state, given 0x%x",
-                         p->terms);
+        return lcvi_fail(context, LCV_INVALID_ARG,
+                         "terms: a short convolution has bias and state, given 0x%x", p->terms);
     const lcv_conv_params conv = as_conv(p);
     return lcvi_conv_check_params(context, &conv);
 }
@@ -84,7 +84,8 @@ static lcv_status build(lcv_plan *plan)
     return table->conv_create(plan->backend->device, &plan->params.short_conv.conv, &plan->backend_plan);
 }
 
-lcv_status lcv_short_conv_plan_create(lcv_context *context, const lcv_short_conv_params *given, lcv_plan **out)
+lcv_status lcv_short_conv_plan_create(lcv_context *context, const lcv_short_conv_params *given,
+                                      lcv_plan **out)
 {
     lcv_short_conv_params params = LCV_SHORT_CONV_PARAMS_INIT;
     lcv_backend_plan_info info;

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cpu_conv_choice.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const lcv_cpu_engine *const engines[] = {
+#define LCV_CPU_ENGINE(name) &lcv_cpu_engine_##name,
+#include "engine_list.inc"
+#undef LCV_CPU_ENGINE
+};
+
+enum {
+    ENGINE_COUNT = sizeof engines / sizeof engines[0],
+    ENOUGH_UNITS = 16 /* units that keep any usual number of threads busy */
+};
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- The linear problem of a row ---- */
+
+/* Taps beyond the last lag that can matter are left out; an empty filter becomes one zero tap. */
+static lcv_cpu_geometry geometry_of(const lcv_conv_params *p)
+{
+    lcv_cpu_geometry g = {.seqlen = p->seqlen, .out_len = p->seqlen, .rows = p->batch * p->channels};
+    const int64_t seqlen = p->seqlen;
+    switch (p->mode) {
+    case LCV_CONV_CAUSAL:
+        g.taps = min64(p->filter_len, seqlen);
+        if ((p->terms & LCV_TERM_STATE) != 0) {
+            g.taps = p->filter_len;
+            g.out_len = seqlen + max64(p->filter_len - 1, 0);
+        }
+        break;
+    case LCV_CONV_ANTICAUSAL:
+        g.taps_future = min64(p->filter_len, seqlen);
+        break;
+    case LCV_CONV_TWOSIDED:
+        g.first_lag = p->future_first_lag;
+        g.taps = min64(p->filter_len, seqlen);
+        g.taps_future = min64(p->filter_future_len, max64(seqlen - g.first_lag, 0));
+        break;
+    case LCV_CONV_CIRCULAR:
+        g.taps = min64(p->filter_len, seqlen);
+        g.out_len = seqlen + max64(g.taps - 1, 0);
+        break;
+    }
+    if (g.taps + g.taps_future == 0)
+        g.taps = 1;
+    g.is_double = lcv_dtype_compute(p->dtype) == LCV_F64;
+    g.backward = p->grad_mask != 0;
+    g.measure = p->planning == LCV_PLANNING_MEASURED;
+    return g;
+}
+
+static int64_t count_filters(const lcv_conv_params *p)
+{
+    switch (p->filter_form) {
+    case LCV_FILTER_SHARED:
+        return 1;
+    case LCV_FILTER_GROUPED:
+        return p->filter_groups;
+    case LCV_FILTER_PER_SAMPLE:
+        return p->batch * p->channels;
+    case LCV_FILTER_PER_CHANNEL:
+        break;
+    }
+    return p->channels;
+}
+
+/* ---- The engine ---- */
+
+static bool is_wanted(const char *wanted, const lcv_cpu_engine *engine)
+{
+    return wanted == NULL || strcmp(wanted, "auto") == 0 || strcmp(wanted, engine->name) == 0;
+}
+
+static lcv_status choose_engine(lcv_cpu_plan *plan)
+{
+    const lcv_backend_host *host = plan->host;
+    const char *wanted = plan->params.engine, *reason = "there is none of this name";
+    for (int i = 0; i < ENGINE_COUNT; i++) {
+        lcv_cpu_engine_info info = {0};
+        const char *why = NULL;
+        if (!is_wanted(wanted, engines[i]))
+            continue;
+        if (!engines[i]->query(host, &plan->geometry, &info, &why)) {
+            reason = why != NULL ? why : reason;
+            continue;
+        }
+        if (plan->engine == NULL || info.cost < plan->info.cost) {
+            plan->engine = engines[i];
+            plan->info = info;
+        }
+    }
+    if (plan->engine != NULL)
+        return LCV_OK;
+    return host->fail(host, LCV_UNSUPPORTED, "engine: \"%s\" does not serve this: %s",
+                      wanted != NULL ? wanted : "auto", reason);
+}
+
+/* ---- The workspace ---- */
+
+static size_t round_up(size_t bytes)
+{
+    return (bytes + LCV_CPU_ALIGNMENT - 1) & ~(size_t)(LCV_CPU_ALIGNMENT - 1);
+}
+
+/* Hands out byte offsets; `overflow` sticks. */
+typedef struct {
+    size_t used;
+    bool overflow;
+} arena;
+
+static size_t take(arena *a, size_t bytes)
+{
+    size_t start = a->used;
+    a->overflow =
+        a->overflow || bytes > SIZE_MAX / 2 || __builtin_add_overflow(a->used, round_up(bytes), &a->used);
+    return start;
+}
+
+static size_t take_many(arena *a, int64_t count, size_t bytes)
+{
+    size_t total = 0;
+    a->overflow = a->overflow || __builtin_mul_overflow((size_t)count, bytes, &total);
+    return take(a, total);
+}
+
+static bool lay_out_worker(lcv_cpu_plan *plan)
+{
+    lcv_cpu_worker_layout *w = &plan->worker;
+    const lcv_cpu_geometry *g = &plan->geometry;
+    const bool backward = g->backward, shared = plan->chunks > 1;
+    const bool taps_wanted = lcv_cpu_wants_taps(plan);
+    arena a = {0};
+    w->taps = take_many(&a, g->taps + g->taps_future, plan->real_size);
+    w->x = take_many(&a, g->seqlen, plan->real_size);
+    w->g = take_many(&a, g->out_len, plan->real_size);
+    w->spectrum = take(&a, shared ? 0 : plan->spectrum_stride);
+    w->grad = take(&a, backward && taps_wanted && !shared ? plan->grad_stride : 0);
+    w->keep = take(&a, taps_wanted && lcv_cpu_needs_z(&plan->params) ? plan->info.row_bytes : 0);
+    w->scratch = take(&a, plan->info.scratch_bytes);
+    w->bytes = a.used;
+    return !a.overflow;
+}
+
+static bool lay_out(lcv_cpu_plan *plan)
+{
+    arena a = {0};
+    const bool shared = plan->chunks > 1;
+    const bool sums = lcv_cpu_wants(plan, LCV_GRAD_SKIP | LCV_GRAD_BIAS);
+    plan->spectrum_stride = round_up(plan->info.spectrum_bytes);
+    plan->grad_stride = round_up(plan->info.grad_bytes);
+    bool fits = lay_out_worker(plan);
+    plan->spectra = take_many(&a, shared ? plan->filters : 0, plan->spectrum_stride);
+    plan->grads = take_many(&a, shared && lcv_cpu_wants_taps(plan) ? plan->filters * plan->chunks : 0,
+                            plan->grad_stride);
+    plan->sums = take_many(&a, sums ? 2 * plan->geometry.rows : 0, sizeof(double));
+    plan->first_worker = take_many(&a, plan->workers, plan->worker.bytes);
+    take(&a, LCV_CPU_ALIGNMENT); /* the caller's workspace may start anywhere */
+    plan->workspace_bytes = a.used;
+    return fits && !a.overflow;
+}
+
+/* Few filters with many rows each are cut into chunks of rows; the number is no function of the threads. */
+static void cut(lcv_cpu_plan *plan)
+{
+    plan->rows_per_filter = plan->filters > 0 ? plan->geometry.rows / plan->filters : 0;
+    plan->chunks = 1;
+    if (plan->filters > 0 && plan->filters < ENOUGH_UNITS)
+        plan->chunks = max64(1, min64(plan->rows_per_filter, ENOUGH_UNITS / plan->filters));
+}
+
+static lcv_status fit(lcv_cpu_plan *plan, int32_t threads)
+{
+    const lcv_backend_host *host = plan->host;
+    const uint64_t most = plan->params.max_workspace_bytes;
+    plan->workers = (int32_t)max64(1, min64(threads, plan->filters * plan->chunks));
+    for (;;) {
+        if (!lay_out(plan))
+            return host->fail(host, LCV_TOO_LARGE, "workspace: its size overflows");
+        if (most == 0 || plan->workspace_bytes <= most)
+            return LCV_OK;
+        if (plan->workers > 1)
+            plan->workers--;
+        else if (plan->chunks > 1)
+            plan->chunks = 1;
+        else
+            return host->fail(host, LCV_WORKSPACE_TOO_SMALL,
+                              "max_workspace_bytes: expected at least %zu, given %llu", plan->workspace_bytes,
+                              (unsigned long long)most);
+    }
+}
+
+/* ---- All of it ---- */
+
+lcv_status lcv_cpu_conv_choose(const lcv_backend_host *host, const lcv_conv_params *params,
+                               lcv_cpu_plan *plan)
+{
+    *plan = (lcv_cpu_plan){.host = host, .params = *params, .compute = lcv_dtype_compute(params->dtype)};
+    plan->geometry = geometry_of(params);
+    plan->real_size = lcv_dtype_size(plan->compute);
+    plan->rows = plan->geometry.is_double ? &lcv_cpu_rows_f64 : &lcv_cpu_rows_f32;
+    plan->kernels = plan->rows->choose_kernels(host->cpu_mask);
+    plan->circular = params->mode == LCV_CONV_CIRCULAR;
+    plan->state_len = (params->terms & LCV_TERM_STATE) != 0 ? max64(params->filter_len - 1, 0) : 0;
+    plan->filters = count_filters(params);
+    plan->geometry.filters = plan->filters;
+    lcv_cpu_geometry asked = plan->geometry; /* an engine is named even where it has nothing to do */
+    plan->geometry.seqlen = max64(asked.seqlen, 1);
+    plan->geometry.out_len = max64(asked.out_len, 1);
+    lcv_status status = choose_engine(plan);
+    plan->geometry = asked;
+    if (status != LCV_OK)
+        return status;
+    cut(plan);
+    return fit(plan, params->num_threads > 0 ? params->num_threads : host->num_threads);
+}
+
+static const char *mode_name(lcv_conv_mode mode)
+{
+    static const char *const names[] = {"causal", "anticausal", "twosided", "circular"};
+    return names[mode];
+}
+
+void lcv_cpu_conv_explain(const lcv_cpu_plan *plan, char *text, size_t size)
+{
+    const lcv_cpu_geometry *g = &plan->geometry;
+    char transform[64] = "sums over the taps";
+    if (plan->info.fft_size > 0)
+        snprintf(transform, sizeof transform, "ring of %lld complex points", (long long)plan->info.fft_size);
+    snprintf(text, size,
+             "engine %s (%s): %s, %lld samples with %lld + %lld taps, %s; %lld units on %d workers",
+             plan->engine->name, plan->params.engine != NULL ? "as asked" : "cheapest estimate",
+             mode_name(plan->params.mode), (long long)g->seqlen, (long long)g->taps,
+             (long long)g->taps_future, transform, (long long)(plan->filters * plan->chunks), plan->workers);
+}

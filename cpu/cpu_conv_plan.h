@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cpu_conv_plan.h: what a convolution plan of the CPU backend holds, and the row functions of each type of reals.
+ */
+#ifndef LCV_CPU_CONV_PLAN_H
+#define LCV_CPU_CONV_PLAN_H
+
+#include "engine.h"
+
+typedef struct lcv_cpu_rows lcv_cpu_rows;
+
+/* Byte offsets in one worker's part of the workspace. */
+typedef struct lcv_cpu_worker_layout {
+    size_t taps;     /* gathered taps, and a filter's finished gradient */
+    size_t spectrum; /* of the filter in work, when filters are not prepared beforehand */
+    size_t grad;     /* its gradient, when no other unit shares it */
+    size_t keep;     /* one row's transform, kept from forward for backward */
+    size_t x, g;     /* gathered rows: seqlen and out_len reals */
+    size_t scratch;  /* the engine's */
+    size_t bytes;
+} lcv_cpu_worker_layout;
+
+typedef struct lcv_cpu_plan {
+    const lcv_backend_host *host;
+    lcv_conv_params params;
+    lcv_dtype compute;
+    const lcv_cpu_rows *rows;
+    const void *kernels;          /* the table of kernels.h for the type and the CPU level */
+    const lcv_cpu_engine *engine; /* NULL: there are no samples to convolve */
+    void *engine_self;
+    lcv_cpu_engine_info info;
+    lcv_cpu_geometry geometry;
+    size_t real_size;
+    int64_t state_len;
+    bool circular;
+
+    /* Work is cut into units: a filter and a part of its rows. The cut depends on the plan alone. */
+    int64_t filters, rows_per_filter, chunks; /* chunks: units of each filter */
+    int32_t workers;
+
+    /* Byte offsets in the workspace; each filter's or unit's part is a multiple of the alignment. */
+    size_t spectrum_stride, grad_stride;
+    size_t spectra, grads, sums; /* spectra and grads when chunks > 1; sums: 2 doubles a row */
+    size_t first_worker;
+    lcv_cpu_worker_layout worker;
+    size_t workspace_bytes;
+} lcv_cpu_plan;
+
+/* The place of a row. */
+typedef struct lcv_cpu_place {
+    int64_t b, c;
+} lcv_cpu_place;
+
+/* One worker at work. */
+typedef struct lcv_cpu_worker {
+    char *memory; /* worker.bytes of the workspace */
+    lcv_cpu_work work;
+} lcv_cpu_worker;
+
+/* Functions on whole rows; cpu_rows.c defines one table for each type. */
+struct lcv_cpu_rows {
+    const void *(*choose_kernels)(const char *mask);
+
+    /* Filter f's taps, folded and clipped to the geometry: past, then future. */
+    void (*load_taps)(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *taps);
+
+    /* Writes (or adds) the gradient of filter f's taps. */
+    void (*store_taps)(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, const void *taps);
+
+    void (*forward)(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, const void *spectrum,
+                    const lcv_cpu_worker *worker);
+
+    /* grad: accumulator of the filter, or NULL. sums: {sum dz x, sum dz} of this row. */
+    void (*backward)(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, const void *spectrum,
+                     void *grad, double *sums, const lcv_cpu_worker *worker);
+
+    /* to += from, accumulators of filter gradients. */
+    void (*add_grad)(const lcv_cpu_plan *p, const void *from, void *to);
+
+    /* dskip and dbias from every row's sums, in a fixed order. */
+    void (*reduce)(const lcv_cpu_plan *p, const lcv_conv_call *call, const double *sums);
+};
+
+extern const lcv_cpu_rows lcv_cpu_rows_f32;
+extern const lcv_cpu_rows lcv_cpu_rows_f64;
+
+static inline bool lcv_cpu_wants(const lcv_cpu_plan *p, uint32_t grad)
+{
+    return (p->params.grad_mask & grad) != 0;
+}
+
+static inline bool lcv_cpu_adds(const lcv_cpu_plan *p, uint32_t grad)
+{
+    return (p->params.accumulate_mask & grad) != 0;
+}
+
+/* Must backward compute the sum before the activation again? */
+static inline bool lcv_cpu_needs_z(const lcv_conv_params *params)
+{
+    return (params->grad_mask & LCV_GRAD_POST_GATE) != 0 ||
+           (params->grad_mask != 0 && params->activation != LCV_ACTIVATION_NONE);
+}
+
+static inline bool lcv_cpu_wants_dx(const lcv_cpu_plan *p)
+{
+    return lcv_cpu_wants(p, LCV_GRAD_U | LCV_GRAD_PRE_GATE);
+}
+
+static inline bool lcv_cpu_wants_taps(const lcv_cpu_plan *p)
+{
+    return lcv_cpu_wants(p, LCV_GRAD_FILTER | LCV_GRAD_FILTER_FUTURE);
+}
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cpu_features.h"
+
+#include <stddef.h>
+#include <string.h>
+
+static const char *const names[] = {[LCV_CPU_LEVEL_C] = "c", [LCV_CPU_LEVEL_AVX2] = "avx2"};
+
+enum { LEVELS = sizeof names / sizeof names[0] };
+
+static lcv_cpu_level highest(void)
+{
+#if defined(__x86_64__) && defined(LCV_CPU_HAVE_AVX2)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+        return LCV_CPU_LEVEL_AVX2;
+#endif
+    return LCV_CPU_LEVEL_C;
+}
+
+static int find(const char *mask)
+{
+    for (int level = 0; level < LEVELS; level++)
+        if (strcmp(mask, names[level]) == 0)
+            return level;
+    return -1;
+}
+
+lcv_cpu_level lcv_cpu_level_of(const char *mask)
+{
+    lcv_cpu_level level = highest();
+    int allowed = find(mask);
+    return allowed >= 0 && allowed < (int)level ? (lcv_cpu_level)allowed : level;
+}
+
+const char *lcv_cpu_level_name(lcv_cpu_level level)
+{
+    return names[level];
+}
+
+bool lcv_cpu_mask_is_known(const char *mask)
+{
+    return mask[0] == '\0' || find(mask) >= 0;
+}

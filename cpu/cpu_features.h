@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef LCV_CPU_FEATURES_H
+#define LCV_CPU_FEATURES_H
+
+#include <stdbool.h>
+
+/* Levels of code, each a superset of the ones before. */
+typedef enum lcv_cpu_level {
+    LCV_CPU_LEVEL_C = 0,   /* what the build's baseline has */
+    LCV_CPU_LEVEL_AVX2 = 1 /* AVX2, FMA and F16C */
+} lcv_cpu_level;
+
+/* The highest level that this processor has and `mask` (a level's name, or "") allows. */
+lcv_cpu_level lcv_cpu_level_of(const char *mask);
+
+/* "c", "avx2". */
+const char *lcv_cpu_level_name(lcv_cpu_level level);
+
+/* Is it the name of a level, or empty? */
+bool lcv_cpu_mask_is_known(const char *mask);
+
+#endif

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The kernels of kernels.inc in plain C, written for the compiler's vectoriser. Compiled for each type and
+ * each CPU level; LCV_CPU_TABLE names the table that the level's build defines. */
+#include "kernels.h"
+
+#include <longconv/half.h>
+
+#include <math.h>
+
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
+extern const TYPED(lcv_cpu_kernels) TYPED(LCV_CPU_TABLE);
+
+/* ---- Load and store ---- */
+
+static inline float widen_f16(uint16_t half)
+{
+#ifdef __F16C__
+    return _cvtsh_ss(half);
+#else
+    return lcv_f16_to_f32(half);
+#endif
+}
+
+static inline uint16_t narrow_f16(float value)
+{
+#ifdef __F16C__
+    return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT);
+#else
+    return lcv_f32_to_f16(value);
+#endif
+}
+
+/* Elements may lie at any address, so each is copied; a compiler makes plain vector moves of it. */
+#define LOAD_LOOP(type, convert)                                                                             \
+    for (int64_t i = 0; i < count; i++) {                                                                    \
+        type element;                                                                                        \
+        memcpy(&element, (const char *)data + i * step, sizeof element);                                     \
+        to[i] = (real)convert(element);                                                                      \
+    }
+
+#define STORE_LOOP(type, convert)                                                                            \
+    for (int64_t i = 0; i < count; i++) {                                                                    \
+        type element = (type)convert(from[i]);                                                               \
+        memcpy((char *)data + i * step, &element, sizeof element);                                           \
+    }
+
+/* A constant step lets the loop become vector code. */
+#define FOR_STEP(type, loop, convert)                                                                        \
+    if (stride == 1) {                                                                                       \
+        const int64_t step = sizeof(type);                                                                   \
+        loop(type, convert)                                                                                  \
+    } else {                                                                                                 \
+        const int64_t step = stride * (int64_t)sizeof(type);                                                 \
+        loop(type, convert)                                                                                  \
+    }
+
+static void load(const void *data, lcv_dtype dtype, int64_t stride, int64_t count, real *to)
+{
+    switch (dtype) {
+    case LCV_F32:
+        FOR_STEP(float, LOAD_LOOP, )
+        return;
+    case LCV_F64:
+        FOR_STEP(double, LOAD_LOOP, )
+        return;
+    case LCV_F16:
+        FOR_STEP(uint16_t, LOAD_LOOP, widen_f16)
+        return;
+    case LCV_BF16:
+        FOR_STEP(uint16_t, LOAD_LOOP, lcv_bf16_to_f32)
+        return;
+    }
+}
+
+static inline uint16_t narrow_to_f16(real value)
+{
+    return narrow_f16((float)value);
+}
+
+static inline uint16_t narrow_to_bf16(real value)
+{
+    return lcv_f32_to_bf16((float)value);
+}
+
+static void store(void *data, lcv_dtype dtype, int64_t stride, int64_t count, const real *from)
+{
+    switch (dtype) {
+    case LCV_F32:
+        FOR_STEP(float, STORE_LOOP, )
+        return;
+    case LCV_F64:
+        FOR_STEP(double, STORE_LOOP, )
+        return;
+    case LCV_F16:
+        FOR_STEP(uint16_t, STORE_LOOP, narrow_to_f16)
+        return;
+    case LCV_BF16:
+        FOR_STEP(uint16_t, STORE_LOOP, narrow_to_bf16)
+        return;
+    }
+}
+
+/* ---- Activations (formulas in conv.h) ---- */
+
+#if REAL_IS_DOUBLE
+#define EXP  exp
+#define ERFC erfc
+#else
+#define EXP  expf
+#define ERFC erfcf
+#endif
+
+static const real sqrt_2_over_pi = REAL(0.79788456080286535588);
+static const real sqrt_1_over_2 = REAL(0.70710678118654752440);
+static const real cubic = REAL(0.044715);
+
+static inline real logistic(real z)
+{
+    return REAL(1.0) / (REAL(1.0) + EXP(-z));
+}
+
+/* (1 + tanh a)/2 is the logistic function of 2a. */
+static inline real tanh_argument(real z)
+{
+    return REAL(2.0) * sqrt_2_over_pi * (z + cubic * z * z * z);
+}
+
+static inline real normal_cdf(real z)
+{
+    return REAL(0.5) * ERFC(-z * sqrt_1_over_2);
+}
+
+static void activate(lcv_activation activation, int64_t count, real *values)
+{
+    switch (activation) {
+    case LCV_ACTIVATION_NONE:
+        return;
+    case LCV_ACTIVATION_GELU:
+        for (int64_t i = 0; i < count; i++)
+            values[i] *= normal_cdf(values[i]);
+        return;
+    case LCV_ACTIVATION_GELU_TANH:
+        for (int64_t i = 0; i < count; i++)
+            values[i] *= logistic(tanh_argument(values[i]));
+        return;
+    case LCV_ACTIVATION_SILU:
+        for (int64_t i = 0; i < count; i++)
+            values[i] *= logistic(values[i]);
+        return;
+    }
+}
+
+static inline real slope_gelu(real z)
+{
+    return normal_cdf(z) + z * REAL(0.5) * sqrt_2_over_pi * EXP(REAL(-0.5) * z * z);
+}
+
+static inline real slope_gelu_tanh(real z)
+{
+    real s = logistic(tanh_argument(z));
+    real inner = REAL(2.0) * sqrt_2_over_pi * (REAL(1.0) + REAL(3.0) * cubic * z * z);
+    return s + z * s * (REAL(1.0) - s) * inner;
+}
+
+static inline real slope_silu(real z)
+{
+    real s = logistic(z);
+    return s * (REAL(1.0) + z * (REAL(1.0) - s));
+}
+
+static void slope(lcv_activation activation, int64_t count, const real *z, real *values)
+{
+    switch (activation) {
+    case LCV_ACTIVATION_NONE:
+        return;
+    case LCV_ACTIVATION_GELU:
+        for (int64_t i = 0; i < count; i++)
+            values[i] *= slope_gelu(z[i]);
+        return;
+    case LCV_ACTIVATION_GELU_TANH:
+        for (int64_t i = 0; i < count; i++)
+            values[i] *= slope_gelu_tanh(z[i]);
+        return;
+    case LCV_ACTIVATION_SILU:
+        for (int64_t i = 0; i < count; i++)
+            values[i] *= slope_silu(z[i]);
+        return;
+    }
+}
+
+/* ---- Real rows ---- */
+
+static void multiply(const real *a, const real *b, int64_t count, real *to)
+{
+    for (int64_t i = 0; i < count; i++)
+        to[i] = a[i] * b[i];
+}
+
+static void add(const real *a, int64_t count, real *to)
+{
+    for (int64_t i = 0; i < count; i++)
+        to[i] += a[i];
+}
+
+enum { LANES = 64 / sizeof(real), ROUNDS = 8 };
+
+/* At most ROUNDS products in a running sum, then pairwise over the lanes. */
+static double dot_block(const real *a, const real *b)
+{
+    real lane[LANES];
+    for (int k = 0; k < LANES; k++)
+        lane[k] = b != NULL ? a[k] * b[k] : a[k];
+    for (int r = 1; r < ROUNDS; r++)
+        for (int k = 0; k < LANES; k++)
+            lane[k] += b != NULL ? a[r * LANES + k] * b[r * LANES + k] : a[r * LANES + k];
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; k++)
+            lane[k] += lane[k + half];
+    return (double)lane[0];
+}
+
+static void dot(const real *a, const real *b, int64_t count, double *sum)
+{
+    int64_t i = 0;
+    for (; i + LANES * ROUNDS <= count; i += LANES * ROUNDS)
+        *sum += dot_block(a + i, b != NULL ? b + i : NULL);
+    for (; i < count; i++)
+        *sum += b != NULL ? (double)a[i] * (double)b[i] : (double)a[i];
+}
+
+/* ---- Correlation: tiles of outputs, blocks of taps ---- */
+
+enum { TILE = 256 / sizeof(real), TAP_BLOCK = 8, LEVELS = 48 };
+
+/* tile[k] = sum_{i < taps <= TAP_BLOCK} h[i] x[k + i] */
+static inline void block_sum(const real *restrict h, int64_t taps, const real *restrict x,
+                             real *restrict tile)
+{
+    for (int k = 0; k < TILE; k++)
+        tile[k] = h[0] * x[k];
+    for (int64_t i = 1; i < taps; i++)
+        for (int k = 0; k < TILE; k++)
+            tile[k] += h[i] * x[k + i];
+}
+
+static inline void add_tile(const real *restrict a, real *restrict to)
+{
+    for (int k = 0; k < TILE; k++)
+        to[k] += a[k];
+}
+
+/* Pairwise: partial[l] holds the sum of 2^l blocks where bit l of `blocks` is set, as in a binary counter. */
+static void correlate_tile(const real *h, int64_t taps, const real *x, real *to)
+{
+    real partial[LEVELS][TILE];
+    uint64_t blocks = 0;
+    for (int64_t i = 0; i < taps; i += TAP_BLOCK, blocks++) {
+        real sum[TILE];
+        int level = 0;
+        block_sum(h + i, taps - i < TAP_BLOCK ? taps - i : TAP_BLOCK, x + i, sum);
+        for (; (blocks >> level & 1u) != 0; level++)
+            add_tile(partial[level], sum);
+        memcpy(partial[level], sum, sizeof sum);
+    }
+    memset(to, 0, TILE * sizeof(real));
+    for (int level = 0; blocks >> level != 0; level++)
+        if ((blocks >> level & 1u) != 0)
+            add_tile(partial[level], to);
+}
+
+/* The last tile, of fewer outputs: the same sums through a copy of its samples would read beyond them. */
+static void correlate_rest(const real *h, int64_t taps, const real *x, int64_t count, real *to)
+{
+    for (int64_t t = 0; t < count; t++) {
+        real partial[LEVELS];
+        uint64_t blocks = 0;
+        for (int64_t i = 0; i < taps; i += TAP_BLOCK, blocks++) {
+            real sum = REAL(0.0);
+            int level = 0;
+            for (int64_t j = i; j < taps && j < i + TAP_BLOCK; j++)
+                sum += h[j] * x[t + j];
+            for (; (blocks >> level & 1u) != 0; level++)
+                sum += partial[level];
+            partial[level] = sum;
+        }
+        to[t] = REAL(0.0);
+        for (int level = 0; blocks >> level != 0; level++)
+            if ((blocks >> level & 1u) != 0)
+                to[t] += partial[level];
+    }
+}
+
+static void correlate(const real *h, int64_t taps, const real *x, int64_t count, real *to)
+{
+    int64_t t = 0;
+    for (; t + TILE <= count; t += TILE)
+        correlate_tile(h, taps, x + t, to + t);
+    correlate_rest(h, taps, x + t, count - t, to + t);
+}
+
+/* ---- Complex rows ---- */
+
+static void product(const cplx *a, const cplx *b, int64_t count, cplx *to)
+{
+    for (int64_t k = 0; k < count; k++) {
+        const cplx x = a[k], y = b[k];
+        to[k].re = x.re * y.re - x.im * y.im;
+        to[k].im = x.re * y.im + x.im * y.re;
+    }
+}
+
+static void product_conj(const cplx *a, const cplx *b, int64_t count, cplx *to)
+{
+    for (int64_t k = 0; k < count; k++) {
+        const cplx x = a[k], y = b[k];
+        to[k].re = x.re * y.re + x.im * y.im;
+        to[k].im = x.re * y.im - x.im * y.re;
+    }
+}
+
+static void gather_conj(const cplx *restrict a, const cplx *restrict b, int64_t count, cplx *restrict to)
+{
+    for (int64_t k = 0; k < count; k++) {
+        to[k].re += a[k].re * b[k].re + a[k].im * b[k].im;
+        to[k].im += a[k].re * b[k].im - a[k].im * b[k].re;
+    }
+}
+
+static inline cplx twisted(real re, real im, cplx twist, real scale)
+{
+    re *= scale;
+    im *= scale;
+    return (cplx){re * twist.re - im * twist.im, re * twist.im + im * twist.re};
+}
+
+static void twist(const real *re, const real *re_gate, int64_t re_count, const real *im, const real *im_gate,
+                  int64_t im_count, const cplx *table, real scale, int64_t n, cplx *w)
+{
+    int64_t j = 0;
+    for (; j < im_count; j++)
+        w[j] = twisted(re_gate != NULL ? re[j] * re_gate[j] : re[j],
+                       im_gate != NULL ? im[j] * im_gate[j] : im[j], table[j], scale);
+    for (; j < re_count; j++)
+        w[j] = twisted(re_gate != NULL ? re[j] * re_gate[j] : re[j], REAL(0.0), table[j], scale);
+    for (; j < n; j++)
+        w[j] = (cplx){REAL(0.0), REAL(0.0)};
+}
+
+static void untwist_re(const cplx *w, const cplx *table, int64_t count, real *v)
+{
+    for (int64_t j = 0; j < count; j++)
+        v[j] = w[j].re * table[j].re + w[j].im * table[j].im;
+}
+
+static void untwist_im(const cplx *w, const cplx *table, int64_t count, real *v)
+{
+    for (int64_t j = 0; j < count; j++)
+        v[j] = w[j].im * table[j].re - w[j].re * table[j].im;
+}
+
+const TYPED(lcv_cpu_kernels) TYPED(LCV_CPU_TABLE) = {
+#define KERNEL(name, arguments) .name = name,
+#include "kernels.inc"
+#undef KERNEL
+};

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* ref.h: entries of the reference backend: plain C, direct sums in double. Always there; the oracle of the
+ * other backends and the fallback for what they decline. */
+#ifndef LCVI_REF_H
+#define LCVI_REF_H
+
+#include <longconv/backend.h>
+
+lcv_status lcvi_ref_conv_query(void *device, const lcv_conv_params *params, lcv_backend_plan_info *info);
+lcv_status lcvi_ref_conv_create(void *device, const lcv_conv_params *params, void **plan);
+void lcvi_ref_conv_destroy(void *plan);
+lcv_status lcvi_ref_conv_prepare(void *plan, const lcv_conv_call *call, void *spectrum);
+lcv_status lcvi_ref_conv_forward(void *plan, const lcv_conv_call *call);
+lcv_status lcvi_ref_conv_backward(void *plan, const lcv_conv_call *call);
+
+lcv_status lcvi_ref_gate_forward(void *device, const lcv_gate_params *params, const lcv_gate_call *call);
+lcv_status lcvi_ref_gate_backward(void *device, const lcv_gate_params *params, const lcv_gate_call *call);
+
+/* The device of this backend is its context's host services. */
+const lcv_backend_host *lcvi_ref_host(void *device);
+
+#endif
