@@ -3,6 +3,7 @@
 #include "cpu_conv.h"
 #include "cpu_conv_choice.h"
 #include "cpu_threads.h"
+#include "cpu_units.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -117,14 +118,18 @@ static void begin(execution *e, const lcv_cpu_plan *plan, const lcv_conv_call *c
 
 /* ---- Filters ---- */
 
-static void prepare_filter(const execution *e, int64_t f, const lcv_cpu_worker *worker)
+static void prepare_into(const execution *e, int64_t f, char *spectrum, const lcv_cpu_worker *worker)
 {
     const lcv_cpu_plan *p = e->plan;
     char *taps = worker->memory + p->worker.taps;
-    const size_t future = (size_t)p->geometry.taps * p->real_size;
     p->rows->load_taps(p, e->call, f, taps);
-    p->engine->prepare(p->engine_self, taps, taps + future, e->prepared + (size_t)f * p->spectrum_stride,
+    p->engine->prepare(p->engine_self, taps, taps + (size_t)p->geometry.taps * p->real_size, spectrum,
                        &worker->work);
+}
+
+static void prepare_filter(const execution *e, int64_t f, const lcv_cpu_worker *worker)
+{
+    prepare_into(e, f, e->prepared + (size_t)f * e->plan->spectrum_stride, worker);
 }
 
 lcv_status lcv_cpu_conv_prepare(void *plan, const lcv_conv_call *call, void *spectrum)
@@ -151,51 +156,69 @@ static void prepare_shared(execution *e)
     }
 }
 
-/* The spectrum of filter f: a shared one, or made now in the worker's memory. */
-static const void *spectrum_of(const execution *e, int64_t f, const lcv_cpu_worker *worker)
-{
-    const lcv_cpu_plan *p = e->plan;
-    if (p->engine == NULL)
-        return NULL;
-    if (e->spectra != NULL)
-        return e->spectra + (size_t)f * p->spectrum_stride;
-    execution own = *e;
-    own.prepared = worker->memory + p->worker.spectrum - (size_t)f * p->spectrum_stride;
-    prepare_filter(&own, f, worker);
-    return worker->memory + p->worker.spectrum;
-}
+/* ---- Units ---- */
 
-/* ---- Rows ---- */
-
-/* Row r of filter f: for each batch entry, the channels of the filter. */
-static lcv_cpu_place place_of(const lcv_cpu_plan *p, int64_t f, int64_t r)
-{
-    const int64_t channels = p->params.channels;
-    if (p->params.filter_form == LCV_FILTER_PER_SAMPLE)
-        return (lcv_cpu_place){f / channels, f % channels};
-    const int64_t group = channels / p->filters;
-    return (lcv_cpu_place){r / group, f * group + r % group};
-}
-
-/* The rows of a unit. */
+/* A unit: panels [first, last) of one block, with the filters of the block. */
 typedef struct {
-    int64_t filter, first, last;
-} span;
+    int64_t block, first, last;
+    int64_t filter, filters; /* first filter and how many */
+} unit;
 
-static span span_of(const lcv_cpu_plan *p, int64_t unit)
+static unit unit_of(const lcv_cpu_plan *p, int64_t index)
 {
-    const int64_t chunk = unit % p->chunks;
-    return (span){unit / p->chunks, p->rows_per_filter * chunk / p->chunks,
-                  p->rows_per_filter * (chunk + 1) / p->chunks};
+    const int64_t chunk = index % p->chunks;
+    unit u = {.block = index / p->chunks,
+              .first = p->panels_per_block * chunk / p->chunks,
+              .last = p->panels_per_block * (chunk + 1) / p->chunks};
+    u.filters = lcv_cpu_block_filters(p, u.block, &u.filter);
+    return u;
 }
 
-static void forward_unit(const execution *e, int64_t unit, const lcv_cpu_worker *worker)
+/* Prepares the unit's filters in the worker's memory, unless all are prepared already. */
+static void prepare_own(const execution *e, const unit *u, const lcv_cpu_worker *worker)
 {
     const lcv_cpu_plan *p = e->plan;
-    const span s = span_of(p, unit);
-    const void *spectrum = spectrum_of(e, s.filter, worker);
-    for (int64_t r = s.first; r < s.last; r++)
-        p->rows->forward(p, e->call, place_of(p, s.filter, r), spectrum, worker);
+    if (e->spectra != NULL || p->engine == NULL)
+        return;
+    for (int64_t i = 0; i < u->filters; i++)
+        prepare_into(e, u->filter + i, worker->memory + p->worker.spectrum + (size_t)i * p->spectrum_stride,
+                     worker);
+}
+
+static const char *spectrum_of(const execution *e, const unit *u, int64_t i, const lcv_cpu_worker *worker)
+{
+    const lcv_cpu_plan *p = e->plan;
+    if (e->spectra != NULL)
+        return e->spectra + (size_t)(u->filter + i) * p->spectrum_stride;
+    return worker->memory + p->worker.spectrum + (size_t)i * p->spectrum_stride;
+}
+
+/* The accumulator of the unit's filter i. */
+static char *grad_of(const execution *e, const unit *u, int64_t chunk, int64_t i,
+                     const lcv_cpu_worker *worker)
+{
+    const lcv_cpu_plan *p = e->plan;
+    if (p->chunks > 1)
+        return e->workspace + p->grads + (size_t)((u->filter + i) * p->chunks + chunk) * p->grad_stride;
+    return worker->memory + p->worker.grad + (size_t)i * p->grad_stride;
+}
+
+static lcv_cpu_panel panel_of(const execution *e, const unit *u, int64_t index, const lcv_cpu_worker *worker)
+{
+    lcv_cpu_panel panel = lcv_cpu_panel_of(e->plan, u->block, index);
+    for (int64_t k = 0; k < panel.width; k++)
+        panel.spectra[k] = spectrum_of(e, u, u->filters > 1 ? k : 0, worker);
+    return panel;
+}
+
+static void forward_unit(const execution *e, int64_t index, const lcv_cpu_worker *worker)
+{
+    const unit u = unit_of(e->plan, index);
+    prepare_own(e, &u, worker);
+    for (int64_t i = u.first; i < u.last; i++) {
+        const lcv_cpu_panel panel = panel_of(e, &u, i, worker);
+        e->plan->rows->forward(e->plan, e->call, &panel, worker);
+    }
 }
 
 lcv_status lcv_cpu_conv_forward(void *plan, const lcv_conv_call *call)
@@ -204,7 +227,7 @@ lcv_status lcv_cpu_conv_forward(void *plan, const lcv_conv_call *call)
     execution e;
     begin(&e, p, call);
     prepare_shared(&e);
-    run(&e, forward_unit, p->filters * p->chunks);
+    run(&e, forward_unit, p->blocks * p->chunks);
     return LCV_OK;
 }
 
@@ -224,28 +247,36 @@ static void finish_filter(const execution *e, int64_t f, void *grad, const lcv_c
     p->rows->store_taps(p, e->call, f, taps);
 }
 
-static void backward_unit(const execution *e, int64_t unit, const lcv_cpu_worker *worker)
+/* One panel, with the gradients of its filters and the sums of its rows. */
+static void backward_panel(const execution *e, const unit *u, int64_t chunk, int64_t index,
+                           const lcv_cpu_worker *worker)
 {
     const lcv_cpu_plan *p = e->plan;
-    const span s = span_of(p, unit);
-    const bool needs_filter = lcv_cpu_wants_dx(p) || lcv_cpu_needs_z(&p->params);
-    const void *spectrum = needs_filter ? spectrum_of(e, s.filter, worker) : NULL;
-    double *sums = (double *)(void *)(e->workspace + p->sums);
-    char *grad = NULL;
-    if (lcv_cpu_wants_taps(p)) {
-        grad = p->chunks > 1 ? e->workspace + p->grads + (size_t)unit * p->grad_stride
-                             : worker->memory + p->worker.grad;
-        memset(grad, 0, p->info.grad_bytes);
+    double sums[LCV_CPU_MAX_WIDTH][2] = {{0.0}};
+    lcv_cpu_panel panel = panel_of(e, u, index, worker);
+    for (int64_t k = 0; k < panel.width && lcv_cpu_wants_taps(p); k++)
+        panel.grads[k] = grad_of(e, u, chunk, u->filters > 1 ? k : 0, worker);
+    p->rows->backward(p, e->call, &panel, sums, worker);
+    if (lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS)) {
+        double *all = (double *)(void *)(e->workspace + p->sums);
+        memcpy(all + 2 * (panel.b * p->params.channels + panel.c), sums,
+               (size_t)panel.width * sizeof sums[0]);
     }
-    for (int64_t r = s.first; r < s.last; r++) {
-        const lcv_cpu_place at = place_of(p, s.filter, r);
-        double row_sums[2] = {0.0, 0.0};
-        p->rows->backward(p, e->call, at, spectrum, grad, row_sums, worker);
-        if (lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS))
-            memcpy(sums + 2 * (at.b * p->params.channels + at.c), row_sums, sizeof row_sums);
-    }
-    if (grad != NULL && p->chunks == 1)
-        finish_filter(e, s.filter, grad, worker);
+}
+
+static void backward_unit(const execution *e, int64_t index, const lcv_cpu_worker *worker)
+{
+    const lcv_cpu_plan *p = e->plan;
+    const unit u = unit_of(p, index);
+    const int64_t chunk = index % p->chunks;
+    if (lcv_cpu_wants_dx(p) || lcv_cpu_needs_z(&p->params))
+        prepare_own(e, &u, worker);
+    for (int64_t i = 0; i < u.filters && lcv_cpu_wants_taps(p); i++)
+        memset(grad_of(e, &u, chunk, i, worker), 0, p->info.grad_bytes);
+    for (int64_t i = u.first; i < u.last; i++)
+        backward_panel(e, &u, chunk, i, worker);
+    for (int64_t i = 0; i < u.filters && lcv_cpu_wants_taps(p) && p->chunks == 1; i++)
+        finish_filter(e, u.filter + i, grad_of(e, &u, chunk, i, worker), worker);
 }
 
 /* Adds the units of one filter in order. */
@@ -265,7 +296,7 @@ lcv_status lcv_cpu_conv_backward(void *plan, const lcv_conv_call *call)
     begin(&e, p, call);
     if (lcv_cpu_wants_dx(p) || lcv_cpu_needs_z(&p->params))
         prepare_shared(&e);
-    run(&e, backward_unit, p->filters * p->chunks);
+    run(&e, backward_unit, p->blocks * p->chunks);
     if (lcv_cpu_wants_taps(p) && p->chunks > 1)
         run(&e, finish_chunks, p->filters);
     if (lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cpu_conv_choice.h"
+#include "cpu_units.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@ static const lcv_cpu_engine *const engines[] = {
 
 enum {
     ENGINE_COUNT = sizeof engines / sizeof engines[0],
-    ENOUGH_UNITS = 16 /* units that keep any usual number of threads busy */
+    ROW_GAP = 16 /* reals between gathered rows, so that they do not share cache sets */
 };
 
 static int64_t min64(int64_t a, int64_t b)
@@ -139,15 +140,15 @@ static bool lay_out_worker(lcv_cpu_plan *plan)
 {
     lcv_cpu_worker_layout *w = &plan->worker;
     const lcv_cpu_geometry *g = &plan->geometry;
-    const bool backward = g->backward, shared = plan->chunks > 1;
-    const bool taps_wanted = lcv_cpu_wants_taps(plan);
+    const bool shared = plan->chunks > 1, taps_wanted = lcv_cpu_wants_taps(plan);
+    const bool kept = taps_wanted && lcv_cpu_needs_z(&plan->params);
     arena a = {0};
     w->taps = take_many(&a, g->taps + g->taps_future, plan->real_size);
-    w->x = take_many(&a, g->seqlen, plan->real_size);
-    w->g = take_many(&a, g->out_len, plan->real_size);
-    w->spectrum = take(&a, shared ? 0 : plan->spectrum_stride);
-    w->grad = take(&a, backward && taps_wanted && !shared ? plan->grad_stride : 0);
-    w->keep = take(&a, taps_wanted && lcv_cpu_needs_z(&plan->params) ? plan->info.row_bytes : 0);
+    w->x = take_many(&a, plan->width * plan->x_len, plan->real_size);
+    w->g = take_many(&a, plan->width * plan->g_len, plan->real_size);
+    w->spectrum = take_many(&a, shared ? 0 : plan->filters_per_block, plan->spectrum_stride);
+    w->grad = take_many(&a, taps_wanted && !shared ? plan->filters_per_block : 0, plan->grad_stride);
+    w->keep = take_many(&a, kept ? plan->width : 0, plan->keep_stride);
     w->scratch = take(&a, plan->info.scratch_bytes);
     w->bytes = a.used;
     return !a.overflow;
@@ -158,8 +159,12 @@ static bool lay_out(lcv_cpu_plan *plan)
     arena a = {0};
     const bool shared = plan->chunks > 1;
     const bool sums = lcv_cpu_wants(plan, LCV_GRAD_SKIP | LCV_GRAD_BIAS);
+    const int64_t gap = plan->width > 1 ? ROW_GAP : 0;
+    plan->x_len = plan->geometry.seqlen + gap;
+    plan->g_len = plan->geometry.out_len + gap;
     plan->spectrum_stride = round_up(plan->info.spectrum_bytes);
     plan->grad_stride = round_up(plan->info.grad_bytes);
+    plan->keep_stride = round_up(plan->info.row_bytes);
     bool fits = lay_out_worker(plan);
     plan->spectra = take_many(&a, shared ? plan->filters : 0, plan->spectrum_stride);
     plan->grads = take_many(&a, shared && lcv_cpu_wants_taps(plan) ? plan->filters * plan->chunks : 0,
@@ -171,20 +176,13 @@ static bool lay_out(lcv_cpu_plan *plan)
     return fits && !a.overflow;
 }
 
-/* Few filters with many rows each are cut into chunks of rows; the number is no function of the threads. */
-static void cut(lcv_cpu_plan *plan)
-{
-    plan->rows_per_filter = plan->filters > 0 ? plan->geometry.rows / plan->filters : 0;
-    plan->chunks = 1;
-    if (plan->filters > 0 && plan->filters < ENOUGH_UNITS)
-        plan->chunks = max64(1, min64(plan->rows_per_filter, ENOUGH_UNITS / plan->filters));
-}
-
+/* Gives up threads, then chunks, then the width of panels, until the workspace is as small as asked. */
 static lcv_status fit(lcv_cpu_plan *plan, int32_t threads)
 {
     const lcv_backend_host *host = plan->host;
     const uint64_t most = plan->params.max_workspace_bytes;
-    plan->workers = (int32_t)max64(1, min64(threads, plan->filters * plan->chunks));
+    lcv_cpu_cut(plan, lcv_cpu_good_width(plan), true);
+    plan->workers = (int32_t)max64(1, min64(threads, plan->blocks * plan->chunks));
     for (;;) {
         if (!lay_out(plan))
             return host->fail(host, LCV_TOO_LARGE, "workspace: its size overflows");
@@ -192,8 +190,8 @@ static lcv_status fit(lcv_cpu_plan *plan, int32_t threads)
             return LCV_OK;
         if (plan->workers > 1)
             plan->workers--;
-        else if (plan->chunks > 1)
-            plan->chunks = 1;
+        else if (plan->chunks > 1 || plan->width > 1)
+            lcv_cpu_cut(plan, plan->chunks > 1 ? plan->width : plan->width / 2, false);
         else
             return host->fail(host, LCV_WORKSPACE_TOO_SMALL,
                               "max_workspace_bytes: expected at least %zu, given %llu", plan->workspace_bytes,
@@ -222,7 +220,6 @@ lcv_status lcv_cpu_conv_choose(const lcv_backend_host *host, const lcv_conv_para
     plan->geometry = asked;
     if (status != LCV_OK)
         return status;
-    cut(plan);
     return fit(plan, params->num_threads > 0 ? params->num_threads : host->num_threads);
 }
 
@@ -242,5 +239,5 @@ void lcv_cpu_conv_explain(const lcv_cpu_plan *plan, char *text, size_t size)
              "engine %s (%s): %s, %lld samples with %lld + %lld taps, %s; %lld units on %d workers",
              plan->engine->name, plan->params.engine != NULL ? "as asked" : "cheapest estimate",
              mode_name(plan->params.mode), (long long)g->seqlen, (long long)g->taps,
-             (long long)g->taps_future, transform, (long long)(plan->filters * plan->chunks), plan->workers);
+             (long long)g->taps_future, transform, (long long)(plan->blocks * plan->chunks), plan->workers);
 }

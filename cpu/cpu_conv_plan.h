@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cpu_conv_plan.h: what a convolution plan of the CPU backend holds, and the row functions of each type of reals.
+/* cpu_conv_plan.h: what a convolution plan of the CPU backend holds, and the row functions of each type of
+ * reals.
  */
 #ifndef LCV_CPU_CONV_PLAN_H
 #define LCV_CPU_CONV_PLAN_H
@@ -8,13 +9,19 @@
 
 typedef struct lcv_cpu_rows lcv_cpu_rows;
 
-/* Byte offsets in one worker's part of the workspace. */
+enum {
+    LCV_CPU_MAX_WIDTH = 16, /* rows of a panel: a cache line of float32 channels */
+    LCV_CPU_TILE = 2048     /* reals of a tile */
+};
+
+/* Byte offsets in one worker's part of the workspace. Of everything but taps and scratch there is one for
+ * each row of a panel. */
 typedef struct lcv_cpu_worker_layout {
     size_t taps;     /* gathered taps, and a filter's finished gradient */
-    size_t spectrum; /* of the filter in work, when filters are not prepared beforehand */
-    size_t grad;     /* its gradient, when no other unit shares it */
-    size_t keep;     /* one row's transform, kept from forward for backward */
-    size_t x, g;     /* gathered rows: seqlen and out_len reals */
+    size_t spectrum; /* of the filters in work, when filters are not prepared beforehand */
+    size_t grad;     /* their gradients, when no other unit shares them */
+    size_t keep;     /* rows' transforms, kept from forward for backward */
+    size_t x, g;     /* gathered rows */
     size_t scratch;  /* the engine's */
     size_t bytes;
 } lcv_cpu_worker_layout;
@@ -33,22 +40,32 @@ typedef struct lcv_cpu_plan {
     int64_t state_len;
     bool circular;
 
-    /* Work is cut into units: a filter and a part of its rows. The cut depends on the plan alone. */
-    int64_t filters, rows_per_filter, chunks; /* chunks: units of each filter */
+    /* How work is cut; see cpu_units.h. It depends on the plan alone. */
+    int64_t filters;
+    int64_t width;             /* most rows of a panel */
+    int64_t blocks;            /* of filters whose rows make panels together */
+    int64_t filters_per_block; /* most */
+    int64_t panels_per_block;
+    int64_t chunks; /* units of each block, when blocks are few */
     int32_t workers;
 
-    /* Byte offsets in the workspace; each filter's or unit's part is a multiple of the alignment. */
-    size_t spectrum_stride, grad_stride;
-    size_t spectra, grads, sums; /* spectra and grads when chunks > 1; sums: 2 doubles a row */
+    /* Distances: gathered rows in reals, the rest in bytes, multiples of the alignment. */
+    int64_t x_len, g_len;
+    size_t spectrum_stride, grad_stride, keep_stride;
+
+    /* Byte offsets in the workspace. spectra and grads when chunks > 1; sums: 2 doubles a row. */
+    size_t spectra, grads, sums;
     size_t first_worker;
     lcv_cpu_worker_layout worker;
     size_t workspace_bytes;
 } lcv_cpu_plan;
 
-/* The place of a row. */
-typedef struct lcv_cpu_place {
-    int64_t b, c;
-} lcv_cpu_place;
+/* Rows in work together: channels c, c+1, ... of batch entry b. */
+typedef struct lcv_cpu_panel {
+    int64_t b, c, width;
+    const void *spectra[LCV_CPU_MAX_WIDTH]; /* each row's filter; NULL where nobody needs it */
+    void *grads[LCV_CPU_MAX_WIDTH];         /* its gradient's accumulator, or NULL */
+} lcv_cpu_panel;
 
 /* One worker at work. */
 typedef struct lcv_cpu_worker {
@@ -56,7 +73,7 @@ typedef struct lcv_cpu_worker {
     lcv_cpu_work work;
 } lcv_cpu_worker;
 
-/* Functions on whole rows; cpu_rows.c defines one table for each type. */
+/* Functions on panels and filters; cpu_rows.c defines one table for each type. */
 struct lcv_cpu_rows {
     const void *(*choose_kernels)(const char *mask);
 
@@ -66,12 +83,12 @@ struct lcv_cpu_rows {
     /* Writes (or adds) the gradient of filter f's taps. */
     void (*store_taps)(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, const void *taps);
 
-    void (*forward)(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, const void *spectrum,
+    void (*forward)(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
                     const lcv_cpu_worker *worker);
 
-    /* grad: accumulator of the filter, or NULL. sums: {sum dz x, sum dz} of this row. */
-    void (*backward)(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, const void *spectrum,
-                     void *grad, double *sums, const lcv_cpu_worker *worker);
+    /* sums: {sum dz x, sum dz} of each row, on entry 0. */
+    void (*backward)(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                     double (*sums)[2], const lcv_cpu_worker *worker);
 
     /* to += from, accumulators of filter gradients. */
     void (*add_grad)(const lcv_cpu_plan *p, const void *from, void *to);

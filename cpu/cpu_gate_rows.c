@@ -18,9 +18,9 @@ void TYPED(lcv_cpu_multiply)(const char *mask, lcv_dtype dtype, int64_t count, c
     real x[BLOCK], y[BLOCK];
     for (int64_t k = 0; k < count; k += BLOCK) {
         const int64_t some = count - k < BLOCK ? count - k : BLOCK;
-        kernels->load(place(a, size, i, j, k), dtype, a->stride[2], some, x);
-        kernels->load(place(b, size, i, j, k), dtype, b->stride[2], some, y);
+        kernels->load(place(a, size, i, j, k), dtype, 0, 1, a->stride[2], some, x);
+        kernels->load(place(b, size, i, j, k), dtype, 0, 1, b->stride[2], some, y);
         kernels->multiply(x, y, some, x);
-        kernels->store(place(to, size, i, j, k), dtype, to->stride[2], some, x);
+        kernels->store(place(to, size, i, j, k), dtype, 0, 1, to->stride[2], some, x);
     }
 }

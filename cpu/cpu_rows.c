@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From strided rows of any dtype to the contiguous rows of reals that engines convolve, and back. A row that
- * is contiguous and in reals already goes to the engine as it lies; any other is gathered, gate included,
- * block by block. What engines do not do rides on the same blocks: state, circular tails, activations.
- * Compiled for each type. */
+/* From strided arrays of any dtype to the contiguous rows of reals that engines convolve, and back. A row
+ * that is contiguous and in reals already goes to the engine as it lies; any other is gathered, gate
+ * included. What engines do not do rides on the same passes: state, circular tails, activations. Compiled for
+ * each type.
+ *
+ * Work comes in panels: some consecutive channels of one batch entry. Where channels lie side by side in
+ * memory (BLD), a panel is as wide as a cache line and passes over it are transposes; else it is one row. A
+ * pass goes over a panel tile by tile: `count` samples of all its rows, in a buffer where row k starts at k *
+ * count. */
 #include "cpu_conv_plan.h"
 #include "kernels.h"
 
@@ -14,46 +19,24 @@ enum { REAL_DTYPE = LCV_F64 };
 enum { REAL_DTYPE = LCV_F32 };
 #endif
 
-enum { BLOCK = 512 };
-
-/* One row of an array. */
+/* The rows of an array that a panel stands for. */
 typedef struct {
     char *data; /* NULL: absent */
-    int64_t stride;
     lcv_dtype dtype;
-    int64_t step; /* bytes */
-} line;
+    int64_t row_stride, stride; /* in elements: from row to row, from sample to sample */
+    int64_t width;              /* rows */
+} sheet;
+
+/* Part of a panel's time axis. */
+typedef struct {
+    int64_t from, count;
+} stretch;
+
+enum { TILE = LCV_CPU_TILE };
 
 static int64_t min64(int64_t a, int64_t b)
 {
     return a < b ? a : b;
-}
-
-static line line_of(const lcv_array *array, lcv_dtype dtype, int64_t i, int64_t j)
-{
-    line l = {.stride = array->stride[2], .dtype = dtype};
-    l.step = l.stride * (int64_t)lcv_dtype_size(dtype);
-    if (array->data != NULL)
-        l.data = (char *)array->data +
-                 (i * array->stride[0] + j * array->stride[1]) * (int64_t)lcv_dtype_size(dtype);
-    return l;
-}
-
-static line data_line(const lcv_cpu_plan *p, const lcv_array *array, lcv_cpu_place at)
-{
-    return line_of(array, p->params.dtype, at.b, at.c);
-}
-
-static line compute_line(const lcv_cpu_plan *p, const lcv_array *array, lcv_cpu_place at)
-{
-    return line_of(array, p->compute, at.b, at.c);
-}
-
-/* Can an engine use the row as it lies? */
-static bool is_plain(const line *l)
-{
-    return l->data == NULL ||
-           (l->dtype == (lcv_dtype)REAL_DTYPE && l->stride == 1 && (uintptr_t)l->data % sizeof(real) == 0);
 }
 
 static const TYPED(lcv_cpu_kernels) * kernels_of(const lcv_cpu_plan *p)
@@ -66,60 +49,153 @@ static const void *choose_kernels(const char *mask)
     return TYPED(lcv_cpu_kernels_of)(mask);
 }
 
-/* ---- Blocks ---- */
-
-static void load(const TYPED(lcv_cpu_kernels) * k, const line *l, int64_t from, int64_t count, real *to)
+static sheet sheet_of(const lcv_array *array, lcv_dtype dtype, int64_t i, int64_t j, int64_t width)
 {
-    k->load(l->data + from * l->step, l->dtype, l->stride, count, to);
+    sheet s = {.dtype = dtype, .row_stride = array->stride[1], .stride = array->stride[2], .width = width};
+    if (array->data != NULL)
+        s.data = (char *)array->data +
+                 (i * array->stride[0] + j * array->stride[1]) * (int64_t)lcv_dtype_size(dtype);
+    return s;
 }
 
-static void store(const TYPED(lcv_cpu_kernels) * k, const line *l, int64_t from, int64_t count, real *values,
-                  bool accumulate)
+static sheet data_sheet(const lcv_cpu_plan *p, const lcv_array *array, const lcv_cpu_panel *at)
 {
-    real old[BLOCK];
-    if (accumulate) {
-        load(k, l, from, count, old);
-        k->add(old, count, values);
+    return sheet_of(array, p->params.dtype, at->b, at->c, at->width);
+}
+
+static sheet compute_sheet(const lcv_cpu_plan *p, const lcv_array *array, const lcv_cpu_panel *at)
+{
+    return sheet_of(array, p->compute, at->b, at->c, at->width);
+}
+
+static char *place(const sheet *s, int64_t row, int64_t t)
+{
+    return s->data + (row * s->row_stride + t * s->stride) * (int64_t)lcv_dtype_size(s->dtype);
+}
+
+static bool is_real(const sheet *s)
+{
+    return s->dtype == (lcv_dtype)REAL_DTYPE && (uintptr_t)s->data % sizeof(real) == 0;
+}
+
+/* Can an engine use the rows as they lie? */
+static bool is_plain(const sheet *s)
+{
+    return s->data == NULL || (is_real(s) && s->stride == 1);
+}
+
+/* Row k of a sheet that is plain. */
+static void *plain_row(const sheet *s, int64_t k)
+{
+    return s->data != NULL ? place(s, k, 0) : NULL;
+}
+
+/* ---- Tiles ---- */
+
+/* The longest stretch from t on whose tile fits its buffer. */
+static stretch stretch_at(int64_t t, int64_t end, int64_t width)
+{
+    return (stretch){t, min64(TILE / width, end - t)};
+}
+
+/* Rows side by side: a tile is a transpose away. */
+static bool is_interleaved(const sheet *s)
+{
+    return s->width > 1 && s->row_stride == 1;
+}
+
+static void load(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile)
+{
+    real samples[TILE];
+    if (is_interleaved(s) && is_real(s)) {
+        k->transpose((const real *)(void *)place(s, 0, at.from), s->stride, at.count, s->width, tile,
+                     at.count);
+    } else if (is_interleaved(s)) {
+        k->load(place(s, 0, at.from), s->dtype, s->stride, at.count, 1, s->width, samples);
+        k->transpose(samples, s->width, at.count, s->width, tile, at.count);
+    } else {
+        k->load(place(s, 0, at.from), s->dtype, s->row_stride, s->width, s->stride, at.count, tile);
     }
-    k->store(l->data + from * l->step, l->dtype, l->stride, count, values);
 }
 
-/* values *= the row's block, if there is a row */
-static void multiply_by(const TYPED(lcv_cpu_kernels) * k, const line *l, int64_t from, int64_t count,
-                        real *values)
+static void store_tile(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, const real *tile)
 {
-    real factor[BLOCK];
-    if (l->data == NULL)
+    real samples[TILE];
+    if (is_interleaved(s) && is_real(s)) {
+        k->transpose(tile, at.count, s->width, at.count, (real *)(void *)place(s, 0, at.from), s->stride);
+    } else if (is_interleaved(s)) {
+        k->transpose(tile, at.count, s->width, at.count, samples, s->width);
+        k->store(place(s, 0, at.from), s->dtype, s->stride, at.count, 1, s->width, samples);
+    } else {
+        k->store(place(s, 0, at.from), s->dtype, s->row_stride, s->width, s->stride, at.count, tile);
+    }
+}
+
+static void store(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile, bool accumulate)
+{
+    real old[TILE];
+    if (accumulate) {
+        load(k, s, at, old);
+        k->add(old, s->width * at.count, tile);
+    }
+    store_tile(k, s, at, tile);
+}
+
+/* tile *= the sheet's, if there is one */
+static void multiply_by(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile)
+{
+    real factor[TILE];
+    if (s->data == NULL)
         return;
-    load(k, l, from, count, factor);
-    k->multiply(values, factor, count, values);
+    load(k, s, at, factor);
+    k->multiply(tile, factor, s->width * at.count, tile);
 }
 
-/* Fills `count` values from a row of `length` elements, with zeros where it is absent or ends. */
-static void load_all(const TYPED(lcv_cpu_kernels) * k, const line *l, int64_t length, int64_t count, real *to)
+/* Between a tile and the panel's gathered rows, which are `row_len` reals apart. */
+static void take_tile(const real *rows, int64_t row_len, int64_t width, stretch at, real *tile)
 {
-    const int64_t there = l->data != NULL ? min64(length, count) : 0;
-    if (there > 0)
-        k->load(l->data, l->dtype, l->stride, there, to);
-    memset(to + there, 0, (size_t)(count - there) * sizeof(real));
+    for (int64_t k = 0; k < width; k++)
+        memcpy(tile + k * at.count, rows + k * row_len + at.from, (size_t)at.count * sizeof(real));
+}
+
+static void put_tile(const real *tile, int64_t width, stretch at, real *rows, int64_t row_len)
+{
+    for (int64_t k = 0; k < width; k++)
+        memcpy(rows + k * row_len + at.from, tile + k * at.count, (size_t)at.count * sizeof(real));
+}
+
+/* A panel of one row needs no buffer: its tile is the stretch itself. */
+static real *tile_in(real *rows, int64_t width, stretch at, real *buffer)
+{
+    return width == 1 ? rows + at.from : buffer;
 }
 
 /* ---- Filters ---- */
 
-static line filter_line(const lcv_cpu_plan *p, const lcv_array *array, int64_t f)
+static sheet filter_sheet(const lcv_cpu_plan *p, const lcv_array *array, int64_t f)
 {
     const bool per_sample = p->params.filter_form == LCV_FILTER_PER_SAMPLE;
     const int64_t channels = p->params.channels;
-    return line_of(array, p->compute, per_sample ? f / channels : 0, per_sample ? f % channels : f);
+    return sheet_of(array, p->compute, per_sample ? f / channels : 0, per_sample ? f % channels : f, 1);
+}
+
+/* Fills `count` values from a row of `length` elements, with zeros where it is absent or ends. */
+static void load_row(const TYPED(lcv_cpu_kernels) * k, const sheet *s, int64_t length, int64_t count,
+                     real *to)
+{
+    const int64_t there = s->data != NULL ? min64(length, count) : 0;
+    if (there > 0)
+        k->load(s->data, s->dtype, 0, 1, s->stride, there, to);
+    memset(to + there, 0, (size_t)(count - there) * sizeof(real));
 }
 
 /* Circular filters longer than the sequence fold onto its lags. */
-static void fold(const TYPED(lcv_cpu_kernels) * k, const line *l, int64_t filter_len, int64_t taps, real *to)
+static void fold(const TYPED(lcv_cpu_kernels) * k, const sheet *s, int64_t filter_len, int64_t taps, real *to)
 {
-    for (int64_t start = taps; l->data != NULL && start < filter_len; start += taps)
+    for (int64_t start = taps; s->data != NULL && start < filter_len; start += taps)
         for (int64_t j = 0; j < min64(taps, filter_len - start); j++) {
             real tap;
-            load(k, l, start + j, 1, &tap);
+            load(k, s, (stretch){start + j, 1}, &tap);
             to[j] += tap;
         }
 }
@@ -129,24 +205,28 @@ static void load_taps(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t 
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
     const lcv_cpu_geometry *g = &p->geometry;
     const bool anticausal = p->params.mode == LCV_CONV_ANTICAUSAL;
-    const line past = filter_line(p, &call->filter, f);
-    const line future = anticausal ? past : filter_line(p, &call->filter_future, f);
+    const sheet past = filter_sheet(p, &call->filter, f);
+    const sheet future = anticausal ? past : filter_sheet(p, &call->filter_future, f);
     real *to = taps;
-    load_all(k, &past, p->params.filter_len, g->taps, to);
-    load_all(k, &future, anticausal ? p->params.filter_len : p->params.filter_future_len, g->taps_future,
+    load_row(k, &past, p->params.filter_len, g->taps, to);
+    load_row(k, &future, anticausal ? p->params.filter_len : p->params.filter_future_len, g->taps_future,
              to + g->taps);
     if (p->circular)
         fold(k, &past, p->params.filter_len, g->taps, to);
 }
 
 /* Gradients of `filter_len` taps of which `known` were computed: the others had no effect, or fold. */
-static void store_gradient(const lcv_cpu_plan *p, const line *l, int64_t filter_len, int64_t known,
+static void store_gradient(const lcv_cpu_plan *p, const sheet *s, int64_t filter_len, int64_t known,
                            const real *values, bool accumulate)
 {
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    for (int64_t j = 0; l->data != NULL && j < filter_len; j++) {
-        real value = j < known ? values[j] : p->circular && known > 0 ? values[j % known] : REAL(0.0);
-        store(k, l, j, 1, &value, accumulate);
+    const bool folds = p->circular && known > 0;
+    real tile[TILE];
+    for (int64_t j = 0; s->data != NULL && j < filter_len; j += TILE) {
+        const stretch at = stretch_at(j, filter_len, 1);
+        for (int64_t i = 0; i < at.count; i++)
+            tile[i] = j + i < known ? values[j + i] : folds ? values[(j + i) % known] : REAL(0.0);
+        store(k, s, at, tile, accumulate);
     }
 }
 
@@ -155,8 +235,8 @@ static void store_taps(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t
     const lcv_cpu_geometry *g = &p->geometry;
     const real *past = taps, *future = past + g->taps;
     const bool anticausal = p->params.mode == LCV_CONV_ANTICAUSAL;
-    const line dfilter = filter_line(p, &call->dfilter, f),
-               dfuture = filter_line(p, &call->dfilter_future, f);
+    const sheet dfilter = filter_sheet(p, &call->dfilter, f),
+                dfuture = filter_sheet(p, &call->dfilter_future, f);
     store_gradient(p, &dfilter, p->params.filter_len, anticausal ? g->taps_future : g->taps,
                    anticausal ? future : past, lcv_cpu_adds(p, LCV_GRAD_FILTER));
     store_gradient(p, &dfuture, p->params.filter_future_len, g->taps_future, future,
@@ -168,278 +248,362 @@ static void add_grad(const lcv_cpu_plan *p, const void *from, void *to)
     kernels_of(p)->add(from, (int64_t)(p->info.grad_bytes / sizeof(real)), to);
 }
 
-/* ---- The row x = pre_gate * u ---- */
+/* ---- x = pre_gate * u ---- */
 
-static lcv_cpu_row row_x(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at,
-                         const lcv_cpu_worker *worker)
+static real *gathered_x(const lcv_cpu_plan *p, const lcv_cpu_worker *worker)
+{
+    return (real *)(void *)(worker->memory + p->worker.x);
+}
+
+static bool is_x_plain(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel)
+{
+    const sheet u = data_sheet(p, &call->u, panel), pre_gate = data_sheet(p, &call->pre_gate, panel);
+    return is_plain(&u) && is_plain(&pre_gate);
+}
+
+static void gather_x(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, real *x)
 {
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    const line u = data_line(p, &call->u, at), pre_gate = data_line(p, &call->pre_gate, at);
-    if (is_plain(&u) && is_plain(&pre_gate))
-        return (lcv_cpu_row){.x = u.data, .gate = pre_gate.data};
-    real *x = (real *)(void *)(worker->memory + p->worker.x);
-    for (int64_t t = 0; t < p->params.seqlen; t += BLOCK) {
-        const int64_t count = min64(BLOCK, p->params.seqlen - t);
-        load(k, &u, t, count, x + t);
-        multiply_by(k, &pre_gate, t, count, x + t);
+    const sheet u = data_sheet(p, &call->u, panel), pre_gate = data_sheet(p, &call->pre_gate, panel);
+    const int64_t seqlen = p->params.seqlen;
+    real buffer[TILE];
+    for (int64_t t = 0; t < seqlen; t += TILE / panel->width) {
+        const stretch at = stretch_at(t, seqlen, panel->width);
+        real *tile = tile_in(x, panel->width, at, buffer);
+        load(k, &u, at, tile);
+        multiply_by(k, &pre_gate, at, tile);
+        if (tile == buffer)
+            put_tile(tile, panel->width, at, x, p->x_len);
     }
-    return (lcv_cpu_row){.x = x};
+}
+
+/* Row k of x: where it lies, or where it was gathered. */
+static lcv_cpu_row row_x(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                         int64_t k, const lcv_cpu_worker *worker)
+{
+    if (!is_x_plain(p, call, panel))
+        return (lcv_cpu_row){.x = gathered_x(p, worker) + k * p->x_len};
+    const sheet u = data_sheet(p, &call->u, panel), pre_gate = data_sheet(p, &call->pre_gate, panel);
+    return (lcv_cpu_row){.x = plain_row(&u, k), .gate = plain_row(&pre_gate, k)};
 }
 
 static double scalar_of(const lcv_cpu_plan *p, const lcv_array *array, int64_t channel)
 {
     real value = REAL(0.0);
-    line l = line_of(array, p->compute, 0, 0);
-    if (l.data != NULL)
-        load(kernels_of(p), &l, channel, 1, &value);
+    const sheet s = sheet_of(array, p->compute, 0, 0, 1);
+    if (s.data != NULL)
+        load(kernels_of(p), &s, (stretch){channel, 1}, &value);
     return (double)value;
 }
 
 /* A sink for z: the skip term and the bias come with the convolution. */
-static lcv_cpu_sink sink_z(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at,
+static lcv_cpu_sink sink_z(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t channel,
                            const lcv_cpu_row *x)
 {
-    lcv_cpu_sink sink = {.bias = scalar_of(p, &call->bias, at.c)};
+    lcv_cpu_sink sink = {.bias = scalar_of(p, &call->bias, channel)};
     if (call->skip.data != NULL) {
-        sink.skip = scalar_of(p, &call->skip, at.c);
+        sink.skip = scalar_of(p, &call->skip, channel);
         sink.x = x->x;
         sink.x_gate = x->gate;
     }
     return sink;
 }
 
-/* z of one row into `z` (out_len reals), with what the state and a circular tail add. */
-static void compute_z(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at,
-                      const void *spectrum, const lcv_cpu_row *x, real *z, void *keep,
-                      const lcv_cpu_worker *worker)
+/* ---- z, and what follows it: the tail ---- */
+
+static real *gathered_g(const lcv_cpu_plan *p, const lcv_cpu_worker *worker)
+{
+    return (real *)(void *)(worker->memory + p->worker.g);
+}
+
+static void add_state(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, real *z)
 {
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    const int64_t seqlen = p->params.seqlen, beyond = p->geometry.out_len - seqlen;
-    const line state = compute_line(p, &call->state_in, at);
-    real block[BLOCK];
-    lcv_cpu_sink sink = sink_z(p, call, at, x);
-    sink.out = z;
-    sink.tail = z + seqlen;
-    if (p->engine != NULL)
-        p->engine->forward(p->engine_self, spectrum, x, &sink, keep, &worker->work);
-    else
-        memset(z, 0, (size_t)p->geometry.out_len * sizeof(real)); /* no samples: the state is all there is */
-    if (p->circular)
-        k->add(z + seqlen, beyond, z);
-    for (int64_t t = 0; state.data != NULL && t < p->state_len; t += BLOCK) {
-        const int64_t count = min64(BLOCK, p->state_len - t);
-        load(k, &state, t, count, block);
-        k->add(block, count, z + t); /* z continues as the tail, where the rest of the state belongs */
+    const sheet state = compute_sheet(p, &call->state_in, panel);
+    real tile[TILE];
+    for (int64_t t = 0; state.data != NULL && t < p->state_len; t += TILE / panel->width) {
+        const stretch at = stretch_at(t, p->state_len, panel->width);
+        load(k, &state, at, tile);
+        for (int64_t row = 0; row < panel->width;
+             row++) /* z continues as the tail, to which the rest belongs */
+            k->add(tile + row * at.count, at.count, z + row * p->g_len + t);
     }
+}
+
+/* z of a panel's rows, g_len apart, each with its tail. keep: NULL, or row_bytes for each row. */
+static void compute_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, real *z,
+                      char *keep, const lcv_cpu_worker *worker)
+{
+    const int64_t seqlen = p->params.seqlen;
+    for (int64_t k = 0; k < panel->width; k++) {
+        real *row = z + k * p->g_len;
+        const lcv_cpu_row x = row_x(p, call, panel, k, worker);
+        lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
+        sink.out = row;
+        sink.tail = p->geometry.out_len > seqlen ? row + seqlen : NULL;
+        if (p->engine != NULL)
+            p->engine->forward(p->engine_self, panel->spectra[k], &x, &sink,
+                               keep != NULL ? keep + (size_t)k * p->keep_stride : NULL, &worker->work);
+        else
+            memset(row, 0, (size_t)p->geometry.out_len * sizeof(real)); /* no samples: the state is all */
+        if (p->circular)
+            kernels_of(p)->add(row + seqlen, p->geometry.out_len - seqlen, row);
+    }
+    add_state(p, call, panel, z);
 }
 
 /* ---- Forward ---- */
 
-static bool is_fused(const lcv_cpu_plan *p, const line *y, const line *post_gate)
+static bool is_fused(const lcv_cpu_plan *p, const sheet *y, const sheet *post_gate)
 {
     return p->engine != NULL && p->params.activation == LCV_ACTIVATION_NONE &&
-           p->geometry.out_len == p->params.seqlen && is_plain(y) && is_plain(post_gate) && p->state_len == 0;
+           p->geometry.out_len == p->params.seqlen && p->state_len == 0 && is_plain(y) && is_plain(post_gate);
 }
 
-static void store_y(const lcv_cpu_plan *p, const line *post_gate, const line *y, real *z)
+static void store_y(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, real *z)
 {
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    for (int64_t t = 0; t < p->params.seqlen; t += BLOCK) {
-        const int64_t count = min64(BLOCK, p->params.seqlen - t);
-        k->activate(p->params.activation, count, z + t);
-        multiply_by(k, post_gate, t, count, z + t);
-        store(k, y, t, count, z + t, false);
+    const sheet y = data_sheet(p, &call->y, panel), post_gate = data_sheet(p, &call->post_gate, panel);
+    const int64_t seqlen = p->params.seqlen;
+    real buffer[TILE];
+    for (int64_t t = 0; t < seqlen; t += TILE / panel->width) {
+        const stretch at = stretch_at(t, seqlen, panel->width);
+        real *tile = tile_in(z, panel->width, at, buffer);
+        if (tile == buffer)
+            take_tile(z, p->g_len, panel->width, at, tile);
+        k->activate(p->params.activation, panel->width * at.count, tile);
+        multiply_by(k, &post_gate, at, tile);
+        store_tile(k, &y, at, tile);
     }
 }
 
-static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, const void *spectrum,
+static void store_state_out(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                            const real *z)
+{
+    const sheet state = compute_sheet(p, &call->state_out, panel);
+    real tile[TILE];
+    for (int64_t t = 0; state.data != NULL && t < p->state_len; t += TILE / panel->width) {
+        const stretch at = stretch_at(t, p->state_len, panel->width);
+        take_tile(z + p->params.seqlen, p->g_len, panel->width, at, tile);
+        store_tile(kernels_of(p), &state, at, tile);
+    }
+}
+
+static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
                     const lcv_cpu_worker *worker)
 {
-    const line y = data_line(p, &call->y, at), post_gate = data_line(p, &call->post_gate, at);
-    const line state_out = compute_line(p, &call->state_out, at);
-    const lcv_cpu_row x = row_x(p, call, at, worker);
-    if (is_fused(p, &y, &post_gate)) {
-        lcv_cpu_sink sink = sink_z(p, call, at, &x);
-        sink.out = y.data;
-        sink.gate = post_gate.data;
-        p->engine->forward(p->engine_self, spectrum, &x, &sink, NULL, &worker->work);
+    const sheet y = data_sheet(p, &call->y, panel), post_gate = data_sheet(p, &call->post_gate, panel);
+    real *z = gathered_g(p, worker);
+    if (!is_x_plain(p, call, panel))
+        gather_x(p, call, panel, gathered_x(p, worker));
+    if (!is_fused(p, &y, &post_gate)) {
+        compute_z(p, call, panel, z, NULL, worker);
+        store_state_out(p, call, panel, z);
+        store_y(p, call, panel, z);
         return;
     }
-    real *z = (real *)(void *)(worker->memory + p->worker.g);
-    compute_z(p, call, at, spectrum, &x, z, NULL, worker);
-    if (state_out.data != NULL)
-        kernels_of(p)->store(state_out.data, state_out.dtype, state_out.stride, p->state_len,
-                             z + p->params.seqlen);
-    store_y(p, &post_gate, &y, z);
+    for (int64_t k = 0; k < panel->width; k++) {
+        const lcv_cpu_row x = row_x(p, call, panel, k, worker);
+        lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
+        sink.out = plain_row(&y, k);
+        sink.gate = plain_row(&post_gate, k);
+        p->engine->forward(p->engine_self, panel->spectra[k], &x, &sink, NULL, &worker->work);
+    }
 }
 
 /* ---- Backward ---- */
 
-/* dz of one block, from z (unless no one needs it) and dy; writes dpost_gate. */
-static void block_dz(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, int64_t from,
-                     int64_t count, const real *z, real *dz)
+/* dz of one tile, from dy and (where anyone needs it) z; writes dpost_gate. */
+static void tile_dz(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, stretch at,
+                    const real *z, real *dz)
 {
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    const line dy = data_line(p, &call->dy, at), post_gate = data_line(p, &call->post_gate, at);
-    real block[BLOCK], before[BLOCK];
+    const sheet dy = data_sheet(p, &call->dy, panel), post_gate = data_sheet(p, &call->post_gate, panel);
+    const int64_t count = panel->width * at.count;
+    load(k, &dy, at, dz);
     if (lcv_cpu_wants(p, LCV_GRAD_POST_GATE)) {
-        const line dpost_gate = data_line(p, &call->dpost_gate, at);
-        memcpy(block, z, (size_t)count * sizeof(real));
-        k->activate(p->params.activation, count, block);
-        multiply_by(k, &dy, from, count, block);
-        store(k, &dpost_gate, from, count, block, lcv_cpu_adds(p, LCV_GRAD_POST_GATE));
+        const sheet dpost_gate = data_sheet(p, &call->dpost_gate, panel);
+        real tile[TILE];
+        memcpy(tile, z, (size_t)count * sizeof(real));
+        k->activate(p->params.activation, count, tile);
+        k->multiply(tile, dz, count, tile);
+        store(k, &dpost_gate, at, tile, lcv_cpu_adds(p, LCV_GRAD_POST_GATE));
     }
-    if (p->params.activation != LCV_ACTIVATION_NONE)
-        memcpy(before, z, (size_t)count * sizeof(real)); /* dz may be z's place */
-    load(k, &dy, from, count, dz);
-    multiply_by(k, &post_gate, from, count, dz);
-    if (p->params.activation != LCV_ACTIVATION_NONE)
-        k->slope(p->params.activation, count, before, dz);
+    multiply_by(k, &post_gate, at, dz);
+    k->slope(p->params.activation, count, z, dz);
 }
 
-/* {sum dz x, sum dz} of one block */
-static void block_sums(const lcv_cpu_plan *p, const lcv_cpu_row *x, int64_t from, int64_t count,
-                       const real *dz, double *sums)
+/* {sum dz x, sum dz} of each row of one tile */
+static void tile_sums(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                      stretch at, const real *dz, double (*sums)[2], const lcv_cpu_worker *worker)
 {
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    if (lcv_cpu_wants(p, LCV_GRAD_SKIP)) {
-        const real *row = (const real *)x->x + from;
-        real gated[BLOCK];
-        if (x->gate != NULL) {
-            k->multiply(row, (const real *)x->gate + from, count, gated);
-            row = gated;
+    real gated[TILE];
+    for (int64_t row = 0; row < panel->width; row++, dz += at.count) {
+        if (lcv_cpu_wants(p, LCV_GRAD_BIAS))
+            k->dot(dz, NULL, at.count, &sums[row][1]);
+        if (!lcv_cpu_wants(p, LCV_GRAD_SKIP))
+            continue;
+        const lcv_cpu_row in = row_x(p, call, panel, row, worker);
+        const real *x = (const real *)in.x + at.from;
+        if (in.gate != NULL) {
+            k->multiply(x, (const real *)in.gate + at.from, at.count, gated);
+            x = gated;
         }
-        k->dot(dz, row, count, &sums[0]);
+        k->dot(dz, x, at.count, &sums[row][0]);
     }
-    if (lcv_cpu_wants(p, LCV_GRAD_BIAS))
-        k->dot(dz, NULL, count, &sums[1]);
 }
 
-/* The gradient by the linear result: dz, then what follows seqlen. */
-static void complete_g(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, real *g)
+/* What follows dz in the gradient by the linear result. */
+static void complete_g(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, real *g)
 {
-    const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
     const int64_t seqlen = p->params.seqlen, beyond = p->geometry.out_len - seqlen;
-    const line dstate_out = compute_line(p, &call->dstate_out, at);
-    if (p->circular)
-        memcpy(g + seqlen, g, (size_t)beyond * sizeof(real));
-    else
-        load_all(k, &dstate_out, p->state_len, beyond, g + seqlen);
-}
-
-static void store_dstate_in(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, real *g)
-{
-    const line dstate_in = compute_line(p, &call->dstate_in, at);
-    real block[BLOCK];
-    for (int64_t t = 0; dstate_in.data != NULL && t < p->state_len; t += BLOCK) {
-        const int64_t count = min64(BLOCK, p->state_len - t);
-        memcpy(block, g + t, (size_t)count * sizeof(real));
-        store(kernels_of(p), &dstate_in, t, count, block, lcv_cpu_adds(p, LCV_GRAD_STATE));
+    const sheet dstate_out = compute_sheet(p, &call->dstate_out, panel);
+    for (int64_t k = 0; k < panel->width; k++) {
+        real *row = g + k * p->g_len;
+        sheet line = dstate_out;
+        if (p->circular) {
+            memcpy(row + seqlen, row, (size_t)beyond * sizeof(real));
+            continue;
+        }
+        line.data = line.data != NULL ? place(&dstate_out, k, 0) : NULL;
+        load_row(kernels_of(p), &line, p->state_len, beyond, row + seqlen);
     }
 }
 
-/* Where dx goes when an engine can write it itself; false when it must be stored block by block. */
-static bool sink_dx(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, lcv_cpu_sink *sink)
+static void store_dstate_in(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                            const real *g)
 {
-    const line u = data_line(p, &call->u, at), pre_gate = data_line(p, &call->pre_gate, at);
-    const line du = data_line(p, &call->du, at), dpre_gate = data_line(p, &call->dpre_gate, at);
-    if ((p->params.accumulate_mask & (LCV_GRAD_U | LCV_GRAD_PRE_GATE)) != 0 || !is_plain(&du) ||
-        !is_plain(&dpre_gate) || !is_plain(&pre_gate) || (dpre_gate.data != NULL && !is_plain(&u)))
-        return false;
-    *sink = (lcv_cpu_sink){.out = du.data, .gate = pre_gate.data, .out2 = dpre_gate.data, .gate2 = u.data};
-    return true;
+    const sheet dstate_in = compute_sheet(p, &call->dstate_in, panel);
+    real tile[TILE];
+    for (int64_t t = 0; dstate_in.data != NULL && t < p->state_len; t += TILE / panel->width) {
+        const stretch at = stretch_at(t, p->state_len, panel->width);
+        take_tile(g, p->g_len, panel->width, at, tile);
+        store(kernels_of(p), &dstate_in, at, tile, lcv_cpu_adds(p, LCV_GRAD_STATE));
+    }
 }
 
-/* du = pre_gate * dx and dpre_gate = u * dx */
-static void store_dx(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, const real *dx)
+/* Goes over dz tile by tile: sums, and into the rows g unless g is NULL. z is g itself, before. */
+static void pass_dz(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, real *g,
+                    double (*sums)[2], const lcv_cpu_worker *worker)
 {
-    const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    const line u = data_line(p, &call->u, at), pre_gate = data_line(p, &call->pre_gate, at);
-    const line du = data_line(p, &call->du, at), dpre_gate = data_line(p, &call->dpre_gate, at);
-    real block[BLOCK];
-    for (int64_t t = 0; t < p->params.seqlen; t += BLOCK) {
-        const int64_t count = min64(BLOCK, p->params.seqlen - t);
-        if (dpre_gate.data != NULL) {
-            memcpy(block, dx + t, (size_t)count * sizeof(real));
-            multiply_by(k, &u, t, count, block);
-            store(k, &dpre_gate, t, count, block, lcv_cpu_adds(p, LCV_GRAD_PRE_GATE));
-        }
-        if (du.data != NULL) {
-            memcpy(block, dx + t, (size_t)count * sizeof(real));
-            multiply_by(k, &pre_gate, t, count, block);
-            store(k, &du, t, count, block, lcv_cpu_adds(p, LCV_GRAD_U));
-        }
+    const int64_t seqlen = p->params.seqlen;
+    real z[TILE], dz[TILE];
+    for (int64_t t = 0; t < seqlen; t += TILE / panel->width) {
+        const stretch at = stretch_at(t, seqlen, panel->width);
+        if (lcv_cpu_needs_z(&p->params))
+            take_tile(g, p->g_len, panel->width, at, z);
+        tile_dz(p, call, panel, at, z, dz);
+        tile_sums(p, call, panel, at, dz, sums, worker);
+        if (g != NULL)
+            put_tile(dz, panel->width, at, g, p->g_len);
     }
 }
 
 /* Can the engine read dz as dy * post_gate, where they lie? */
-static bool is_g_plain(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at)
+static bool is_g_plain(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel)
 {
-    const line dy = data_line(p, &call->dy, at), post_gate = data_line(p, &call->post_gate, at);
+    const sheet dy = data_sheet(p, &call->dy, panel), post_gate = data_sheet(p, &call->post_gate, panel);
     return !lcv_cpu_needs_z(&p->params) && p->geometry.out_len == p->params.seqlen && p->state_len == 0 &&
            is_plain(&dy) && is_plain(&post_gate);
 }
 
-static void sum_plain(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at,
-                      const lcv_cpu_row *x, double *sums)
+/* Can the engine write du and dpre_gate itself? */
+static bool is_dx_plain(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel)
 {
-    real dz[BLOCK];
-    if (!lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS))
-        return;
-    for (int64_t t = 0; t < p->params.seqlen; t += BLOCK) {
-        const int64_t count = min64(BLOCK, p->params.seqlen - t);
-        block_dz(p, call, at, t, count, NULL, dz);
-        block_sums(p, x, t, count, dz, sums);
+    const sheet u = data_sheet(p, &call->u, panel), pre_gate = data_sheet(p, &call->pre_gate, panel);
+    const sheet du = data_sheet(p, &call->du, panel), dpre_gate = data_sheet(p, &call->dpre_gate, panel);
+    return !lcv_cpu_adds(p, LCV_GRAD_U | LCV_GRAD_PRE_GATE) && is_plain(&du) && is_plain(&dpre_gate) &&
+           is_plain(&pre_gate) && (dpre_gate.data == NULL || is_plain(&u));
+}
+
+static lcv_cpu_sink sink_dx(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                            int64_t k)
+{
+    const sheet u = data_sheet(p, &call->u, panel), pre_gate = data_sheet(p, &call->pre_gate, panel);
+    const sheet du = data_sheet(p, &call->du, panel), dpre_gate = data_sheet(p, &call->dpre_gate, panel);
+    return (lcv_cpu_sink){.out = plain_row(&du, k),
+                          .gate = plain_row(&pre_gate, k),
+                          .out2 = plain_row(&dpre_gate, k),
+                          .gate2 = plain_row(&u, k)};
+}
+
+/* du = pre_gate * dx and dpre_gate = u * dx */
+static void store_dx(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                     const real *dx)
+{
+    const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
+    const struct {
+        sheet to, factor;
+        uint32_t grad;
+    } outputs[2] = {
+        {data_sheet(p, &call->dpre_gate, panel), data_sheet(p, &call->u, panel), LCV_GRAD_PRE_GATE},
+        {data_sheet(p, &call->du, panel), data_sheet(p, &call->pre_gate, panel), LCV_GRAD_U},
+    };
+    real tile[TILE];
+    for (int64_t t = 0; t < p->params.seqlen; t += TILE / panel->width) {
+        const stretch at = stretch_at(t, p->params.seqlen, panel->width);
+        for (int i = 0; i < 2; i++) {
+            if (outputs[i].to.data == NULL)
+                continue;
+            take_tile(dx, p->g_len, panel->width, at, tile);
+            multiply_by(k, &outputs[i].factor, at, tile);
+            store(k, &outputs[i].to, at, tile, lcv_cpu_adds(p, outputs[i].grad));
+        }
     }
 }
 
-static void gather_g(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, const lcv_cpu_row *x,
-                     real *g, double *sums)
+/* The linear part of backward: rows of g (where they lie, or gathered) to dx and the filters' gradients. */
+static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                          bool g_gathered, bool dx_gathered, const char *keep, const lcv_cpu_worker *worker)
 {
-    for (int64_t t = 0; t < p->params.seqlen; t += BLOCK) {
-        const int64_t count = min64(BLOCK, p->params.seqlen - t);
-        block_dz(p, call, at, t, count, g + t, g + t);
-        block_sums(p, x, t, count, g + t, sums);
-    }
-    complete_g(p, call, at, g);
-    store_dstate_in(p, call, at, g);
-}
-
-static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_place at, const void *spectrum,
-                     void *grad, double *sums, const lcv_cpu_worker *worker)
-{
-    const bool needs_z = lcv_cpu_needs_z(&p->params);
-    const bool needs_x = needs_z || grad != NULL || lcv_cpu_wants(p, LCV_GRAD_SKIP);
-    real *g = (real *)(void *)(worker->memory + p->worker.g);
-    void *keep = needs_z && grad != NULL ? worker->memory + p->worker.keep : NULL;
-    lcv_cpu_sink dx = {.out = NULL};
-    lcv_cpu_row x = {.x = NULL}, row;
-    if (needs_x)
-        x = row_x(p, call, at, worker);
-    if (needs_z)
-        compute_z(p, call, at, spectrum, &x, g, keep, worker);
-    const bool fused = lcv_cpu_wants_dx(p) && sink_dx(p, call, at, &dx);
-    if (is_g_plain(p, call, at) && (fused || !lcv_cpu_wants_dx(p))) {
-        const line dy = data_line(p, &call->dy, at), post_gate = data_line(p, &call->post_gate, at);
-        row = (lcv_cpu_row){.x = dy.data, .gate = post_gate.data};
-        sum_plain(p, call, at, &x, sums);
-    } else {
-        gather_g(p, call, at, &x, g, sums);
-        row = (lcv_cpu_row){.x = g,
-                            .tail = p->geometry.out_len > p->params.seqlen ? g + p->params.seqlen : NULL};
-    }
-    if (!fused)
-        dx.out = g;
-    if (call->skip.data != NULL) {
-        dx.skip = scalar_of(p, &call->skip, at.c);
-        dx.x = row.x;
-        dx.x_gate = row.gate;
-    }
-    if (p->engine != NULL && (grad != NULL || lcv_cpu_wants_dx(p)))
-        p->engine->backward(p->engine_self, spectrum, &row, lcv_cpu_wants_dx(p) ? &dx : NULL, &x, keep, grad,
+    const sheet dy = data_sheet(p, &call->dy, panel), post_gate = data_sheet(p, &call->post_gate, panel);
+    const int64_t seqlen = p->params.seqlen;
+    for (int64_t k = 0; k < panel->width; k++) {
+        real *gathered = gathered_g(p, worker) + k * p->g_len;
+        lcv_cpu_row g = {.x = plain_row(&dy, k), .gate = plain_row(&post_gate, k)};
+        lcv_cpu_row x = {.x = NULL};
+        lcv_cpu_sink dx = {.out = gathered};
+        if (g_gathered)
+            g = (lcv_cpu_row){.x = gathered, .tail = p->geometry.out_len > seqlen ? gathered + seqlen : NULL};
+        if (!dx_gathered)
+            dx = sink_dx(p, call, panel, k);
+        if (call->skip.data != NULL) {
+            dx.skip = scalar_of(p, &call->skip, panel->c + k);
+            dx.x = g.x;
+            dx.x_gate = g.gate;
+        }
+        if (panel->grads[k] != NULL)
+            x = row_x(p, call, panel, k, worker);
+        p->engine->backward(p->engine_self, panel->spectra[k], &g, lcv_cpu_wants_dx(p) ? &dx : NULL, &x,
+                            keep != NULL ? keep + (size_t)k * p->keep_stride : NULL, panel->grads[k],
                             &worker->work);
-    if (lcv_cpu_wants_dx(p) && !fused)
-        store_dx(p, call, at, g);
+    }
+}
+
+static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                     double (*sums)[2], const lcv_cpu_worker *worker)
+{
+    const bool needs_z = lcv_cpu_needs_z(&p->params), wants_dx = lcv_cpu_wants_dx(p);
+    const bool needs_x = needs_z || lcv_cpu_wants_taps(p) || lcv_cpu_wants(p, LCV_GRAD_SKIP);
+    const bool dx_gathered = wants_dx && !is_dx_plain(p, call, panel);
+    const bool g_gathered = dx_gathered || !is_g_plain(p, call, panel);
+    real *g = gathered_g(p, worker);
+    char *keep = needs_z && lcv_cpu_wants_taps(p) ? worker->memory + p->worker.keep : NULL;
+    if (needs_x && !is_x_plain(p, call, panel))
+        gather_x(p, call, panel, gathered_x(p, worker));
+    if (needs_z)
+        compute_z(p, call, panel, g, keep, worker);
+    if (g_gathered || lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS))
+        pass_dz(p, call, panel, g_gathered ? g : NULL, sums, worker);
+    if (g_gathered) {
+        complete_g(p, call, panel, g);
+        store_dstate_in(p, call, panel, g);
+    }
+    if (p->engine != NULL && (wants_dx || lcv_cpu_wants_taps(p)))
+        convolve_back(p, call, panel, g_gathered, dx_gathered, keep, worker);
+    if (dx_gathered)
+        store_dx(p, call, panel, g);
 }
 
 /* ---- Sums over the batch ---- */
@@ -447,7 +611,8 @@ static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, lcv_cpu_p
 static void reduce(const lcv_cpu_plan *p, const lcv_conv_call *call, const double *sums)
 {
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    const line lines[2] = {line_of(&call->dskip, p->compute, 0, 0), line_of(&call->dbias, p->compute, 0, 0)};
+    const sheet to[2] = {sheet_of(&call->dskip, p->compute, 0, 0, 1),
+                         sheet_of(&call->dbias, p->compute, 0, 0, 1)};
     const bool accumulate[2] = {lcv_cpu_adds(p, LCV_GRAD_SKIP), lcv_cpu_adds(p, LCV_GRAD_BIAS)};
     for (int64_t c = 0; c < p->params.channels; c++) {
         for (int which = 0; which < 2; which++) {
@@ -455,8 +620,8 @@ static void reduce(const lcv_cpu_plan *p, const lcv_conv_call *call, const doubl
             for (int64_t b = 0; b < p->params.batch; b++)
                 total += sums[2 * (b * p->params.channels + c) + which];
             real value = (real)total;
-            if (lines[which].data != NULL)
-                store(k, &lines[which], c, 1, &value, accumulate[which]);
+            if (to[which].data != NULL)
+                store(k, &to[which], (stretch){c, 1}, &value, accumulate[which]);
         }
     }
 }

@@ -7,7 +7,7 @@
 
 #include <math.h>
 
-#ifdef __F16C__
+#if defined(__F16C__) || defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -33,18 +33,23 @@ static inline uint16_t narrow_f16(float value)
 #endif
 }
 
+static inline size_t element_size(lcv_dtype dtype)
+{
+    return dtype == LCV_F64 ? 8 : dtype == LCV_F32 ? 4 : 2;
+}
+
 /* Elements may lie at any address, so each is copied; a compiler makes plain vector moves of it. */
 #define LOAD_LOOP(type, convert)                                                                             \
     for (int64_t i = 0; i < count; i++) {                                                                    \
         type element;                                                                                        \
-        memcpy(&element, (const char *)data + i * step, sizeof element);                                     \
+        memcpy(&element, place + i * step, sizeof element);                                                  \
         to[i] = (real)convert(element);                                                                      \
     }
 
 #define STORE_LOOP(type, convert)                                                                            \
     for (int64_t i = 0; i < count; i++) {                                                                    \
         type element = (type)convert(from[i]);                                                               \
-        memcpy((char *)data + i * step, &element, sizeof element);                                           \
+        memcpy(place + i * step, &element, sizeof element);                                                  \
     }
 
 /* A constant step lets the loop become vector code. */
@@ -57,21 +62,32 @@ static inline uint16_t narrow_f16(float value)
         loop(type, convert)                                                                                  \
     }
 
-static void load(const void *data, lcv_dtype dtype, int64_t stride, int64_t count, real *to)
+#define LOAD_ROWS(type, convert)                                                                             \
+    for (int64_t row = 0; row < rows; row++, to += count) {                                                  \
+        const char *place = (const char *)data + row * row_stride * (int64_t)sizeof(type);                   \
+        FOR_STEP(type, LOAD_LOOP, convert)                                                                   \
+    }                                                                                                        \
+    return;
+
+#define STORE_ROWS(type, convert)                                                                            \
+    for (int64_t row = 0; row < rows; row++, from += count) {                                                \
+        char *place = (char *)data + row * row_stride * (int64_t)sizeof(type);                               \
+        FOR_STEP(type, STORE_LOOP, convert)                                                                  \
+    }                                                                                                        \
+    return;
+
+static void load(const void *data, lcv_dtype dtype, int64_t row_stride, int64_t rows, int64_t stride,
+                 int64_t count, real *to)
 {
     switch (dtype) {
     case LCV_F32:
-        FOR_STEP(float, LOAD_LOOP, )
-        return;
+        LOAD_ROWS(float, )
     case LCV_F64:
-        FOR_STEP(double, LOAD_LOOP, )
-        return;
+        LOAD_ROWS(double, )
     case LCV_F16:
-        FOR_STEP(uint16_t, LOAD_LOOP, widen_f16)
-        return;
+        LOAD_ROWS(uint16_t, widen_f16)
     case LCV_BF16:
-        FOR_STEP(uint16_t, LOAD_LOOP, lcv_bf16_to_f32)
-        return;
+        LOAD_ROWS(uint16_t, lcv_bf16_to_f32)
     }
 }
 
@@ -85,22 +101,110 @@ static inline uint16_t narrow_to_bf16(real value)
     return lcv_f32_to_bf16((float)value);
 }
 
-static void store(void *data, lcv_dtype dtype, int64_t stride, int64_t count, const real *from)
+static void store(void *data, lcv_dtype dtype, int64_t row_stride, int64_t rows, int64_t stride,
+                  int64_t count, const real *from)
 {
     switch (dtype) {
     case LCV_F32:
-        FOR_STEP(float, STORE_LOOP, )
-        return;
+        STORE_ROWS(float, )
     case LCV_F64:
-        FOR_STEP(double, STORE_LOOP, )
-        return;
+        STORE_ROWS(double, )
     case LCV_F16:
-        FOR_STEP(uint16_t, STORE_LOOP, narrow_to_f16)
-        return;
+        STORE_ROWS(uint16_t, narrow_to_f16)
     case LCV_BF16:
-        FOR_STEP(uint16_t, STORE_LOOP, narrow_to_bf16)
-        return;
+        STORE_ROWS(uint16_t, narrow_to_bf16)
     }
+}
+
+/* Square blocks of SIDE x SIDE. */
+#if defined(__AVX2__) && REAL_IS_DOUBLE
+enum { SIDE = 4 };
+
+static inline void transpose_block(const real *from, int64_t from_stride, real *to, int64_t to_stride)
+{
+    const __m256d a = _mm256_loadu_pd(from), b = _mm256_loadu_pd(from + from_stride);
+    const __m256d c = _mm256_loadu_pd(from + 2 * from_stride), d = _mm256_loadu_pd(from + 3 * from_stride);
+    const __m256d ab_even = _mm256_unpacklo_pd(a, b), ab_odd = _mm256_unpackhi_pd(a, b);
+    const __m256d cd_even = _mm256_unpacklo_pd(c, d), cd_odd = _mm256_unpackhi_pd(c, d);
+    _mm256_storeu_pd(to, _mm256_permute2f128_pd(ab_even, cd_even, 0x20));
+    _mm256_storeu_pd(to + to_stride, _mm256_permute2f128_pd(ab_odd, cd_odd, 0x20));
+    _mm256_storeu_pd(to + 2 * to_stride, _mm256_permute2f128_pd(ab_even, cd_even, 0x31));
+    _mm256_storeu_pd(to + 3 * to_stride, _mm256_permute2f128_pd(ab_odd, cd_odd, 0x31));
+}
+#elif defined(__AVX2__)
+enum { SIDE = 8 };
+
+static inline void transpose_block(const real *from, int64_t from_stride, real *to, int64_t to_stride)
+{
+    __m256 row[8], pair[8], quad[8];
+    for (int i = 0; i < 8; i++)
+        row[i] = _mm256_loadu_ps(from + i * from_stride);
+    for (int i = 0; i < 8; i += 2) {
+        pair[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
+        pair[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int k = 0; k < 2; k++) {
+            quad[i + 2 * k] = _mm256_shuffle_ps(pair[i + k], pair[i + k + 2], 0x44);
+            quad[i + 2 * k + 1] = _mm256_shuffle_ps(pair[i + k], pair[i + k + 2], 0xee);
+        }
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(quad[i], quad[i + 4], 0x20));
+        _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(quad[i], quad[i + 4], 0x31));
+    }
+}
+#else
+enum { SIDE = 16 / sizeof(real) };
+
+static inline void transpose_block(const real *from, int64_t from_stride, real *to, int64_t to_stride)
+{
+    real block[SIDE][SIDE];
+    for (int i = 0; i < SIDE; i++)
+        for (int j = 0; j < SIDE; j++)
+            block[j][i] = from[i * from_stride + j];
+    for (int j = 0; j < SIDE; j++)
+        for (int i = 0; i < SIDE; i++)
+            to[j * to_stride + i] = block[j][i];
+}
+#endif
+
+/* Far enough ahead to hide a trip to memory: lines of a long side lie on many pages, where no hardware
+ * prefetch follows. */
+enum { AHEAD = 4 * SIDE };
+
+static void transpose_tall(const real *from, int64_t from_stride, int64_t rows, int64_t columns, real *to,
+                           int64_t to_stride)
+{
+    for (int64_t i = 0; i < rows; i += SIDE) {
+        for (int64_t k = 0; k < SIDE && i + AHEAD < rows; k++)
+            __builtin_prefetch(from + (i + AHEAD + k) * from_stride, 0);
+        for (int64_t j = 0; j < columns; j += SIDE)
+            transpose_block(from + i * from_stride + j, from_stride, to + j * to_stride + i, to_stride);
+    }
+}
+
+static void transpose_wide(const real *from, int64_t from_stride, int64_t rows, int64_t columns, real *to,
+                           int64_t to_stride)
+{
+    for (int64_t j = 0; j < columns; j += SIDE) {
+        for (int64_t k = 0; k < SIDE && j + AHEAD < columns; k++)
+            __builtin_prefetch(to + (j + AHEAD + k) * to_stride, 1);
+        for (int64_t i = 0; i < rows; i += SIDE)
+            transpose_block(from + i * from_stride + j, from_stride, to + j * to_stride + i, to_stride);
+    }
+}
+
+static void transpose(const real *from, int64_t from_stride, int64_t rows, int64_t columns, real *to,
+                      int64_t to_stride)
+{
+    const int64_t whole_rows = rows - rows % SIDE, whole_columns = columns - columns % SIDE;
+    if (rows > columns)
+        transpose_tall(from, from_stride, whole_rows, whole_columns, to, to_stride);
+    else
+        transpose_wide(from, from_stride, whole_rows, whole_columns, to, to_stride);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; j++)
+            to[j * to_stride + i] = from[i * from_stride + j];
 }
 
 /* ---- Activations (formulas in conv.h) ---- */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "cpu_units.h"
+
+enum {
+    ENOUGH_UNITS = 16, /* units that keep any usual number of threads busy */
+    ENOUGH_PANELS = 4, /* panels that wide ones are given up for */
+    LEAST_WIDTH = 8    /* narrower panels waste most of each cache line */
+};
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t parts(int64_t total, int64_t size)
+{
+    return (total + size - 1) / size;
+}
+
+/* Has every row of a panel a filter of its own? */
+static bool has_own_filters(const lcv_cpu_plan *plan)
+{
+    return plan->params.filter_form == LCV_FILTER_PER_CHANNEL ||
+           plan->params.filter_form == LCV_FILTER_PER_SAMPLE;
+}
+
+/* Channels that share one filter (1 where each has its own). */
+static int64_t group_of(const lcv_cpu_plan *plan)
+{
+    return has_own_filters(plan) || plan->filters == 0 ? 1 : plan->params.channels / plan->filters;
+}
+
+/* Channels that a panel can be made of. */
+static int64_t neighbours(const lcv_cpu_plan *plan)
+{
+    return has_own_filters(plan) ? plan->params.channels : group_of(plan);
+}
+
+int64_t lcv_cpu_good_width(const lcv_cpu_plan *plan)
+{
+    int64_t width = LCV_CPU_MAX_WIDTH;
+    if (plan->params.layout != LCV_LAYOUT_BLD)
+        return 1;
+    while (width > LEAST_WIDTH &&
+           plan->params.batch * parts(plan->params.channels, min64(width, max64(neighbours(plan), 1))) <
+               ENOUGH_UNITS)
+        width /= 2;
+    return max64(1, min64(width, neighbours(plan)));
+}
+
+void lcv_cpu_cut(lcv_cpu_plan *plan, int64_t width, bool few)
+{
+    const int64_t batch = plan->params.batch, channels = plan->params.channels;
+    plan->width = width;
+    if (plan->params.filter_form == LCV_FILTER_PER_SAMPLE) {
+        plan->filters_per_block = width;
+        plan->blocks = batch * parts(channels, width);
+        plan->panels_per_block = 1;
+    } else if (plan->params.filter_form == LCV_FILTER_PER_CHANNEL) {
+        plan->filters_per_block = width;
+        plan->blocks = parts(channels, width);
+        plan->panels_per_block = batch;
+    } else {
+        plan->filters_per_block = 1;
+        plan->blocks = plan->filters;
+        plan->panels_per_block = batch * parts(group_of(plan), width);
+    }
+    plan->chunks = 1;
+    if (few && plan->blocks > 0 && plan->blocks < ENOUGH_UNITS)
+        plan->chunks = max64(1, min64(plan->panels_per_block, ENOUGH_UNITS / plan->blocks));
+}
+
+/* Batch entry (per-sample filters) and first channel of a block of own filters. */
+static lcv_cpu_panel start_of(const lcv_cpu_plan *plan, int64_t block)
+{
+    const int64_t per_entry = parts(plan->params.channels, plan->width);
+    return (lcv_cpu_panel){.b = block / per_entry, .c = block % per_entry * plan->width};
+}
+
+int64_t lcv_cpu_block_filters(const lcv_cpu_plan *plan, int64_t block, int64_t *first)
+{
+    *first = block;
+    if (!has_own_filters(plan))
+        return 1;
+    const lcv_cpu_panel start = start_of(plan, block);
+    *first = start.b * plan->params.channels + start.c;
+    return min64(plan->width, plan->params.channels - start.c);
+}
+
+lcv_cpu_panel lcv_cpu_panel_of(const lcv_cpu_plan *plan, int64_t block, int64_t index)
+{
+    if (has_own_filters(plan)) {
+        lcv_cpu_panel panel = start_of(plan, block);
+        panel.width = min64(plan->width, plan->params.channels - panel.c);
+        if (plan->params.filter_form == LCV_FILTER_PER_CHANNEL)
+            panel.b = index;
+        return panel;
+    }
+    const int64_t group = group_of(plan), per_entry = parts(group, plan->width);
+    const int64_t offset = index % per_entry * plan->width;
+    return (lcv_cpu_panel){
+        .b = index / per_entry, .c = block * group + offset, .width = min64(plan->width, group - offset)};
+}
