@@ -218,6 +218,13 @@ static void prepare(void *self, const void *taps, const void *taps_future, void 
     const real *future = taps_future;
     cplx *w = spectrum;
     (void)work;
+    if (g->taps_future == 0) {
+        const int64_t in_re = min64(g->taps, r->n);
+        r->kernels->twist(taps, NULL, in_re, (const real *)taps + in_re, NULL, g->taps - in_re, r->twist,
+                          REAL(1.0) / (real)r->n, r->n, w);
+        transform(r->forward, w);
+        return;
+    }
     memset(w, 0, (size_t)r->n * sizeof(cplx));
     place(r, w, 0, g->taps, taps);
     for (int64_t j = 0; j < g->taps_future; j++) {
@@ -264,21 +271,6 @@ static void read_out(const ring *r, const cplx *w, int64_t from, int64_t count, 
     }
 }
 
-static void finish_block(const lcv_cpu_sink *sink, int64_t from, int64_t count, real *v)
-{
-    const real *x = sink->x, *x_gate = sink->x_gate, *gate = sink->gate, *gate2 = sink->gate2;
-    const real skip = (real)sink->skip, bias = (real)sink->bias;
-    real *out = sink->out, *out2 = sink->out2;
-    for (int64_t i = 0; x != NULL && i < count; i++)
-        v[i] += skip * (x_gate != NULL ? x[from + i] * x_gate[from + i] : x[from + i]);
-    for (int64_t i = 0; bias != REAL(0.0) && i < count; i++)
-        v[i] += bias;
-    for (int64_t i = 0; out2 != NULL && i < count; i++)
-        out2[from + i] = gate2 != NULL ? v[i] * gate2[from + i] : v[i];
-    for (int64_t i = 0; out != NULL && i < count; i++)
-        out[from + i] = gate != NULL ? v[i] * gate[from + i] : v[i];
-}
-
 static void synthesise(const ring *r, cplx *w, const lcv_cpu_sink *sink)
 {
     const int64_t seqlen = r->geometry.seqlen;
@@ -287,7 +279,7 @@ static void synthesise(const ring *r, cplx *w, const lcv_cpu_sink *sink)
     for (int64_t t = 0; t < seqlen; t += BLOCK) {
         const int64_t count = min64(BLOCK, seqlen - t);
         read_out(r, w, t, count, block);
-        finish_block(sink, t, count, block);
+        r->kernels->finish(sink, t, count, block);
     }
     if (sink->tail != NULL)
         read_out(r, w, seqlen, r->geometry.out_len - seqlen, sink->tail);

@@ -335,74 +335,120 @@ static void dot(const real *a, const real *b, int64_t count, double *sum)
         *sum += b != NULL ? (double)a[i] * (double)b[i] : (double)a[i];
 }
 
-/* ---- Correlation: tiles of outputs, blocks of taps ---- */
+/* ---- Correlation: tiles of outputs in registers, blocks of taps ---- */
 
-enum { TILE = 256 / sizeof(real), TAP_BLOCK = 8, LEVELS = 48 };
+#ifdef __AVX2__
+enum { VECTOR_BYTES = 32 };
+#else
+enum { VECTOR_BYTES = 16 };
+#endif
+typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 
-/* tile[k] = sum_{i < taps <= TAP_BLOCK} h[i] x[k + i] */
-static inline void block_sum(const real *restrict h, int64_t taps, const real *restrict x,
-                             real *restrict tile)
+enum {
+    VECTOR = VECTOR_BYTES / sizeof(real),
+    WIDE = 8, /* vectors of a wide tile: what the registers hold beside a tap */
+    TAP_BLOCK = 8,
+    LEVELS = 48
+};
+
+static inline vec load_vec(const real *from)
 {
-    for (int k = 0; k < TILE; k++)
-        tile[k] = h[0] * x[k];
-    for (int64_t i = 1; i < taps; i++)
-        for (int k = 0; k < TILE; k++)
-            tile[k] += h[i] * x[k + i];
+    vec v;
+    memcpy(&v, from, sizeof v);
+    return v;
 }
 
-static inline void add_tile(const real *restrict a, real *restrict to)
+/* sum[v] = sum_{i < taps} h[i] x[i + v VECTOR ...] for `vectors` vectors; taps and vectors are constants
+ * where it is called, so that all of `sum` stays in registers. */
+static inline __attribute__((always_inline)) void block_sum(const real *h, int64_t taps, const real *x,
+                                                            int vectors, vec *sum)
 {
-    for (int k = 0; k < TILE; k++)
-        to[k] += a[k];
+    vec part[WIDE];
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++)
+        part[v] = h[0] * load_vec(x + v * VECTOR);
+#pragma GCC unroll 8
+    for (int64_t i = 1; i < taps; i++)
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++)
+            part[v] += h[i] * load_vec(x + i + v * VECTOR);
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++)
+        sum[v] = part[v];
+}
+
+static inline __attribute__((always_inline)) void any_block_sum(const real *h, int64_t taps, const real *x,
+                                                                int vectors, vec *sum)
+{
+    if (taps >= TAP_BLOCK)
+        block_sum(h, TAP_BLOCK, x, vectors, sum);
+    else if (taps == 4)
+        block_sum(h, 4, x, vectors, sum);
+    else if (taps == 3)
+        block_sum(h, 3, x, vectors, sum);
+    else
+        block_sum(h, taps, x, vectors, sum);
 }
 
 /* Pairwise: partial[l] holds the sum of 2^l blocks where bit l of `blocks` is set, as in a binary counter. */
-static void correlate_tile(const real *h, int64_t taps, const real *x, real *to)
+static inline __attribute__((always_inline)) void correlate_tile(const real *h, int64_t taps, const real *x,
+                                                                 int vectors, real *to)
 {
-    real partial[LEVELS][TILE];
+    vec partial[LEVELS][WIDE], sum[WIDE];
     uint64_t blocks = 0;
-    for (int64_t i = 0; i < taps; i += TAP_BLOCK, blocks++) {
-        real sum[TILE];
+    any_block_sum(h, taps, x, vectors, sum);
+    for (int64_t i = TAP_BLOCK; i < taps; i += TAP_BLOCK) {
         int level = 0;
-        block_sum(h + i, taps - i < TAP_BLOCK ? taps - i : TAP_BLOCK, x + i, sum);
         for (; (blocks >> level & 1u) != 0; level++)
-            add_tile(partial[level], sum);
-        memcpy(partial[level], sum, sizeof sum);
+            for (int v = 0; v < vectors; v++)
+                sum[v] += partial[level][v];
+        for (int v = 0; v < vectors; v++)
+            partial[level][v] = sum[v];
+        blocks++;
+        any_block_sum(h + i, taps - i, x + i, vectors, sum);
     }
-    memset(to, 0, TILE * sizeof(real));
     for (int level = 0; blocks >> level != 0; level++)
         if ((blocks >> level & 1u) != 0)
-            add_tile(partial[level], to);
+            for (int v = 0; v < vectors; v++)
+                sum[v] += partial[level][v];
+    memcpy(to, sum, (size_t)vectors * sizeof(vec));
 }
 
-/* The last tile, of fewer outputs: the same sums through a copy of its samples would read beyond them. */
-static void correlate_rest(const real *h, int64_t taps, const real *x, int64_t count, real *to)
+/* The last outputs, fewer than a vector: one by one, in the same order of summation. */
+static real correlate_one(const real *h, int64_t taps, const real *x)
 {
-    for (int64_t t = 0; t < count; t++) {
-        real partial[LEVELS];
-        uint64_t blocks = 0;
-        for (int64_t i = 0; i < taps; i += TAP_BLOCK, blocks++) {
-            real sum = REAL(0.0);
-            int level = 0;
-            for (int64_t j = i; j < taps && j < i + TAP_BLOCK; j++)
-                sum += h[j] * x[t + j];
-            for (; (blocks >> level & 1u) != 0; level++)
-                sum += partial[level];
-            partial[level] = sum;
-        }
-        to[t] = REAL(0.0);
-        for (int level = 0; blocks >> level != 0; level++)
-            if ((blocks >> level & 1u) != 0)
-                to[t] += partial[level];
+    real partial[LEVELS], sum = REAL(0.0);
+    uint64_t blocks = 0;
+    for (int64_t i = 0; i < taps; i += TAP_BLOCK, blocks++) {
+        int level = 0;
+        sum = REAL(0.0);
+        for (int64_t j = i; j < taps && j < i + TAP_BLOCK; j++)
+            sum += h[j] * x[j];
+        if (i + TAP_BLOCK >= taps)
+            break;
+        for (; (blocks >> level & 1u) != 0; level++)
+            sum += partial[level];
+        partial[level] = sum;
     }
+    for (int level = 0; blocks >> level != 0; level++)
+        if ((blocks >> level & 1u) != 0)
+            sum += partial[level];
+    return sum;
 }
 
 static void correlate(const real *h, int64_t taps, const real *x, int64_t count, real *to)
 {
     int64_t t = 0;
-    for (; t + TILE <= count; t += TILE)
-        correlate_tile(h, taps, x + t, to + t);
-    correlate_rest(h, taps, x + t, count - t, to + t);
+    if (taps == 0) {
+        memset(to, 0, (size_t)count * sizeof(real));
+        return;
+    }
+    for (; t + WIDE * VECTOR <= count; t += WIDE * VECTOR)
+        correlate_tile(h, taps, x + t, WIDE, to + t);
+    for (; t + VECTOR <= count; t += VECTOR)
+        correlate_tile(h, taps, x + t, 1, to + t);
+    for (; t < count; t++)
+        to[t] = correlate_one(h, taps, x + t);
 }
 
 /* ---- Complex rows ---- */
@@ -463,6 +509,36 @@ static void untwist_im(const cplx *w, const cplx *table, int64_t count, real *v)
 {
     for (int64_t j = 0; j < count; j++)
         v[j] = w[j].im * table[j].re - w[j].re * table[j].im;
+}
+
+/* ---- The end of a row ---- */
+
+static void write_gated(const real *v, const real *gate, int64_t count, real *out)
+{
+    if (gate != NULL)
+        multiply(v, gate, count, out);
+    else
+        memcpy(out, v, (size_t)count * sizeof(real));
+}
+
+static void finish(const lcv_cpu_sink *sink, int64_t from, int64_t count, real *v)
+{
+    const real *x = sink->x, *x_gate = sink->x_gate, *gate = sink->gate, *gate2 = sink->gate2;
+    const real skip = (real)sink->skip, bias = (real)sink->bias;
+    real *out = sink->out, *out2 = sink->out2;
+    if (x != NULL && x_gate != NULL)
+        for (int64_t i = 0; i < count; i++)
+            v[i] += skip * (x[from + i] * x_gate[from + i]);
+    else if (x != NULL)
+        for (int64_t i = 0; i < count; i++)
+            v[i] += skip * x[from + i];
+    if (bias != REAL(0.0))
+        for (int64_t i = 0; i < count; i++)
+            v[i] += bias;
+    if (out2 != NULL)
+        write_gated(v, gate2 != NULL ? gate2 + from : NULL, count, out2 + from);
+    if (out != NULL)
+        write_gated(v, gate != NULL ? gate + from : NULL, count, out + from);
 }
 
 const TYPED(lcv_cpu_kernels) TYPED(LCV_CPU_TABLE) = {

@@ -4,9 +4,8 @@
 #ifndef LCV_CPU_KERNELS_H
 #define LCV_CPU_KERNELS_H
 
+#include "engine.h"
 #include "typed.h"
-
-#include <longconv/backend.h>
 
 typedef struct {
     real re, im;
