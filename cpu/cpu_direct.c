@@ -174,6 +174,13 @@ static void finish(const direct *d, const lcv_cpu_sink *sink, int64_t t, int64_t
         d->kernels->finish(sink, t, inside, v);
 }
 
+/* Where outputs [t, t + count) are summed: in their own place when nothing follows, else in scratch. */
+static real *place_of(const direct *d, const lcv_cpu_sink *sink, int64_t t, int64_t count, real *v)
+{
+    const bool bare = sink->gate == NULL && sink->out2 == NULL && sink->x == NULL && sink->bias == 0.0;
+    return bare && sink->out != NULL && t + count <= d->geometry.seqlen ? (real *)sink->out + t : v;
+}
+
 static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
                     void *keep, const lcv_cpu_work *work)
 {
@@ -187,12 +194,14 @@ static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, co
     for (int64_t t = 0; t < g->out_len; t += BLOCK) {
         const int64_t count = min64(BLOCK, g->out_len - t);
         const real *now = advance(&w, t);
-        d->kernels->correlate(past_reversed, g->taps, now - d->past_reach, count, s.v);
+        real *v = place_of(d, sink, t, count, s.v);
+        d->kernels->correlate(past_reversed, g->taps, now - d->past_reach, count, v);
         if (g->taps_future > 0) {
             d->kernels->correlate(future, g->taps_future, now + g->first_lag, count, s.v2);
-            d->kernels->add(s.v2, count, s.v);
+            d->kernels->add(s.v2, count, v);
         }
-        finish(d, sink, t, count, s.v);
+        if (v == s.v)
+            finish(d, sink, t, count, v);
     }
 }
 
@@ -206,12 +215,14 @@ static void adjoint(const direct *d, const real *spectrum, const lcv_cpu_row *gr
     for (int64_t t = 0; t < g->seqlen; t += BLOCK) {
         const int64_t count = min64(BLOCK, g->seqlen - t);
         const real *now = advance(&w, t);
-        d->kernels->correlate(spectrum, g->taps, now, count, s->v);
+        real *v = place_of(d, dx, t, count, s->v);
+        d->kernels->correlate(spectrum, g->taps, now, count, v);
         if (g->taps_future > 0) {
             d->kernels->correlate(future_reversed, g->taps_future, now - d->future_reach, count, s->v2);
-            d->kernels->add(s->v2, count, s->v);
+            d->kernels->add(s->v2, count, v);
         }
-        finish(d, dx, t, count, s->v);
+        if (v == s->v)
+            finish(d, dx, t, count, v);
     }
 }
 
