@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Times longconv against frameworks' own FFT pipelines on the same data, in alternation in one process.
+
+    python benchmarks/python/compare.py --build build [--peers torch,scipy,jax] [--threads 1] [--out FILE.jsonl]
+
+Prints one JSON line for each shape, peer and kind of work, with medians in milliseconds, the spread, the ratio
+(the peer's median over ours) and the relative L2 difference of the results. A peer that is not installed is
+named and left out. Kinds: forward (filter transformed in the call), prepared (filter transformed before),
+train (gated forward and backward, filter transformed in the call)."""
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+
+import numpy as np
+
+import native
+
+SHAPES = [(1, 768, 1024), (8, 256, 2048), (1, 256, 8192), (1, 64, 32768), (1, 16, 131072), (1, 4, 1048576),
+          (1, 256, 1000), (1, 256, 3000), (1, 64, 10007), (1, 16, 100003)]
+
+
+def random(shape, seed, scale=1.0):
+    return (np.random.default_rng(seed).standard_normal(shape) * scale).astype(np.float32)
+
+
+def problem(batch, channels, seqlen, gated):
+    decay = np.exp(-np.arange(seqlen) * (4.0 / seqlen))
+    data = {"u": random((batch, channels, seqlen), 1),
+            "filter": (random((channels, seqlen), 2, seqlen ** -0.5) * decay).astype(np.float32),
+            "skip": random((channels,), 3), "y": np.empty((batch, channels, seqlen), np.float32)}
+    if gated:
+        data["pre_gate"] = random(data["u"].shape, 4)
+        data["post_gate"] = random(data["u"].shape, 5)
+        data["dy"] = random(data["u"].shape, 6)
+    return data
+
+
+# ---- Peers: each makes {kind: function returning y}; a function is what is timed ----
+
+def torch_peer(data, threads):
+    import torch
+    torch.set_num_threads(threads)
+    t = {name: torch.from_numpy(array) for name, array in data.items() if name != "y"}
+    seqlen = data["u"].shape[-1]
+    spectrum = torch.fft.rfft(t["filter"], n=2 * seqlen)
+
+    def conv(u, filter_spectrum):
+        return torch.fft.irfft(torch.fft.rfft(u, n=2 * seqlen) * filter_spectrum, n=2 * seqlen)[..., :seqlen]
+
+    def forward():
+        with torch.no_grad():
+            return conv(t["u"], torch.fft.rfft(t["filter"], n=2 * seqlen)) + t["u"] * t["skip"][:, None]
+
+    def prepared():
+        with torch.no_grad():
+            return conv(t["u"], spectrum) + t["u"] * t["skip"][:, None]
+
+    def train():
+        leaves = [t[name].detach().requires_grad_() for name in ("u", "filter", "skip", "pre_gate", "post_gate")]
+        u, taps, skip, pre_gate, post_gate = leaves
+        x = pre_gate * u
+        y = post_gate * (conv(x, torch.fft.rfft(taps, n=2 * seqlen)) + x * skip[:, None])
+        torch.autograd.grad(y, leaves, t["dy"])
+        return y.detach()
+
+    library = "MKL" if "mkl" in torch.__config__.show().lower() and torch.backends.mkl.is_available() else "pocketfft"
+    return f"torch {torch.__version__} ({library})", {"forward": forward, "prepared": prepared, "train": train}
+
+
+def scipy_peer(data, threads):
+    import scipy
+    from scipy import fft
+    seqlen = data["u"].shape[-1]
+    size = fft.next_fast_len(2 * seqlen - 1, real=True)
+
+    def conv(spectrum):
+        with fft.set_workers(threads):
+            y = fft.irfft(fft.rfft(data["u"], size) * spectrum, size)[..., :seqlen]
+        return y + data["u"] * data["skip"][:, None]
+
+    kept = fft.rfft(data["filter"], size)
+    return (f"scipy {scipy.__version__} (pocketfft)",
+            {"forward": lambda: conv(fft.rfft(data["filter"], size)), "prepared": lambda: conv(kept)})
+
+
+def jax_peer(data, threads):
+    os.environ.setdefault("XLA_FLAGS", f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}")
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    import jax
+    import jax.numpy as jnp
+    seqlen = data["u"].shape[-1]
+    a = {name: jnp.asarray(array) for name, array in data.items() if name != "y"}
+
+    def conv(u, filter_spectrum):
+        return jnp.fft.irfft(jnp.fft.rfft(u, 2 * seqlen) * filter_spectrum, 2 * seqlen)[..., :seqlen]
+
+    @jax.jit
+    def run_forward(u, taps, skip):
+        return conv(u, jnp.fft.rfft(taps, 2 * seqlen)) + u * skip[:, None]
+
+    @jax.jit
+    def run_prepared(u, spectrum, skip):
+        return conv(u, spectrum) + u * skip[:, None]
+
+    @jax.jit
+    def run_train(u, taps, skip, pre_gate, post_gate, dy):
+        def layer(u, taps, skip, pre_gate, post_gate):
+            x = pre_gate * u
+            return post_gate * (conv(x, jnp.fft.rfft(taps, 2 * seqlen)) + x * skip[:, None])
+        y, pull = jax.vjp(layer, u, taps, skip, pre_gate, post_gate)
+        return y, pull(dy)
+
+    kept = jnp.fft.rfft(a["filter"], 2 * seqlen)
+    kinds = {"forward": lambda: run_forward(a["u"], a["filter"], a["skip"]).block_until_ready(),
+             "prepared": lambda: run_prepared(a["u"], kept, a["skip"]).block_until_ready()}
+    if "dy" in a:
+        kinds["train"] = lambda: jax.block_until_ready(run_train(
+            a["u"], a["filter"], a["skip"], a["pre_gate"], a["post_gate"], a["dy"]))[0]
+    return f"jax {jax.__version__}", kinds
+
+
+PEERS = {"torch": torch_peer, "scipy": scipy_peer, "jax": jax_peer}
+
+
+# ---- Ours ----
+
+def ours(context, data, kind, threads):
+    same = {name: data[name] for name in ("u", "filter", "y", "skip")}
+    if kind != "train":
+        plan = native.Conv(context, threads=threads, prepared=kind == "prepared", **same)
+        return plan, lambda: (plan.forward(), data["y"])[1]
+    grads = {"dy": data["dy"]}
+    for gradient, source in (("du", "u"), ("dfilter", "filter"), ("dskip", "skip"), ("dpre_gate", "pre_gate"),
+                             ("dpost_gate", "post_gate")):
+        grads[gradient] = np.empty_like(data[source])
+    plan = native.Conv(context, threads=threads, grads=grads, pre_gate=data["pre_gate"],
+                       post_gate=data["post_gate"], **same)
+    return plan, lambda: (plan.forward(), plan.backward(), data["y"])[2]
+
+
+# ---- Timing ----
+
+def alternate(functions, budget):
+    """Milliseconds of each function, in turns, after one warm-up of each."""
+    for function in functions:
+        function()
+    times = [[] for _ in functions]
+    start = time.perf_counter()
+    while len(times[0]) < 5 or (time.perf_counter() - start < budget and len(times[0]) < 101):
+        for function, kept in zip(functions, times):
+            before = time.perf_counter()
+            function()
+            kept.append(1e3 * (time.perf_counter() - before))
+    return times
+
+
+def spread(values):
+    low, _, high = statistics.quantiles(values, n=4)
+    return round((high - low) / statistics.median(values), 3)
+
+
+def compare(context, shape, kind, name, peer, threads, budget, seen):
+    data = problem(*shape, gated=kind == "train")
+    peer_name, kinds = peer(data, threads)
+    if kind not in kinds:
+        return None
+    plan, function = ours(context, data, kind, threads)
+    expected, got = np.asarray(kinds[kind](), np.float64), np.asarray(function(), np.float64)
+    times = alternate([function, kinds[kind]], budget)
+    mine, theirs = (statistics.median(values) for values in times)
+    batch, channels, seqlen = shape
+    gated = ":gated:fwdbwd" if kind == "train" else ""
+    return {"problem": f"conv:f32:b{batch}:d{channels}:l{seqlen}:skip{gated}", "kind": kind, "engine": plan.engine(),
+            "vs": peer_name, "threads": threads, "median_ms": round(mine, 4), "vs_median_ms": round(theirs, 4),
+            "ratio": round(theirs / mine, 2), "spread": spread(times[0]), "vs_spread": spread(times[1]),
+            "ns_per_output": round(1e6 * mine / (batch * channels * seqlen), 3),
+            "l2_difference": float(np.linalg.norm(got - expected) / np.linalg.norm(expected)), **seen}
+
+
+def processor():
+    with open("/proc/cpuinfo") as lines:
+        for line in lines:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", default="build", help="build folder of the library")
+    parser.add_argument("--peers", default="torch,scipy,jax")
+    parser.add_argument("--kinds", default="forward,prepared,train")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each line")
+    parser.add_argument("--longest", type=int, default=1 << 20, help="leave out longer sequences")
+    parser.add_argument("--out", help="file that the JSON lines are added to")
+    options = parser.parse_args()
+    context = native.Context(native.load(options.build))
+    seen = {"machine": processor(), "cpus": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
+    for name in options.peers.split(","):
+        for shape in (s for s in SHAPES if s[2] <= options.longest):
+            for kind in options.kinds.split(","):
+                try:
+                    row = compare(context, shape, kind, name, PEERS[name], options.threads, options.seconds, seen)
+                except ImportError as missing:
+                    print(f"{name}: left out: {missing}", file=sys.stderr)
+                    break
+                if row is None:
+                    continue
+                print(json.dumps(row), flush=True)
+                if options.out:
+                    with open(options.out, "a") as out:
+                        out.write(json.dumps(row) + "\n")
+            else:
+                continue
+            break
+
+
+if __name__ == "__main__":
+    main()
