@@ -8,6 +8,7 @@
 static const lcv_cpu_engine *const engines[] = {
 #define LCV_CPU_ENGINE(name) &lcv_cpu_engine_##name,
 #include "engine_list.inc"
+#include "integers.h"
 #undef LCV_CPU_ENGINE
 };
 
@@ -15,16 +16,6 @@ enum {
     ENGINE_COUNT = sizeof engines / sizeof engines[0],
     ROW_GAP = 16 /* reals between gathered rows, so that they do not share cache sets */
 };
-
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* ---- The linear problem of a row ---- */
 

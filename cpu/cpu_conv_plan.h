@@ -9,10 +9,7 @@
 
 typedef struct lcv_cpu_rows lcv_cpu_rows;
 
-enum {
-    LCV_CPU_MAX_WIDTH = 16, /* rows of a panel: a cache line of float32 channels */
-    LCV_CPU_TILE = 2048     /* reals of a tile */
-};
+enum { LCV_CPU_MAX_WIDTH = 16 }; /* rows of a panel: a cache line of float32 channels */
 
 /* Byte offsets in one worker's part of the workspace. Of everything but taps and scratch there is one for
  * each row of a panel. */

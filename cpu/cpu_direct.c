@@ -4,6 +4,7 @@
  * A row streams through a window of scratch in blocks of outputs, so that everything but the row itself stays
  * in the cache, and no sum looks at where the row ends: the window holds zeros beyond it. */
 #include "engine.h"
+#include "integers.h"
 #include "kernels.h"
 
 #include <string.h>
@@ -16,16 +17,6 @@ typedef struct {
 } direct;
 
 enum { BLOCK = 1024 };
-
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static int64_t past_reach(const lcv_cpu_geometry *g)
 {

@@ -7,6 +7,7 @@
  * coefficient j by the twist e^(i pi j/(2N)) and transform. A correlation multiplies by the conjugate
  * spectrum. */
 #include "engine.h"
+#include "integers.h"
 #include "kernels.h"
 
 #include <fftw3.h>
@@ -52,21 +53,16 @@ static void guard_planner(void)
 #endif
 }
 
-/* Plans an in-place transform on scratch: measuring overwrites it. */
-static FFTW(plan) plan_transform(int64_t n, cplx *scratch, int sign, bool measure)
+/* Plans a transform from one array to another, both scratch, since measuring overwrites them. (In-place plans
+ * of most sizes allocate buffers whenever they run, and are slower.) */
+static FFTW(plan) plan_transform(int64_t n, cplx *from, cplx *to, int sign, bool measure)
 {
     const FFTW(iodim64) dimension = {.n = n, .is = 1, .os = 1};
-    FFTW(complex) *data = (FFTW(complex) *)scratch;
-    return FFTW(plan_guru64_dft)(1, &dimension, 0, NULL, data, data, sign,
+    return FFTW(plan_guru64_dft)(1, &dimension, 0, NULL, (FFTW(complex) *)from, (FFTW(complex) *)to, sign,
                                  measure ? FFTW_MEASURE : FFTW_ESTIMATE);
 }
 
 /* ---- Life ---- */
-
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* The ring must hold every sample of the linear result apart: 2N >= seqlen + largest lag. */
 static int64_t ring_len(const lcv_backend_host *host, const lcv_cpu_geometry *g)
@@ -101,7 +97,7 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
     info->spectrum_bytes = bytes;
     info->row_bytes = bytes;
     info->grad_bytes = bytes;
-    info->scratch_bytes = g->backward ? 2 * bytes : bytes;
+    info->scratch_bytes = g->backward ? 3 * bytes : 2 * bytes;
     const double levels = log2((double)n);
     info->cost =
         (double)n * (cost_level * (levels > cost_saved_levels + 1 ? levels - cost_saved_levels : 1.0)) +
@@ -135,13 +131,14 @@ static void fill_twist(ring *r)
 
 static lcv_status plan_both(ring *r)
 {
-    const size_t bytes = (size_t)r->n * sizeof(cplx);
-    cplx *scratch = r->host->allocate(r->host, bytes, LCV_CPU_ALIGNMENT);
+    const size_t bytes = 2 * element_bytes(r->n);
+    char *scratch = r->host->allocate(r->host, bytes, LCV_CPU_ALIGNMENT);
     if (scratch == NULL)
         return r->host->fail(r->host, LCV_OUT_OF_MEMORY, "fftw engine: no memory for %zu bytes", bytes);
+    cplx *from = (cplx *)(void *)scratch, *to = (cplx *)(void *)(scratch + element_bytes(r->n));
     lock_planner();
-    r->forward = plan_transform(r->n, scratch, FFTW_FORWARD, r->geometry.measure);
-    r->inverse = plan_transform(r->n, scratch, FFTW_BACKWARD, r->geometry.measure);
+    r->forward = plan_transform(r->n, from, to, FFTW_FORWARD, r->geometry.measure);
+    r->inverse = plan_transform(r->n, from, to, FFTW_BACKWARD, r->geometry.measure);
     unlock_planner();
     r->host->release(r->host, scratch, bytes);
     if (r->forward == NULL || r->inverse == NULL)
@@ -178,14 +175,17 @@ static lcv_status create(const lcv_backend_host *host, const lcv_cpu_geometry *g
 
 /* ---- Rows ---- */
 
-static void transform(FFTW(plan) plan, cplx *w)
+static void transform(FFTW(plan) plan, cplx *from, cplx *to)
 {
-    FFTW(execute_dft)(plan, (FFTW(complex) *)w, (FFTW(complex) *)w);
+    FFTW(execute_dft)(plan, (FFTW(complex) *)from, (FFTW(complex) *)to);
 }
 
-static int64_t min64(int64_t a, int64_t b)
+/* The ring elements that scratch has room for. */
+enum { ROW, SPECTRUM, OTHER_SPECTRUM };
+
+static cplx *element(const ring *r, const lcv_cpu_work *work, int which)
 {
-    return a < b ? a : b;
+    return (cplx *)(void *)((char *)work->scratch + (size_t)which * element_bytes(r->n));
 }
 
 /* Adds sign * values to coefficients [from, from + count) of an untwisted ring element. */
@@ -216,13 +216,12 @@ static void prepare(void *self, const void *taps, const void *taps_future, void 
     const ring *r = self;
     const lcv_cpu_geometry *g = &r->geometry;
     const real *future = taps_future;
-    cplx *w = spectrum;
-    (void)work;
+    cplx *w = element(r, work, ROW);
     if (g->taps_future == 0) {
         const int64_t in_re = min64(g->taps, r->n);
         r->kernels->twist(taps, NULL, in_re, (const real *)taps + in_re, NULL, g->taps - in_re, r->twist,
                           REAL(1.0) / (real)r->n, r->n, w);
-        transform(r->forward, w);
+        transform(r->forward, w, spectrum);
         return;
     }
     memset(w, 0, (size_t)r->n * sizeof(cplx));
@@ -233,12 +232,13 @@ static void prepare(void *self, const void *taps, const void *taps_future, void 
         place(r, w, lag == 0 ? 0 : 2 * r->n - lag, 1, &value);
     }
     twist_in_place(r, w, REAL(1.0) / (real)r->n);
-    transform(r->forward, w);
+    transform(r->forward, w, spectrum);
 }
 
-/* Fills w with the transform of a row (and its tail). */
-static void analyse(const ring *r, const lcv_cpu_row *in, cplx *w)
+/* The transform of a row (and its tail), by way of scratch. */
+static void analyse(const ring *r, const lcv_cpu_row *in, const lcv_cpu_work *work, cplx *spectrum)
 {
+    cplx *w = element(r, work, ROW);
     const int64_t seqlen = r->geometry.seqlen, tail = in->tail != NULL ? r->geometry.out_len - seqlen : 0;
     const int64_t re_count = min64(seqlen, r->n);
     const real *x = in->x, *gate = in->gate;
@@ -254,7 +254,7 @@ static void analyse(const ring *r, const lcv_cpu_row *in, cplx *w)
         place(r, w, seqlen, tail, in->tail);
         twist_in_place(r, w, REAL(1.0));
     }
-    transform(r->forward, w);
+    transform(r->forward, w, spectrum);
 }
 
 enum { BLOCK = 512 };
@@ -271,11 +271,12 @@ static void read_out(const ring *r, const cplx *w, int64_t from, int64_t count, 
     }
 }
 
-static void synthesise(const ring *r, cplx *w, const lcv_cpu_sink *sink)
+static void synthesise(const ring *r, cplx *spectrum, const lcv_cpu_work *work, const lcv_cpu_sink *sink)
 {
     const int64_t seqlen = r->geometry.seqlen;
+    cplx *w = element(r, work, ROW);
     real block[BLOCK];
-    transform(r->inverse, w);
+    transform(r->inverse, spectrum, w);
     for (int64_t t = 0; t < seqlen; t += BLOCK) {
         const int64_t count = min64(BLOCK, seqlen - t);
         read_out(r, w, t, count, block);
@@ -289,32 +290,32 @@ static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, co
                     void *keep, const lcv_cpu_work *work)
 {
     const ring *r = self;
-    cplx *w = work->scratch;
-    analyse(r, row, w);
+    cplx *w = element(r, work, SPECTRUM);
+    analyse(r, row, work, w);
     if (keep != NULL)
         memcpy(keep, w, (size_t)r->n * sizeof(cplx));
     r->kernels->product(w, spectrum, r->n, w);
-    synthesise(r, w, sink);
+    synthesise(r, w, work, sink);
 }
 
 static void backward(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
                      const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work)
 {
     const ring *r = self;
-    cplx *gradient = work->scratch;
-    analyse(r, g, gradient);
+    cplx *gradient = element(r, work, SPECTRUM);
+    analyse(r, g, work, gradient);
     if (grad != NULL) {
         const cplx *signal = kept;
         if (signal == NULL) {
-            cplx *own = (cplx *)(void *)((char *)work->scratch + element_bytes(r->n));
-            analyse(r, x, own);
+            cplx *own = element(r, work, OTHER_SPECTRUM);
+            analyse(r, x, work, own);
             signal = own;
         }
         r->kernels->gather_conj(signal, gradient, r->n, grad);
     }
     if (dx != NULL) {
         r->kernels->product_conj(spectrum, gradient, r->n, gradient);
-        synthesise(r, gradient, dx);
+        synthesise(r, gradient, work, dx);
     }
 }
 
@@ -324,16 +325,16 @@ static void filter_grad(void *self, void *grad, void *dtaps, void *dtaps_future,
     const lcv_cpu_geometry *g = &r->geometry;
     const real scale = REAL(1.0) / (real)r->n;
     real *past = dtaps, *future = dtaps_future;
-    (void)work;
-    transform(r->inverse, grad);
+    cplx *w = element(r, work, ROW);
+    transform(r->inverse, grad, w);
     if (past != NULL) {
-        read_out(r, grad, 0, g->taps, past);
+        read_out(r, w, 0, g->taps, past);
         for (int64_t j = 0; j < g->taps; j++)
             past[j] *= scale;
     }
     for (int64_t j = 0; future != NULL && j < g->taps_future; j++) {
         const int64_t lag = j + g->first_lag;
-        read_out(r, grad, lag == 0 ? 0 : 2 * r->n - lag, 1, &future[j]);
+        read_out(r, w, lag == 0 ? 0 : 2 * r->n - lag, 1, &future[j]);
         future[j] *= lag == 0 ? scale : -scale;
     }
 }

@@ -9,35 +9,9 @@
  * pass goes over a panel tile by tile: `count` samples of all its rows, in a buffer where row k starts at k *
  * count. */
 #include "cpu_conv_plan.h"
-#include "kernels.h"
+#include "cpu_sheet.h"
 
 #include <string.h>
-
-#if REAL_IS_DOUBLE
-enum { REAL_DTYPE = LCV_F64 };
-#else
-enum { REAL_DTYPE = LCV_F32 };
-#endif
-
-/* The rows of an array that a panel stands for. */
-typedef struct {
-    char *data; /* NULL: absent */
-    lcv_dtype dtype;
-    int64_t row_stride, stride; /* in elements: from row to row, from sample to sample */
-    int64_t width;              /* rows */
-} sheet;
-
-/* Part of a panel's time axis. */
-typedef struct {
-    int64_t from, count;
-} stretch;
-
-enum { TILE = LCV_CPU_TILE };
-
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static const TYPED(lcv_cpu_kernels) * kernels_of(const lcv_cpu_plan *p)
 {
@@ -49,15 +23,6 @@ static const void *choose_kernels(const char *mask)
     return TYPED(lcv_cpu_kernels_of)(mask);
 }
 
-static sheet sheet_of(const lcv_array *array, lcv_dtype dtype, int64_t i, int64_t j, int64_t width)
-{
-    sheet s = {.dtype = dtype, .row_stride = array->stride[1], .stride = array->stride[2], .width = width};
-    if (array->data != NULL)
-        s.data = (char *)array->data +
-                 (i * array->stride[0] + j * array->stride[1]) * (int64_t)lcv_dtype_size(dtype);
-    return s;
-}
-
 static sheet data_sheet(const lcv_cpu_plan *p, const lcv_array *array, const lcv_cpu_panel *at)
 {
     return sheet_of(array, p->params.dtype, at->b, at->c, at->width);
@@ -66,108 +31,6 @@ static sheet data_sheet(const lcv_cpu_plan *p, const lcv_array *array, const lcv
 static sheet compute_sheet(const lcv_cpu_plan *p, const lcv_array *array, const lcv_cpu_panel *at)
 {
     return sheet_of(array, p->compute, at->b, at->c, at->width);
-}
-
-static char *place(const sheet *s, int64_t row, int64_t t)
-{
-    return s->data + (row * s->row_stride + t * s->stride) * (int64_t)lcv_dtype_size(s->dtype);
-}
-
-static bool is_real(const sheet *s)
-{
-    return s->dtype == (lcv_dtype)REAL_DTYPE && (uintptr_t)s->data % sizeof(real) == 0;
-}
-
-/* Can an engine use the rows as they lie? */
-static bool is_plain(const sheet *s)
-{
-    return s->data == NULL || (is_real(s) && s->stride == 1);
-}
-
-/* Row k of a sheet that is plain. */
-static void *plain_row(const sheet *s, int64_t k)
-{
-    return s->data != NULL ? place(s, k, 0) : NULL;
-}
-
-/* ---- Tiles ---- */
-
-/* The longest stretch from t on whose tile fits its buffer. */
-static stretch stretch_at(int64_t t, int64_t end, int64_t width)
-{
-    return (stretch){t, min64(TILE / width, end - t)};
-}
-
-/* Rows side by side: a tile is a transpose away. */
-static bool is_interleaved(const sheet *s)
-{
-    return s->width > 1 && s->row_stride == 1;
-}
-
-static void load(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile)
-{
-    real samples[TILE];
-    if (is_interleaved(s) && is_real(s)) {
-        k->transpose((const real *)(void *)place(s, 0, at.from), s->stride, at.count, s->width, tile,
-                     at.count);
-    } else if (is_interleaved(s)) {
-        k->load(place(s, 0, at.from), s->dtype, s->stride, at.count, 1, s->width, samples);
-        k->transpose(samples, s->width, at.count, s->width, tile, at.count);
-    } else {
-        k->load(place(s, 0, at.from), s->dtype, s->row_stride, s->width, s->stride, at.count, tile);
-    }
-}
-
-static void store_tile(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, const real *tile)
-{
-    real samples[TILE];
-    if (is_interleaved(s) && is_real(s)) {
-        k->transpose(tile, at.count, s->width, at.count, (real *)(void *)place(s, 0, at.from), s->stride);
-    } else if (is_interleaved(s)) {
-        k->transpose(tile, at.count, s->width, at.count, samples, s->width);
-        k->store(place(s, 0, at.from), s->dtype, s->stride, at.count, 1, s->width, samples);
-    } else {
-        k->store(place(s, 0, at.from), s->dtype, s->row_stride, s->width, s->stride, at.count, tile);
-    }
-}
-
-static void store(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile, bool accumulate)
-{
-    real old[TILE];
-    if (accumulate) {
-        load(k, s, at, old);
-        k->add(old, s->width * at.count, tile);
-    }
-    store_tile(k, s, at, tile);
-}
-
-/* tile *= the sheet's, if there is one */
-static void multiply_by(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile)
-{
-    real factor[TILE];
-    if (s->data == NULL)
-        return;
-    load(k, s, at, factor);
-    k->multiply(tile, factor, s->width * at.count, tile);
-}
-
-/* Between a tile and the panel's gathered rows, which are `row_len` reals apart. */
-static void take_tile(const real *rows, int64_t row_len, int64_t width, stretch at, real *tile)
-{
-    for (int64_t k = 0; k < width; k++)
-        memcpy(tile + k * at.count, rows + k * row_len + at.from, (size_t)at.count * sizeof(real));
-}
-
-static void put_tile(const real *tile, int64_t width, stretch at, real *rows, int64_t row_len)
-{
-    for (int64_t k = 0; k < width; k++)
-        memcpy(rows + k * row_len + at.from, tile + k * at.count, (size_t)at.count * sizeof(real));
-}
-
-/* A panel of one row needs no buffer: its tile is the stretch itself. */
-static real *tile_in(real *rows, int64_t width, stretch at, real *buffer)
-{
-    return width == 1 ? rows + at.from : buffer;
 }
 
 /* ---- Filters ---- */

@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cpu_units.h"
+#include "integers.h"
 
 enum {
     ENOUGH_UNITS = 16, /* units that keep any usual number of threads busy */
     ENOUGH_PANELS = 4, /* panels that wide ones are given up for */
     LEAST_WIDTH = 8    /* narrower panels waste most of each cache line */
 };
-
-static int64_t min64(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t max64(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
 
 static int64_t parts(int64_t total, int64_t size)
 {

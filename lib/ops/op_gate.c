@@ -18,6 +18,8 @@ static lcv_status check_params(lcv_context *context, const lcv_gate_params *p)
     if (lcv_dtype_name(p->dtype) == NULL)
         return lcvi_fail(context, LCV_INVALID_ARG, "dtype: expected 0 to %d, given %d", LCV_BF16,
                          (int)p->dtype);
+    if ((unsigned)p->device > LCV_DEVICE_CUDA)
+        return lcvi_fail(context, LCV_INVALID_ARG, "device: expected 0 or 1, given %d", (int)p->device);
     if (p->num_threads < 0)
         return lcvi_fail(context, LCV_INVALID_ARG, "num_threads: expected >= 0, given %d", p->num_threads);
     for (int32_t axis = 0; axis < LCV_MAX_RANK; axis++) {

@@ -430,8 +430,7 @@ static void backward_row(const ref_plan *p, const lcv_conv_call *call, place at,
 
 static void backward_filter(const ref_plan *p, const lcv_conv_call *call, int64_t f, scratch *s)
 {
-    if (call->spectrum != NULL || call->filter.data != NULL || p->past + p->future == 0)
-        load_filter(p, call, f, s);
+    load_filter(p, call, f, s); /* zeros where the taps are absent, because no gradient needs them */
     memset(s->dpast, 0, (size_t)p->past * sizeof(double));
     memset(s->dfuture, 0, (size_t)p->future * sizeof(double));
     for (int64_t r = 0; r < p->rows_per_filter; r++)

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* body.h: the engine's entries for one instruction set and one type of real. A level's file defines
+ * LCV_CPU_DOUBLE, LCV_SIMD_BYTES, LCV_SIMD_KERNELS and LCV_SIMD_NAME, and includes this. */
+#include "edge.h"
+#include "row.h"
+#include "tree.h"
+
+enum {
+    CHUNK = 32,               /* vectors of a column that are handled at a time */
+    TEAM_SIZE = 1 << 16,      /* points from which a team shares a row */
+    EDGE_TASKS_PER_THREAD = 4 /* pieces of the first and last pass */
+};
+
+static const lcv_cpu_team *team_for(const lcv_simd_plan *plan, const lcv_cpu_work *work)
+{
+    return plan->shape.size >= TEAM_SIZE ? work->team : NULL;
+}
+
+/* Vectors in a column, the distance of two residues. */
+static size_t column_vectors(const lcv_simd_plan *plan)
+{
+    return (size_t)(plan->shape.size / plan->shape.radix) / LANES;
+}
+
+typedef struct edge_job {
+    const lcv_simd_plan *plan;
+    const source *from;
+    const target *to;
+    cvec *data;
+    int64_t tasks;
+    void (*range)(const struct edge_job *job, size_t from, size_t to);
+} edge_job;
+
+static void first_range(const edge_job *job, size_t from, size_t to)
+{
+    const lcv_simd_plan *plan = job->plan;
+    const source *s = job->from;
+    const size_t stride = column_vectors(plan);
+    const int64_t size = plan->shape.size, radix = plan->shape.radix, column_reals = size / radix;
+    const bool complex = s->end > size || s->future_count > 0;
+    const int64_t columns = complex ? 2 * radix : radix;
+    first_function *const pass = first_functions[radix][complex];
+    real buffer[2 * LCV_SIMD_MAX_RADIX][CHUNK * LANES];
+    const real *column[2 * LCV_SIMD_MAX_RADIX];
+    for (size_t at = from; at < to; at += CHUNK) {
+        const size_t count = to - at < CHUNK ? to - at : CHUNK;
+        for (int64_t k = 0; k < columns; k++)
+            column[k] =
+                piece(s, k * column_reals + (int64_t)(at * LANES), (int64_t)(count * LANES), buffer[k]);
+        pass(column, job->data + at, stride, count);
+    }
+}
+
+static void last_range(const edge_job *job, size_t from, size_t to)
+{
+    const lcv_simd_plan *plan = job->plan;
+    const target *t = job->to;
+    const size_t stride = column_vectors(plan);
+    const int64_t size = plan->shape.size, radix = plan->shape.radix, column_reals = size / radix;
+    const bool complex = t->end > size;
+    const int64_t columns = complex ? 2 * radix : radix;
+    last_function *const pass = last_functions[radix][complex];
+    real buffer[2 * LCV_SIMD_MAX_RADIX][CHUNK * LANES];
+    real *column[2 * LCV_SIMD_MAX_RADIX];
+    for (size_t at = from; at < to; at += CHUNK) {
+        const size_t count = to - at < CHUNK ? to - at : CHUNK;
+        const int64_t reals = (int64_t)(count * LANES);
+        for (int64_t k = 0; k < columns; k++) {
+            const int64_t t0 = k * column_reals + (int64_t)(at * LANES);
+            column[k] = is_plain(t, t0, reals) ? (real *)t->row.out + t0 : buffer[k];
+        }
+        pass(job->data + at, column, stride, count);
+        for (int64_t k = 0; k < columns; k++)
+            if (column[k] == buffer[k])
+                deliver(t, k * column_reals + (int64_t)(at * LANES), reals, buffer[k]);
+    }
+}
+
+static void edge_task(void *arg, int64_t index)
+{
+    const edge_job *job = arg;
+    const size_t vectors = column_vectors(job->plan), tasks = (size_t)job->tasks;
+    job->range(job, vectors * (size_t)index / tasks, vectors * (size_t)(index + 1) / tasks);
+}
+
+static void run_edge(edge_job *job, const lcv_cpu_team *team)
+{
+    job->tasks = team == NULL ? 1 : (int64_t)team->threads * EDGE_TASKS_PER_THREAD;
+    if (team == NULL)
+        edge_task(job, 0);
+    else
+        lcv_cpu_team_run(team, job->tasks, edge_task, job);
+}
+
+static void first_pass(const lcv_simd_plan *plan, const source *from, cvec *data, const lcv_cpu_team *team)
+{
+    edge_job job = {.plan = plan, .from = from, .data = data, .range = first_range};
+    run_edge(&job, team);
+}
+
+static void last_pass(const lcv_simd_plan *plan, cvec *data, const target *to, const lcv_cpu_team *team)
+{
+    edge_job job = {.plan = plan, .to = to, .data = data, .range = last_range};
+    run_edge(&job, team);
+}
+
+static source source_of_row(const lcv_simd_plan *plan, const lcv_cpu_row *row)
+{
+    const lcv_cpu_geometry *g = &plan->geometry;
+    return (source){.x = row->x,
+                    .gate = row->gate,
+                    .tail = row->tail,
+                    .seqlen = g->seqlen,
+                    .end = row->tail != NULL ? g->out_len : g->seqlen};
+}
+
+static target target_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink)
+{
+    const lcv_cpu_geometry *g = &plan->geometry;
+    return (target){.row = *sink, .seqlen = g->seqlen, .end = sink->tail != NULL ? g->out_len : g->seqlen};
+}
+
+/* What going down the tree and up again multiplies by is N / 2: the last level of pairs is not split. */
+static real inverse_gain(const lcv_simd_plan *plan)
+{
+    return (real)(2.0 / (double)plan->shape.size);
+}
+
+static void prepare(const lcv_simd_plan *plan, const void *taps, const void *future, void *spectrum,
+                    const lcv_cpu_work *work)
+{
+    const lcv_cpu_geometry *g = &plan->geometry;
+    const lcv_cpu_team *team = team_for(plan, work);
+    const source from = {.x = taps,
+                         .seqlen = g->taps,
+                         .end = g->taps,
+                         .future = future,
+                         .future_count = g->taps_future,
+                         .first_lag = g->first_lag,
+                         .period = 2 * plan->shape.size};
+    walk w = {.plan = plan, .data = spectrum, .scale = inverse_gain(plan)};
+    first_pass(plan, &from, spectrum, team);
+    walk_tree(&w, team);
+}
+
+static void forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *row,
+                    const lcv_cpu_sink *sink, void *keep, const lcv_cpu_work *work)
+{
+    const lcv_cpu_team *team = team_for(plan, work);
+    const source from = source_of_row(plan, row);
+    const target to = target_of_sink(plan, sink);
+    cvec *data = keep != NULL ? keep : work->scratch;
+    walk w = {.plan = plan, .data = data, .result = work->scratch, .other = spectrum, .scale = 1};
+    first_pass(plan, &from, data, team);
+    walk_tree(&w, team);
+    last_pass(plan, work->scratch, &to, team);
+}
+
+static void backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *g,
+                     const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
+                     const lcv_cpu_work *work)
+{
+    const lcv_cpu_team *team = team_for(plan, work);
+    const source from = source_of_row(plan, g);
+    cvec *data = work->scratch, *row = data + plan->shape.size / LANES;
+    if (grad != NULL && kept == NULL) {
+        const source again = source_of_row(plan, x);
+        walk w = {.plan = plan, .data = row, .scale = 1};
+        first_pass(plan, &again, row, team);
+        walk_tree(&w, team);
+        kept = row;
+    }
+    walk w = {.plan = plan,
+              .data = data,
+              .result = dx != NULL ? data : NULL,
+              .other = spectrum,
+              .adjoint = true,
+              .kept = kept,
+              .sum = grad,
+              .sum_factor = inverse_gain(plan),
+              .scale = 1};
+    first_pass(plan, &from, data, team);
+    walk_tree(&w, team);
+    if (dx != NULL) {
+        const target to = target_of_sink(plan, dx);
+        last_pass(plan, data, &to, team);
+    }
+}
+
+static void filter_grad(const lcv_simd_plan *plan, void *grad, void *dtaps, void *dfuture,
+                        const lcv_cpu_work *work)
+{
+    const lcv_cpu_geometry *g = &plan->geometry;
+    const lcv_cpu_team *team = team_for(plan, work);
+    const int64_t period = 2 * plan->shape.size;
+    const target to = {.end = dfuture != NULL ? period : g->taps,
+                       .taps = dtaps,
+                       .taps_count = g->taps,
+                       .future = dfuture,
+                       .future_count = g->taps_future,
+                       .first_lag = g->first_lag,
+                       .period = period};
+    walk w = {.plan = plan, .data = grad, .result = grad, .scale = 1, .ascend_only = true};
+    if (dtaps == NULL && dfuture == NULL)
+        return;
+    walk_tree(&w, team);
+    last_pass(plan, grad, &to, team);
+}
+
+const lcv_simd_kernels LCV_SIMD_KERNELS = {
+    .name = LCV_SIMD_NAME,
+    .lanes = LANES,
+    .prepare = prepare,
+    .forward = forward,
+    .backward = backward,
+    .filter_grad = filter_grad,
+};

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* leaf.h: the last splits, from LANES whole vectors to pairs of coefficients in lanes. Each loop does little
+ * to many leaves: as one long function the work would not fit the registers.
+ *
+ * The blocks of a leaf's LANES vectors are split down to single vectors, which the transposition turns into
+ * lanes; then each lane has constants of its own.
+ */
+#ifndef LCV_CPU_SIMD_LEAF_H
+#define LCV_CPU_SIMD_LEAF_H
+
+#include "pair.h"
+#include "simd.h"
+
+/* The tables of a run of leaves. */
+typedef struct leaf_tables {
+    const real *broadcast;
+    const vec *lane;
+} leaf_tables;
+
+INLINE void transpose_complex(cvec x[LANES])
+{
+    vec part[LANES];
+    for (int i = 0; i < LANES; i++)
+        part[i] = x[i].r;
+    transpose(part);
+    for (int i = 0; i < LANES; i++)
+        x[i].r = part[i];
+    for (int i = 0; i < LANES; i++)
+        part[i] = x[i].i;
+    transpose(part);
+    for (int i = 0; i < LANES; i++)
+        x[i].i = part[i];
+}
+
+INLINE void load_leaf(cvec x[LANES], const cvec *p)
+{
+    for (int i = 0; i < LANES; i++)
+        x[i] = p[i];
+}
+
+INLINE void store_leaf(cvec *p, const cvec x[LANES])
+{
+    for (int i = 0; i < LANES; i++)
+        p[i] = x[i];
+}
+
+#if LANES == 8
+
+enum { LEAF_REALS = LCV_SIMD_SPLIT_REALS + LCV_SIMD_TAIL_REALS, LANE_VECTORS = 4 };
+
+LOOP leaf_split4(cvec *p, const real *table, size_t leaves)
+{
+    for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        const rotation s = rotation_of(table), t = rotation_of(table + 2);
+        split4(&p[0], &p[2], &p[4], &p[6], s, t);
+        split4(&p[1], &p[3], &p[5], &p[7], s, t);
+    }
+}
+
+LOOP leaf_join4(cvec *p, const real *table, size_t leaves)
+{
+    for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        const rotation s = rotation_of(table), t = rotation_of(table + 2), st = rotation_of(table + 4);
+        join4(&p[0], &p[2], &p[4], &p[6], s, t, st);
+        join4(&p[1], &p[3], &p[5], &p[7], s, t, st);
+    }
+}
+
+LOOP leaf_split2_transpose(cvec *p, const real *table, size_t leaves)
+{
+    for (table += LCV_SIMD_SPLIT_REALS; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        const rotation u = rotation_of(table), v = rotation_of(table + 2);
+        cvec x[LANES];
+        load_leaf(x, p);
+        split2(&x[0], &x[1], u);
+        split2_i(&x[2], &x[3], u);
+        split2(&x[4], &x[5], v);
+        split2_i(&x[6], &x[7], v);
+        transpose_complex(x);
+        store_leaf(p, x);
+    }
+}
+
+LOOP leaf_transpose_join2(cvec *p, const real *table, size_t leaves)
+{
+    for (table += LCV_SIMD_SPLIT_REALS; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        const rotation u = rotation_of(table), v = rotation_of(table + 2);
+        cvec x[LANES];
+        load_leaf(x, p);
+        transpose_complex(x);
+        join2(&x[0], &x[1], u);
+        join2_i(&x[2], &x[3], u);
+        join2(&x[4], &x[5], v);
+        join2_i(&x[6], &x[7], v);
+        store_leaf(p, x);
+    }
+}
+
+LOOP lane_split4(cvec *p, const vec *lane, size_t leaves)
+{
+    for (; leaves > 0; leaves--, p += LANES, lane += LANE_VECTORS) {
+        const rotation s = {lane[0], lane[1]}, t = {lane[2], lane[3]};
+        split4(&p[0], &p[2], &p[4], &p[6], s, t);
+        split4(&p[1], &p[3], &p[5], &p[7], s, t);
+    }
+}
+
+LOOP lane_join4(cvec *p, const vec *lane, size_t leaves)
+{
+    for (; leaves > 0; leaves--, p += LANES, lane += LANE_VECTORS) {
+        const rotation s = {lane[0], lane[1]}, t = {lane[2], lane[3]};
+        join4_short(&p[0], &p[2], &p[4], &p[6], s, t);
+        join4_short(&p[1], &p[3], &p[5], &p[7], s, t);
+    }
+}
+
+static void leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
+{
+    leaf_split4(p, tables.broadcast, leaves);
+    leaf_split2_transpose(p, tables.broadcast, leaves);
+    lane_split4(p, tables.lane, leaves);
+}
+
+static void leaves_ascend(cvec *p, leaf_tables tables, size_t leaves)
+{
+    lane_join4(p, tables.lane, leaves);
+    leaf_transpose_join2(p, tables.broadcast, leaves);
+    leaf_join4(p, tables.broadcast, leaves);
+}
+
+#elif LANES == 4
+
+enum { LEAF_REALS = LCV_SIMD_SPLIT_REALS, LANE_VECTORS = 2 };
+
+LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
+{
+    const real *table = tables.broadcast;
+    const vec *lane = tables.lane;
+    for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS, lane += LANE_VECTORS) {
+        const rotation w = {lane[0], lane[1]};
+        cvec x[LANES];
+        load_leaf(x, p);
+        split4(&x[0], &x[1], &x[2], &x[3], rotation_of(table), rotation_of(table + 2));
+        transpose_complex(x);
+        split2(&x[0], &x[2], w);
+        split2(&x[1], &x[3], w);
+        store_leaf(p, x);
+    }
+}
+
+LOOP leaves_ascend(cvec *p, leaf_tables tables, size_t leaves)
+{
+    const real *table = tables.broadcast;
+    const vec *lane = tables.lane;
+    for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS, lane += LANE_VECTORS) {
+        const rotation w = {lane[0], lane[1]};
+        cvec x[LANES];
+        load_leaf(x, p);
+        join2(&x[0], &x[2], w);
+        join2(&x[1], &x[3], w);
+        transpose_complex(x);
+        join4(&x[0], &x[1], &x[2], &x[3], rotation_of(table), rotation_of(table + 2), rotation_of(table + 4));
+        store_leaf(p, x);
+    }
+}
+
+#else
+
+enum { LEAF_REALS = 2, LANE_VECTORS = 2 };
+
+LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
+{
+    const real *table = tables.broadcast;
+    for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        cvec x[LANES];
+        load_leaf(x, p);
+        split2(&x[0], &x[1], rotation_of(table));
+        transpose_complex(x);
+        store_leaf(p, x);
+    }
+}
+
+LOOP leaves_ascend(cvec *p, leaf_tables tables, size_t leaves)
+{
+    const real *table = tables.broadcast;
+    for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        cvec x[LANES];
+        load_leaf(x, p);
+        transpose_complex(x);
+        join2(&x[0], &x[1], rotation_of(table));
+        store_leaf(p, x);
+    }
+}
+
+#endif
+#endif

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Vectors of 32 bytes for AVX2 and FMA; built with the flags of that instruction set. */
+#define LCV_CPU_DOUBLE   0
+#define LCV_SIMD_BYTES   32
+#define LCV_SIMD_KERNELS lcv_cpu_simd_avx2_f32
+#define LCV_SIMD_NAME    "avx2"
+#include "body.h"

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Vectors of 16 bytes in plain C, for any machine. */
+#define LCV_CPU_DOUBLE   0
+#define LCV_SIMD_BYTES   16
+#define LCV_SIMD_KERNELS lcv_cpu_simd_c_f32
+#define LCV_SIMD_NAME    "c"
+#include "body.h"

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tree.h: down the tree, an operation at the leaves, and up again. Large blocks are walked depth first, so
+ * that a block stays in the cache that holds it; small ones breadth first, so that every loop is long. */
+#ifndef LCV_CPU_SIMD_TREE_H
+#define LCV_CPU_SIMD_TREE_H
+
+#include "../cpu_threads.h"
+#include "leaf.h"
+
+/* Vectors of a block that is walked breadth first: 16 KiB of them. */
+enum { BREADTH = (1 << 14) / (2 * LCV_SIMD_BYTES) };
+
+/* What one walk does. A NULL operand leaves its step out. */
+typedef struct walk {
+    const lcv_simd_plan *plan;
+    cvec *data;        /* goes down, unless `ascend_only` */
+    cvec *result;      /* goes up, unless NULL; may be data */
+    const cvec *other; /* result = data times other, */
+    bool adjoint;      /* or times other's adjoint */
+    const cvec *kept;  /* sum += sum_factor data times kept's adjoint */
+    cvec *sum;
+    real sum_factor;
+    real scale; /* of data, when not 1 */
+    bool ascend_only;
+} walk;
+
+static const real *split_table(const lcv_simd_plan *plan, int64_t pass, int64_t block)
+{
+    /* radix (1 + 4 + ... + 4^(pass-1)) blocks come before. */
+    const int64_t before = plan->shape.radix * (((INT64_C(1) << (2 * pass)) - 1) / 3);
+    return (const real *)plan->splits + (before + block) * LCV_SIMD_SPLIT_REALS;
+}
+
+static size_t block_vectors(const lcv_simd_plan *plan, int64_t pass)
+{
+    return (size_t)LANES << (2 * (plan->shape.passes - pass));
+}
+
+LOOP split_range(cvec *p, size_t quarter, const real *table, size_t from, size_t to)
+{
+    const rotation s = rotation_of(table), t = rotation_of(table + 2);
+    for (size_t j = from; j < to; j++)
+        split4(&p[j], &p[j + quarter], &p[j + 2 * quarter], &p[j + 3 * quarter], s, t);
+}
+
+LOOP join_range(cvec *p, size_t quarter, const real *table, size_t from, size_t to)
+{
+    const rotation s = rotation_of(table), t = rotation_of(table + 2), st = rotation_of(table + 4);
+    for (size_t j = from; j < to; j++)
+        join4(&p[j], &p[j + quarter], &p[j + 2 * quarter], &p[j + 3 * quarter], s, t, st);
+}
+
+LOOP multiply_pairs(cvec *y, const cvec *x, const cvec *k, const vec *lane, size_t leaves)
+{
+    for_pairs(pair_multiply, y, x, k, lane, leaves, 1);
+}
+
+LOOP adjoint_pairs(cvec *y, const cvec *x, const cvec *k, const vec *lane, size_t leaves)
+{
+    for_pairs(pair_adjoint, y, x, k, lane, leaves, 1);
+}
+
+LOOP gather_pairs(cvec *sum, const cvec *x, const cvec *k, const vec *lane, size_t leaves, real factor)
+{
+    for_pairs(pair_gather, sum, x, k, lane, leaves, factor);
+}
+
+LOOP scale_vectors(cvec *p, real scale, size_t vectors)
+{
+    const vec c = splat(scale);
+    for (size_t i = 0; i < vectors; i++)
+        p[i] = scaled(c, p[i]);
+}
+
+static void at_leaves(const walk *w, size_t first, size_t leaves)
+{
+    const size_t at = first * LANES;
+    const leaf_tables tables = {(const real *)w->plan->leaf + first * LEAF_REALS,
+                                (const vec *)w->plan->lane + first * LANE_VECTORS};
+    if (!w->ascend_only)
+        leaves_descend(w->data + at, tables, leaves);
+    if (w->scale != REAL(1.0))
+        scale_vectors(w->data + at, w->scale, leaves * LANES);
+    if (w->sum != NULL)
+        gather_pairs(w->sum + at, w->data + at, w->kept + at, tables.lane, leaves, w->sum_factor);
+    if (w->result == NULL)
+        return;
+    if (w->other != NULL && w->adjoint)
+        adjoint_pairs(w->result + at, w->data + at, w->other + at, tables.lane, leaves);
+    else if (w->other != NULL)
+        multiply_pairs(w->result + at, w->data + at, w->other + at, tables.lane, leaves);
+    leaves_ascend(w->result + at, tables, leaves);
+}
+
+/* `count` neighbouring blocks of a pass, each pass over all of them in turn. */
+static void breadth_first(const walk *w, int64_t pass, size_t block, size_t count)
+{
+    const int64_t passes = w->plan->shape.passes;
+    for (int64_t p = pass; p < passes && !w->ascend_only; p++) {
+        const size_t n = block_vectors(w->plan, p), first = block << (2 * (p - pass));
+        const real *table = split_table(w->plan, p, (int64_t)first);
+        for (size_t i = 0; i < count << (2 * (p - pass)); i++, table += LCV_SIMD_SPLIT_REALS)
+            split_range(w->data + (first + i) * n, n / 4, table, 0, n / 4);
+    }
+    at_leaves(w, block << (2 * (passes - pass)), count << (2 * (passes - pass)));
+    for (int64_t p = passes; p-- > pass && w->result != NULL;) {
+        const size_t n = block_vectors(w->plan, p), first = block << (2 * (p - pass));
+        const real *table = split_table(w->plan, p, (int64_t)first);
+        for (size_t i = 0; i < count << (2 * (p - pass)); i++, table += LCV_SIMD_SPLIT_REALS)
+            join_range(w->result + (first + i) * n, n / 4, table, 0, n / 4);
+    }
+}
+
+static void depth_first(const walk *w, int64_t pass, size_t block)
+{
+    const size_t n = block_vectors(w->plan, pass), quarter = n / 4;
+    if (n <= BREADTH || pass == w->plan->shape.passes) {
+        breadth_first(w, pass, block, 1);
+        return;
+    }
+    const real *table = split_table(w->plan, pass, (int64_t)block);
+    if (!w->ascend_only)
+        split_range(w->data + block * n, quarter, table, 0, quarter);
+    for (size_t i = 0; i < 4; i++)
+        depth_first(w, pass + 1, 4 * block + i);
+    if (w->result != NULL)
+        join_range(w->result + block * n, quarter, table, 0, quarter);
+}
+
+/* With a team: the first split of every residue in pieces, then the blocks below, then the last join. */
+enum { PIECES = 16 };
+
+static void split_task(void *arg, int64_t index)
+{
+    const walk *w = arg;
+    const size_t block = (size_t)index / PIECES, piece = (size_t)index % PIECES;
+    const size_t n = block_vectors(w->plan, 0), step = n / 4 / PIECES;
+    split_range(w->data + block * n, n / 4, split_table(w->plan, 0, (int64_t)block), piece * step,
+                (piece + 1) * step);
+}
+
+static void join_task(void *arg, int64_t index)
+{
+    const walk *w = arg;
+    const size_t block = (size_t)index / PIECES, piece = (size_t)index % PIECES;
+    const size_t n = block_vectors(w->plan, 0), step = n / 4 / PIECES;
+    join_range(w->result + block * n, n / 4, split_table(w->plan, 0, (int64_t)block), piece * step,
+               (piece + 1) * step);
+}
+
+static void block_task(void *arg, int64_t index)
+{
+    depth_first(arg, 1, (size_t)index);
+}
+
+static void walk_with_team(walk *w, const lcv_cpu_team *team)
+{
+    const int64_t radix = w->plan->shape.radix;
+    if (!w->ascend_only)
+        lcv_cpu_team_run(team, radix * PIECES, split_task, w);
+    lcv_cpu_team_run(team, radix * 4, block_task, w);
+    if (w->result != NULL)
+        lcv_cpu_team_run(team, radix * PIECES, join_task, w);
+}
+
+static void walk_tree(walk *w, const lcv_cpu_team *team)
+{
+    const size_t radix = (size_t)w->plan->shape.radix;
+    if (team != NULL) {
+        walk_with_team(w, team);
+    } else if (radix * block_vectors(w->plan, 0) <= BREADTH) {
+        breadth_first(w, 0, 0, radix);
+    } else {
+        for (size_t i = 0; i < radix; i++)
+            depth_first(w, 0, i);
+    }
+}
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vec.h: a vector of LCV_SIMD_BYTES bytes of reals, and complex ones. The operators of C do the arithmetic;
+ * the compiler fuses multiply and add where the instruction set can. */
+#ifndef LCV_CPU_SIMD_VEC_H
+#define LCV_CPU_SIMD_VEC_H
+
+#include "../typed.h"
+
+#include <stddef.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* A loop of its own: inlined into another function it would share its registers. */
+#define LOOP static __attribute__((noinline)) void
+
+typedef real vec __attribute__((vector_size(LCV_SIMD_BYTES)));
+typedef real loose_vec __attribute__((vector_size(LCV_SIMD_BYTES), aligned(sizeof(real)), may_alias));
+
+/* Lane i of r and of i make one complex number. */
+typedef struct cvec {
+    vec r, i;
+} cvec;
+
+#define LANES (LCV_SIMD_BYTES / (REAL_IS_DOUBLE ? 8 : 4))
+
+INLINE vec load(const real *p)
+{
+    return *(const loose_vec *)p;
+}
+
+INLINE void store(real *p, vec x)
+{
+    *(loose_vec *)p = x;
+}
+
+INLINE vec splat(real x)
+{
+#if LANES == 2
+    return (vec){x, x};
+#elif LANES == 4
+    return (vec){x, x, x, x};
+#elif LANES == 8
+    return (vec){x, x, x, x, x, x, x, x};
+#endif
+}
+
+#if LANES == 2
+
+INLINE void transpose(vec x[LANES])
+{
+    const vec a = x[0], b = x[1];
+    x[0] = __builtin_shufflevector(a, b, 0, 2);
+    x[1] = __builtin_shufflevector(a, b, 1, 3);
+}
+
+#elif LANES == 4 && LCV_SIMD_BYTES == 16
+
+/* Lanes 0 and 1, or 2 and 3, of both, alternating: one instruction where a vector has 16 bytes. */
+#define LOW(a, b)  __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
+
+INLINE void transpose(vec x[LANES])
+{
+    const vec a = LOW(x[0], x[2]), b = HIGH(x[0], x[2]);
+    const vec c = LOW(x[1], x[3]), d = HIGH(x[1], x[3]);
+    x[0] = LOW(a, c);
+    x[1] = HIGH(a, c);
+    x[2] = LOW(b, d);
+    x[3] = HIGH(b, d);
+}
+
+#elif LANES == 4
+
+INLINE void transpose(vec x[LANES])
+{
+    const vec a = __builtin_shufflevector(x[0], x[1], 0, 4, 2, 6);
+    const vec b = __builtin_shufflevector(x[0], x[1], 1, 5, 3, 7);
+    const vec c = __builtin_shufflevector(x[2], x[3], 0, 4, 2, 6);
+    const vec d = __builtin_shufflevector(x[2], x[3], 1, 5, 3, 7);
+    x[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+    x[1] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+    x[2] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+    x[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+}
+
+#elif LANES == 8
+
+/* Within each half of 16 bytes: lanes 0 and 1 (2 and 3) alternating, and pairs of lanes alternating. */
+#define LOW(a, b)        __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define HIGH(a, b)       __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define LOW_PAIRS(a, b)  __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define HIGH_PAIRS(a, b) __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+
+/* Four vectors become columns of 4 x 4 blocks. */
+INLINE void transpose_halves(vec x[4])
+{
+    const vec a = LOW(x[0], x[1]), b = HIGH(x[0], x[1]);
+    const vec c = LOW(x[2], x[3]), d = HIGH(x[2], x[3]);
+    x[0] = LOW_PAIRS(a, c);
+    x[1] = HIGH_PAIRS(a, c);
+    x[2] = LOW_PAIRS(b, d);
+    x[3] = HIGH_PAIRS(b, d);
+}
+
+INLINE void transpose(vec x[LANES])
+{
+    transpose_halves(x);
+    transpose_halves(x + 4);
+    for (int i = 0; i < 4; i++) {
+        const vec a = x[i], b = x[i + 4];
+        x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
+        x[i + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
+#endif
+#endif
