@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* longconv bench: times a problem against another engine or a yardstick. */
+#include "command.h"
+
+#include "support/benchmark.h"
+#include "support/interrupt.h"
+#include "support/problem_list.h"
+#include "support/progress.h"
+#include "support/record.h"
+
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char help[] =
+    "Usage: longconv bench [OPTION...] PROBLEM...\n\n"
+    "Runs each problem and another engine in turns, in one process, and prints the median time of each\n"
+    "with its spread (distance of the quartiles over the median), nanoseconds per output, and the ratio:\n"
+    "the other's time over ours. A problem is written as for 'longconv verify'.\n\n"
+    "  --vs NAME        fftw (the engine); r2c (plain FFTW, one real transform of twice the length for\n"
+    "                   each row); another engine or backend; none. Default: fftw, or r2c where fftw runs\n"
+    "  --reps N         at least N measurements of each (default 11)\n"
+    "  --min-time S     at least S seconds in all (default 0.5)\n"
+    "  --prepared       filters are transformed beforehand, on both sides (default)\n"
+    "  --no-prepared    filters are transformed in every run, on both sides\n"
+    "  --json           one JSON object a line\n\n"
+    "The line 'machine' is a loop of multiply-adds in one thread and in two at once: two threads of a\n"
+    "shared machine may give less than twice one. The floor is what 8 log2(2 L) - 8 operations for each\n"
+    "output take at 0.7 of that rate: about the least for transforms of twice the length.\n";
+
+typedef struct {
+    problem_list problems;
+    const char *vs;
+    benchmark_options options;
+    bool json;
+} job;
+
+static void print_summary(const char *name, const clock_summary *s)
+{
+    printf("  %-16s %10.4f ms  spread %4.1f %%  least %.4f ms\n", name, s->median * 1e3, s->spread * 100.0,
+           s->least * 1e3);
+}
+
+static void print_text(const problem *p, const benchmark_result *r)
+{
+    char text[PROBLEM_TEXT_MAX], name[64];
+    snprintf(name, sizeof name, "%.20s/%.20s", r->backend, r->engine);
+    printf("%s\n", problem_print(p, true, text));
+    print_summary(name, &r->ours);
+    if (isfinite(r->ratio)) {
+        print_summary(r->vs_engine[0] != '\0' ? r->vs_engine : r->vs, &r->other);
+        printf("  %-16s %10.2f    times our time\n", "ratio", r->ratio);
+    }
+    printf("  %-16s %10.4f ns, %.2f GB/s, %d threads, %d x %d runs, filters %s\n", "per output",
+           r->ns_per_output, r->gigabytes, r->threads, r->reps, r->runs_of_rep,
+           r->prepared ? "prepared" : "not prepared");
+    printf("  %-16s %10.1f GFLOP/s in 1 thread, %.1f in 2 (x%.2f)\n", "machine", r->machine.gflops_1,
+           r->machine.gflops_2, r->machine.gflops_2 / r->machine.gflops_1);
+    if (isfinite(r->floor_ns))
+        printf("  %-16s %10.4f ns, we take %.2f times that\n", "floor", r->floor_ns,
+               r->ns_per_output / r->floor_ns);
+    fflush(stdout);
+}
+
+static bool print_json(const problem *p, const benchmark_result *r)
+{
+    char text[PROBLEM_TEXT_MAX];
+    record line = record_empty();
+    line.problem = problem_print(p, true, text);
+    line.backend = r->backend;
+    line.engine = r->engine;
+    line.vs = r->vs;
+    line.median_ms = r->ours.median * 1e3;
+    line.ns_per_output = r->ns_per_output;
+    line.ratio = r->ratio;
+    struct cJSON *object = record_json(&line);
+    if (object == NULL)
+        return false;
+    record_add_number(object, "spread", r->ours.spread);
+    record_add_number(object, "least_ms", r->ours.least * 1e3);
+    record_add_text(object, "vs_engine", r->vs_engine);
+    record_add_number(object, "vs_median_ms", r->other.median * 1e3);
+    record_add_number(object, "vs_spread", r->other.spread);
+    record_add_number(object, "gigabytes_per_s", r->gigabytes);
+    record_add_number(object, "floor_ns", r->floor_ns);
+    record_add_number(object, "over_floor", r->ns_per_output / r->floor_ns);
+    record_add_number(object, "machine_gflops_1", r->machine.gflops_1);
+    record_add_number(object, "machine_gflops_2", r->machine.gflops_2);
+    record_add_number(object, "threads", r->threads);
+    record_add_number(object, "fft_size", (double)r->fft_size);
+    record_add_number(object, "reps", r->reps);
+    record_add_number(object, "prepared", r->prepared);
+    record_add_text(object, "version", lcv_version_text());
+    return record_print(object);
+}
+
+static int bench_one(lcv_context *context, const job *j, const problem *given)
+{
+    char text[PROBLEM_TEXT_MAX], message[512];
+    problem p = *given;
+    benchmark_result result;
+    if (j->vs != NULL)
+        snprintf(p.vs, sizeof p.vs, "%s", j->vs);
+    if ((double)problem_rows(&p) * (double)p.seqlen < 1.0)
+        return command_fail(EXIT_USAGE, "bench: %s: the problem has no outputs",
+                            problem_print(&p, true, text));
+    progress_show("%s", problem_print(&p, true, text));
+    const lcv_status status = benchmark_run(context, &p, &j->options, &result, message, sizeof message);
+    progress_clear();
+    if (interrupted())
+        return command_fail(EXIT_WRONG, "interrupted");
+    if (status != LCV_OK)
+        return command_fail(EXIT_WRONG, "bench: %s: %s", text, message);
+    if (!j->json)
+        print_text(&p, &result);
+    else if (!print_json(&p, &result))
+        return command_fail(EXIT_WRONG, "out of memory");
+    return EXIT_FINE;
+}
+
+static int bench_all(const job *j)
+{
+    int worst = EXIT_FINE;
+    lcv_context *context = command_context(0);
+    if (context == NULL)
+        return EXIT_WRONG;
+    for (size_t i = 0; i < j->problems.count && !interrupted(); i++) {
+        const int code = bench_one(context, j, &j->problems.items[i]);
+        worst = code > worst ? code : worst;
+    }
+    lcv_context_destroy(&context);
+    return worst;
+}
+
+/* False: a message was printed, or help is wanted. */
+static bool take_option(int option, job *j, int *code)
+{
+    long long number;
+    *code = EXIT_USAGE;
+    switch (option) {
+    case 'v':
+        j->vs = optarg;
+        if (*optarg != '\0' && strlen(optarg) < PROBLEM_NAME_MAX)
+            return true;
+        command_fail(0, "--vs: expected a name, given '%s'", optarg);
+        return false;
+    case 'r':
+        if (!command_number("--reps", optarg, 1, 100000, &number))
+            return false;
+        j->options.reps = (int)number;
+        return true;
+    case 't':
+        return command_seconds("--min-time", optarg, &j->options.min_seconds);
+    case 'p':
+    case 'n':
+        j->options.prepared = option == 'p';
+        return true;
+    case 'j':
+        j->json = true;
+        return true;
+    case 'h':
+        *code = command_help(&command_bench);
+        return false;
+    default:
+        command_usage(&command_bench);
+        return false;
+    }
+}
+
+static int run(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"vs", required_argument, NULL, 'v'},       {"reps", required_argument, NULL, 'r'},
+        {"min-time", required_argument, NULL, 't'}, {"prepared", no_argument, NULL, 'p'},
+        {"no-prepared", no_argument, NULL, 'n'},    {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    };
+    job j = {.options = {.prepared = true, .min_seconds = 0.5}};
+    char message[512];
+    int code;
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;)
+        if (!take_option(option, &j, &code))
+            return code;
+    if (!problem_list_add_arguments(&j.problems, argv + optind, argc - optind, message, sizeof message))
+        code = command_fail(EXIT_USAGE, "bench: %s", message);
+    else if (j.problems.count == 0)
+        code = command_fail(EXIT_USAGE, "bench: no problem is given; try 'longconv help bench'");
+    else
+        code = bench_all(&j);
+    problem_list_free(&j.problems);
+    return code;
+}
+
+const command command_bench = {"bench", "times a problem against another engine", help, run};

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* benchmark.h: measures a problem against another engine or yardstick, the two taking turns in one process,
+ * so that both see the same machine. */
+#ifndef SUPPORT_BENCHMARK_H
+#define SUPPORT_BENCHMARK_H
+
+#include "calibrate.h"
+#include "clock.h"
+#include "problem.h"
+
+typedef struct benchmark_options {
+    bool prepared;      /* filters are transformed beforehand */
+    int reps;           /* least number of measurements of each; 0: 11 */
+    double min_seconds; /* least time of all measurements together */
+} benchmark_options;
+
+typedef struct benchmark_result {
+    char backend[32], engine[32];
+    char explanation[160];
+    char vs[PROBLEM_NAME_MAX]; /* what it was compared with; "none" */
+    char vs_engine[64];        /* that one's backend and engine, where it is one of the library's */
+    int threads;
+    int64_t fft_size;
+    bool prepared; /* false also where the engine has no prepared filters */
+    int reps;
+    int runs_of_rep;           /* executions in one measurement; times are of one */
+    clock_summary ours, other; /* NaN without another */
+    double ns_per_output;
+    double ratio;     /* the other's median over ours */
+    double gigabytes; /* GB/s: every array once, over our median */
+    calibration machine;
+    double floor_ns; /* see calibrate_floor; NaN where it does not apply */
+} benchmark_result;
+
+/* `p->vs`: "none", "r2c", an engine of the same backend, or a backend; "": fftw, and r2c where that is what
+ * runs anyway. Errors: the library's, with `message`. UNSUPPORTED where the other does not serve the problem.
+ */
+lcv_status benchmark_run(lcv_context *context, const problem *p, const benchmark_options *options,
+                         benchmark_result *out, char *message, size_t message_bytes);
+
+#endif
