@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cpu_conv_choice.h"
 #include "cpu_units.h"
+#include "integers.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +9,6 @@
 static const lcv_cpu_engine *const engines[] = {
 #define LCV_CPU_ENGINE(name) &lcv_cpu_engine_##name,
 #include "engine_list.inc"
-#include "integers.h"
 #undef LCV_CPU_ENGINE
 };
 
