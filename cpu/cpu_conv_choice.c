@@ -167,13 +167,21 @@ static bool lay_out(lcv_cpu_plan *plan)
     return fits && !a.overflow;
 }
 
+/* Waking a thread costs more than a little work. */
+static int64_t worth(const lcv_cpu_plan *plan, int32_t threads)
+{
+    const double least = 50e3; /* nanoseconds for each thread */
+    const double all = plan->info.cost * (double)plan->geometry.rows;
+    return all >= least * (double)threads ? threads : 1 + (int64_t)(all / least);
+}
+
 /* Gives up threads, then chunks, then the width of panels, until the workspace is as small as asked. */
 static lcv_status fit(lcv_cpu_plan *plan, int32_t threads)
 {
     const lcv_backend_host *host = plan->host;
     const uint64_t most = plan->params.max_workspace_bytes;
     lcv_cpu_cut(plan, lcv_cpu_good_width(plan), true);
-    plan->workers = (int32_t)max64(1, min64(threads, plan->blocks * plan->chunks));
+    plan->workers = (int32_t)max64(1, min64(worth(plan, threads), plan->blocks * plan->chunks));
     for (;;) {
         if (!lay_out(plan))
             return host->fail(host, LCV_TOO_LARGE, "workspace: its size overflows");

@@ -4,15 +4,29 @@
 #include <stddef.h>
 #include <string.h>
 
+#if defined(__x86_64__) && defined(LCV_CPU_HAVE_AVX2)
+#include <cpuid.h>
+#endif
+
 static const char *const names[] = {[LCV_CPU_LEVEL_C] = "c", [LCV_CPU_LEVEL_AVX2] = "avx2"};
 
 enum { LEVELS = sizeof names / sizeof names[0] };
 
+#if defined(__x86_64__) && defined(LCV_CPU_HAVE_AVX2)
+/* Not every compiler's builtin knows the name of this one. */
+static bool has_f16c(void)
+{
+    unsigned eax, ebx, ecx, edx;
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
+
+/* The builtins also ask whether the system saves the wide registers. */
 static lcv_cpu_level highest(void)
 {
 #if defined(__x86_64__) && defined(LCV_CPU_HAVE_AVX2)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c())
         return LCV_CPU_LEVEL_AVX2;
 #endif
     return LCV_CPU_LEVEL_C;

@@ -33,11 +33,6 @@ static inline uint16_t narrow_f16(float value)
 #endif
 }
 
-static inline size_t element_size(lcv_dtype dtype)
-{
-    return dtype == LCV_F64 ? 8 : dtype == LCV_F32 ? 4 : 2;
-}
-
 /* Elements may lie at any address, so each is copied; a compiler makes plain vector moves of it. */
 #define LOAD_LOOP(type, convert)                                                                             \
     for (int64_t i = 0; i < count; i++) {                                                                    \

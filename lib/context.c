@@ -131,6 +131,7 @@ static void host_release(const lcv_backend_host *host, void *memory, size_t byte
     lcvi_free(host->user, memory, bytes);
 }
 
+LCV_PRINTF(3, 4)
 static lcv_status host_fail(const lcv_backend_host *host, lcv_status status, const char *format, ...)
 {
     va_list arguments;
@@ -140,6 +141,7 @@ static lcv_status host_fail(const lcv_backend_host *host, lcv_status status, con
     return status;
 }
 
+LCV_PRINTF(3, 4)
 static void host_log(const lcv_backend_host *host, lcv_log_level level, const char *format, ...)
 {
     va_list arguments;

@@ -39,6 +39,7 @@ struct NAME(r2c) {
     bool prepared;
     int threads;
     int64_t fft_size, bins;
+    int64_t stride; /* bins rounded up: every spectrum is aligned as the plans expect */
     fft_plan ahead, back;
     bench_row *rows;           /* [threads] */
     complex_number *spectra;   /* [filters][bins] when prepared */
@@ -86,9 +87,9 @@ static bool allocate(self *r)
     for (int i = 0; fine && i < r->threads; i++)
         fine = allocate_row(r, &r->rows[i]);
     if (fine && r->prepared)
-        fine = (r->spectra = complex_room(filters * r->bins)) != NULL;
+        fine = (r->spectra = complex_room(filters * r->stride)) != NULL;
     if (fine && goes_backward(r))
-        fine = (r->gradients = complex_room(filters * r->bins)) != NULL;
+        fine = (r->gradients = complex_room(filters * r->stride)) != NULL;
     return fine;
 }
 
@@ -111,6 +112,7 @@ self *NAME(r2c_create)(const problem *p, bool prepared, int threads)
     r->threads = threads > 1 ? threads : 1;
     r->fft_size = smooth(p->seqlen + taps - 1);
     r->bins = r->fft_size / 2 + 1;
+    r->stride = (r->bins + 7) / 8 * 8;
     if (allocate(r))
         plan(r);
     if (r->ahead == NULL || r->back == NULL) {
@@ -188,7 +190,7 @@ static void transform_filter(const self *r, const arrays *a, bench_row *row, int
 static complex_number *spectrum_of(const self *r, const arrays *a, bench_row *row, int64_t f)
 {
     if (r->prepared)
-        return r->spectra + f * r->bins;
+        return r->spectra + f * r->stride;
     transform_filter(r, a, row, f, row->filter);
     return row->filter;
 }
@@ -294,7 +296,7 @@ static void backward_row(const self *r, const arrays *a, bench_row *row, int64_t
 {
     const int64_t f = problem_filter_of(&r->p, index / r->p.channels, index % r->p.channels);
     complex_number *filter = spectrum_of(r, a, row, f);
-    complex_number *sum = r->gradients + f * r->bins;
+    complex_number *sum = r->gradients + f * r->stride;
     transform(r, row, view_of(a, ARRAY_U, index), view_of(a, ARRAY_PRE_GATE, index), r->p.seqlen, row->x);
     transform(r, row, view_of(a, ARRAY_DY, index), view_of(a, ARRAY_POST_GATE, index), r->p.seqlen, row->g);
     for (int64_t k = 0; k < r->bins; k++) {
@@ -311,7 +313,7 @@ static void store_filter_gradient(const self *r, const arrays *a, bench_row *row
     int64_t stride;
     real *out = target_of(a, ARRAY_DFILTER, f, &stride);
     const real scale = (real)1 / (real)r->fft_size;
-    FFT(execute_dft_c2r)(r->back, r->gradients + f * r->bins, row->signal);
+    FFT(execute_dft_c2r)(r->back, r->gradients + f * r->stride, row->signal);
     for (int64_t j = 0; j < r->p.filter_len; j++)
         out[j * stride] = j < r->p.seqlen ? row->signal[j] * scale : (real)0;
 }
@@ -343,7 +345,7 @@ static int thread_number(void)
 void NAME(r2c_prepare)(self *r, const arrays *a)
 {
     for (int64_t f = 0; r->prepared && f < problem_filters(&r->p); f++)
-        transform_filter(r, a, &r->rows[0], f, r->spectra + f * r->bins);
+        transform_filter(r, a, &r->rows[0], f, r->spectra + f * r->stride);
 }
 
 void NAME(r2c_execute)(self *r, const arrays *a)
@@ -352,7 +354,7 @@ void NAME(r2c_execute)(self *r, const arrays *a)
     const bool shares = r->p.filter_form == LCV_FILTER_SHARED || r->p.filter_form == LCV_FILTER_GROUPED;
     const int64_t parts = goes_backward(r) && shares ? 1 : r->p.channels;
     if (goes_backward(r))
-        memset(r->gradients, 0, (size_t)(filters * r->bins) * sizeof(complex_number));
+        memset(r->gradients, 0, (size_t)(filters * r->stride) * sizeof(complex_number));
 #pragma omp parallel for num_threads(r->threads) schedule(static)
     for (int64_t part = 0; part < parts; part++)
         run_part(r, a, &r->rows[thread_number()], part, parts);

@@ -150,7 +150,7 @@ static void check_incompatible(void **state)
             described e = make_plan(t, &q);
             arrays b = make_arrays(&q, RANDOM_NORMAL);
             lcv_conv_args args = arrays_conv_args(&b, 0, q.seqlen);
-            args.filter.rank = 0;
+            args.filter.rank = args.filter_future.rank = 0;
             args.spectrum = spectrum;
             expect_status(t, &q, lcv_conv_forward(e.plan, &args), LCV_INCOMPATIBLE);
             arrays_free(&b);
@@ -177,7 +177,7 @@ static void check_seqlen_of(const target *t, const char *text, int64_t seqlen)
         expect_status(t, &p, lcv_spectrum_create(d.plan, NULL, 0, &spectrum), LCV_OK);
         expect_status(t, &p, prepare(spectrum, d.plan, &a), LCV_OK);
         lcv_conv_args args = arrays_conv_args(&b, 0, q.seqlen);
-        args.filter.rank = 0;
+        args.filter.rank = args.filter_future.rank = 0;
         args.spectrum = spectrum;
         const lcv_status status = lcv_conv_forward(e.plan, &args);
         run_problem(t, &a);
