@@ -63,6 +63,15 @@ static lcv_status open_file(lcv_context *context, const char *file, lcv_device_k
                             table != NULL ? "" : "the module has no table");
 }
 
+static lcv_status open_from_path(lcv_context *context, const char *file)
+{
+    if (context->backend_count < LCVI_MAX_FROM_PATH)
+        return open_file(context, file, LCV_DEVICE_CPU);
+    lcvi_log(context, LCV_LOG_WARN, "backend path: %s is ignored: there are %d modules already", file,
+             LCVI_MAX_FROM_PATH);
+    return LCV_OK;
+}
+
 static int is_module(const struct dirent *entry)
 {
     return strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 && has_suffix(entry->d_name, SUFFIX);
@@ -94,7 +103,7 @@ static lcv_status open_folder(lcv_context *context, const char *folder)
     while (status == LCV_OK && next_module(folder, name, sizeof name)) {
         int length = snprintf(file, sizeof file, "%s/%s", folder, name);
         if (length > 0 && (size_t)length < sizeof file)
-            status = open_file(context, file, LCV_DEVICE_CPU);
+            status = open_from_path(context, file);
     }
     return status;
 }
@@ -106,7 +115,7 @@ static lcv_status open_place(lcv_context *context, const char *place)
         lcvi_log(context, LCV_LOG_WARN, "backend path: %s does not exist", place);
         return LCV_OK;
     }
-    return S_ISDIR(facts.st_mode) ? open_folder(context, place) : open_file(context, place, LCV_DEVICE_CPU);
+    return S_ISDIR(facts.st_mode) ? open_folder(context, place) : open_from_path(context, place);
 }
 
 lcv_status lcvi_modules_open_path(lcv_context *context, const char *path)
@@ -115,7 +124,9 @@ lcv_status lcvi_modules_open_path(lcv_context *context, const char *path)
     lcv_status status = LCV_OK;
     while (status == LCV_OK && path != NULL && *path != '\0') {
         size_t length = strcspn(path, ":");
-        if (length > 0 && length < sizeof place) {
+        if (length >= sizeof place) {
+            lcvi_log(context, LCV_LOG_WARN, "backend path: an entry of %zu characters is ignored", length);
+        } else if (length > 0) {
             snprintf(place, sizeof place, "%.*s", (int)length, path);
             status = open_place(context, place);
         }

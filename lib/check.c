@@ -113,16 +113,28 @@ lcv_status lcvi_check(lcvi_checker *checker, const lcvi_expect *expect, const lc
     int32_t place = checker->count++;
     checker->seen[place].name = expect->name;
     checker->seen[place].tensor = tensor;
-    checker->seen[place].twin = expect->twin;
+    checker->seen[place].twins = expect->twins;
     checker->seen[place].output = expect->output;
     *array = array_of(expect, tensor);
     return LCV_OK;
 }
 
+/* Is `name` one of the words of `names`? */
+static bool is_among(const char *name, const char *names)
+{
+    const size_t length = strlen(name);
+    while (names != NULL && *names != '\0') {
+        const size_t word = strcspn(names, " ");
+        if (word == length && strncmp(names, name, length) == 0)
+            return true;
+        names += word + (names[word] == ' ');
+    }
+    return false;
+}
+
 static bool may_coincide(const lcvi_checker *checker, int32_t out, int32_t other)
 {
-    const char *twin = checker->seen[out].twin;
-    return twin != NULL && !checker->seen[other].output && strcmp(twin, checker->seen[other].name) == 0 &&
+    return !checker->seen[other].output && is_among(checker->seen[other].name, checker->seen[out].twins) &&
            lcvi_views_equal(checker->seen[out].tensor, checker->seen[other].tensor);
 }
 

@@ -15,7 +15,7 @@ typedef struct lcvi_checker {
     struct {
         const char *name;
         const lcv_tensor *tensor;
-        const char *twin; /* output: the input that it may be exactly */
+        const char *twins; /* output: the inputs that it may be exactly, separated by blanks */
         bool output;
     } seen[LCVI_MAX_TENSORS];
 } lcvi_checker;
@@ -31,7 +31,7 @@ typedef struct lcvi_expect {
     const char *name;
     lcvi_presence presence;
     bool output;
-    const char *twin;
+    const char *twins;
     lcv_dtype dtype;
     int32_t rank;
     int64_t shape[LCV_MAX_RANK];

@@ -7,7 +7,13 @@
 
 #include <stdbool.h>
 
-enum { LCVI_MAX_BACKENDS = 16, LCVI_MESSAGE_SIZE = 512, LCVI_ORIGIN_SIZE = 512, LCVI_NAME_SIZE = 32 };
+enum {
+    LCVI_MAX_BACKENDS = 32,
+    LCVI_MAX_FROM_PATH = 24, /* modules on the search path; the rest is for backend_list.inc */
+    LCVI_MESSAGE_SIZE = 512,
+    LCVI_ORIGIN_SIZE = 512,
+    LCVI_NAME_SIZE = 32
+};
 
 /* One backend of one context, available or with the reason why not. */
 typedef struct lcvi_backend {

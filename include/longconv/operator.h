@@ -77,7 +77,7 @@ LCV_API void lcv_gate_params_init(lcv_gate_params *params, size_t struct_size);
 /* Errors: as lcv_conv_plan_create. Thread-safety: safe. */
 LCV_API lcv_status lcv_gate_plan_create(lcv_context *context, const lcv_gate_params *params, lcv_plan **out);
 
-/* y = a * b. All [shape], the plan's dtype. y may be exactly a or b. `exec` may be NULL.
+/* y = a * b. All [shape], the plan's dtype. y may be exactly a, b or both. `exec` may be NULL.
  * Errors: as lcv_conv_forward. */
 LCV_API lcv_status lcv_gate_forward(const lcv_plan *plan, const lcv_tensor *a, const lcv_tensor *b,
                                     const lcv_tensor *y, const lcv_exec *exec);

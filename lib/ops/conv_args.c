@@ -81,10 +81,10 @@ static lcvi_expect state_of(const lcv_conv_params *p, const char *name, lcvi_pre
                          .axes = "batch, channels, filter_len - 1"};
 }
 
-static lcvi_expect output(lcvi_expect expect, const char *twin)
+static lcvi_expect output(lcvi_expect expect, const char *twins)
 {
     expect.output = true;
-    expect.twin = twin;
+    expect.twins = twins;
     return expect;
 }
 
