@@ -130,7 +130,7 @@ static lcv_status open_listed(lcv_context *context)
         status = lcvi_module_open_named(context, name, device);
 #define LCVI_BACKEND_BUILT_IN(table)                                                                         \
     if (status == LCV_OK)                                                                                    \
-        status = lcvi_backend_add(context, &(table), NULL, LCV_DEVICE_CPU, "built in", "");
+        status = lcvi_backend_add(context, &(table), #table, LCV_DEVICE_CPU, "built in", "");
 #include "backend_list.inc"
 #undef LCVI_BACKEND_MODULE
 #undef LCVI_BACKEND_BUILT_IN
