@@ -231,8 +231,12 @@ static const char *mode_name(lcv_conv_mode mode)
 void lcv_cpu_conv_explain(const lcv_cpu_plan *plan, char *text, size_t size)
 {
     const lcv_cpu_geometry *g = &plan->geometry;
-    char transform[64] = "sums over the taps";
-    if (plan->info.fft_size > 0)
+    char transform[96] = "sums over the taps";
+    if (plan->info.block > 0)
+        snprintf(transform, sizeof transform,
+                 "blocks of %lld samples that overlap, ring of %lld complex points",
+                 (long long)plan->info.block, (long long)plan->info.fft_size);
+    else if (plan->info.fft_size > 0)
         snprintf(transform, sizeof transform, "ring of %lld complex points", (long long)plan->info.fft_size);
     snprintf(text, size,
              "engine %s (%s): %s, %lld samples with %lld + %lld taps, %s; %lld units on %d workers",

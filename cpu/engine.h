@@ -70,6 +70,7 @@ typedef struct lcv_cpu_sink {
 /* What an engine says about a geometry. */
 typedef struct lcv_cpu_engine_info {
     int64_t fft_size;      /* 0: no transform */
+    int64_t block;         /* samples of the blocks that a row is cut into; 0: it is not */
     size_t spectrum_bytes; /* one prepared filter */
     size_t row_bytes;      /* one row kept for backward (see `keep`) */
     size_t grad_bytes;     /* one accumulator of filter gradients: an array of reals; all zero bytes is zero,
