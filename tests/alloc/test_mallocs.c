@@ -105,8 +105,9 @@ static void count_one(lcv_context *context, const test_target *target, const lcv
     const int64_t after = allocations;
     assert_true(forward == LCV_OK && backward == LCV_OK && prepare == LCV_OK);
     if (after != before)
-        fail_msg("%s %s l%lld dtype %d mode %d: %lld allocations in forward, backward and prepare", target->backend, target->engine,
-                 (long long)params->seqlen, (int)params->dtype, (int)params->mode, (long long)(after - before));
+        fail_msg("%s %s l%lld dtype %d mode %d: %lld allocations in forward, backward and prepare",
+                 target->backend, target->engine, (long long)params->seqlen, (int)params->dtype,
+                 (int)params->mode, (long long)(after - before));
     lcv_spectrum_destroy(&spectrum);
     test_conv_free(&c);
     lcv_plan_destroy(&plan);
