@@ -110,8 +110,8 @@ static bool convolve(lcv_context *context, const job *j, const arrays *a, outcom
         return false;
     }
     describe(ours.library, o);
-    o->refusal = j->no_compare ? "not asked for" : r2c_refusal(&a->p);
-    if (o->refusal == NULL && contestant_r2c(&a->p, false, o->info.threads, &other) != LCV_OK)
+    o->refusal = j->no_compare ? "not asked for" : yardstick_refusal("r2c", &a->p);
+    if (o->refusal == NULL && contestant_yardstick("r2c", &a->p, false, o->info.threads, &other) != LCV_OK)
         o->refusal = "FFTW made no plan";
     const bool fine = race(&ours, &other, a, o);
     contestant_free(&ours);
@@ -132,10 +132,10 @@ static void print_text(const job *j, const sequence *s, const arrays *a, const o
     printf("\nproblem   %s\n", problem_print(&a->p, true, text));
     printf("plan      %s/%s, %d thread%s%s%s\n", o->backend, o->engine, (int)o->info.threads,
            o->info.threads == 1 ? "" : "s", o->explanation[0] != '\0' ? ": " : "", o->explanation);
-    printf("time      %.4g ms: %.3g ns per output, %.4g million outputs per second\n", o->ours.median * 1e3,
+    printf("time      %.1f ms: %.3g ns per output, %.1f million outputs per second\n", o->ours.median * 1e3,
            o->ours.median / outputs * 1e9, outputs / o->ours.median * 1e-6);
     if (o->refusal == NULL)
-        printf("compared  plain FFTW pipeline %.4g ms: %.2f times our time (filters transformed on both "
+        printf("compared  plain FFTW pipeline %.1f ms: %.2f times our time (filters transformed on both "
                "sides)\n",
                o->other.median * 1e3, o->other.median / o->ours.median);
     else
