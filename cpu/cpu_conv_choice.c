@@ -167,11 +167,13 @@ static bool lay_out(lcv_cpu_plan *plan)
     return fits && !a.overflow;
 }
 
-/* Waking a thread costs more than a little work. */
+/* Waking a thread costs more than a little work. A number that the plan asks for is taken as it is. */
 static int64_t worth(const lcv_cpu_plan *plan, int32_t threads)
 {
     const double least = 50e3; /* nanoseconds for each thread */
     const double all = plan->info.cost * (double)plan->geometry.rows;
+    if (plan->params.num_threads > 0)
+        return threads;
     return all >= least * (double)threads ? threads : 1 + (int64_t)(all / least);
 }
 

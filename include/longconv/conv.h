@@ -109,7 +109,7 @@ typedef struct lcv_conv_params {
     lcv_workspace_owner workspace_owner;
     uint64_t max_workspace_bytes; /* 0: no limit. Otherwise the plan uses fewer threads and smaller tiles, and
                                    * creation fails with WORKSPACE_TOO_SMALL when even that does not fit */
-    int32_t num_threads;          /* 0: the context's */
+    int32_t num_threads;          /* 0: the context's, as far as the work is worth them */
     const char *backend;          /* NULL or "auto": the best that serves it; else this one or an error */
     const char *engine;           /* NULL or "auto": the backend's choice; else this one or an error */
     int32_t exact_causality;      /* reserved: 0 */

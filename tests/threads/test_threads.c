@@ -232,8 +232,9 @@ static void a_call_within_a_call(void **state)
     static test_conv outer;
     lcv_conv_params params = test_conv_params(4, 4, 100, 40);
     lcv_plan_info info = {.struct_size = sizeof info};
-    lcv_context *context = open_threads(4);
+    lcv_context *context = open_threads(1);
     (void)state;
+    params.num_threads = 4;
     lcv_plan *plan = test_conv_plan(context, &params, "cpu", NULL);
     assert_int_equal(lcv_plan_describe(plan, &info), LCV_OK);
     n.plan = plan;
