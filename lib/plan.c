@@ -27,6 +27,18 @@ void lcvi_device_free(lcv_context *context, const lcvi_backend *backend, void *m
 
 /* ---- Life ---- */
 
+lcv_status lcvi_plan_begin(lcv_context *context, const void *params, lcv_plan **out)
+{
+    if (context == NULL)
+        return lcvi_fail(NULL, LCV_INVALID_ARG, "context: is NULL");
+    if (out == NULL)
+        return lcvi_fail(context, LCV_INVALID_ARG, "out: is NULL");
+    *out = NULL;
+    if (params == NULL)
+        return lcvi_fail(context, LCV_INVALID_ARG, "params: is NULL");
+    return LCV_OK;
+}
+
 lcv_plan *lcvi_plan_new(lcv_context *context, const lcvi_op *op, const lcvi_backend *backend,
                         const lcv_backend_plan_info *info)
 {

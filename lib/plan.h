@@ -33,6 +33,10 @@ struct lcv_plan {
 void *lcvi_device_alloc(lcv_context *context, const lcvi_backend *backend, size_t bytes);
 void lcvi_device_free(lcv_context *context, const lcvi_backend *backend, void *memory, size_t bytes);
 
+/* The first checks of every creation: is there a context, a place for the plan, and params? Sets *out to
+ * NULL. */
+lcv_status lcvi_plan_begin(lcv_context *context, const void *params, lcv_plan **out);
+
 /* Makes a plan object for a chosen backend; the op fills the rest. NULL: out of memory (recorded). */
 lcv_plan *lcvi_plan_new(lcv_context *context, const lcvi_op *op, const lcvi_backend *backend,
                         const lcv_backend_plan_info *info);

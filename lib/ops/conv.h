@@ -23,6 +23,10 @@ lcv_status lcvi_conv_bind_forward(const lcv_plan *plan, const lcv_conv_params *p
 lcv_status lcvi_conv_bind_backward(const lcv_plan *plan, const lcv_conv_params *params,
                                    const lcv_conv_grad_args *args, lcv_conv_call *call);
 
+/* Forward and backward of any operator that has conv_params and run: check, bind, workspace, run. */
+lcv_status lcvi_conv_forward(const lcvi_op *op, const lcv_plan *plan, const lcv_conv_args *args);
+lcv_status lcvi_conv_backward(const lcvi_op *op, const lcv_plan *plan, const lcv_conv_grad_args *args);
+
 /* Checks and binds the filters of lcv_spectrum_prepare. */
 lcv_status lcvi_conv_bind_filters(const lcv_plan *plan, const lcv_tensor *filter,
                                   const lcv_tensor *filter_future, lcv_conv_call *call);

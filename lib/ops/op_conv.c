@@ -9,7 +9,19 @@ static void destroy(lcv_plan *plan)
     plan->backend->table->conv_destroy(plan->backend_plan);
 }
 
-const lcvi_op lcvi_op_conv = {.name = "conv", .destroy = destroy};
+static const lcv_conv_params *conv_params(const lcv_plan *plan)
+{
+    return &plan->params.conv;
+}
+
+static lcv_status run(const lcv_plan *plan, lcv_conv_call *call, bool backward)
+{
+    const lcv_backend *table = plan->backend->table;
+    return backward ? table->conv_backward(plan->backend_plan, call)
+                    : table->conv_forward(plan->backend_plan, call);
+}
+
+const lcvi_op lcvi_op_conv = {.name = "conv", .destroy = destroy, .conv_params = conv_params, .run = run};
 
 LCVI_DEFINE_INIT(lcv_conv_params, LCV_CONV_PARAMS_INIT)
 LCVI_DEFINE_INIT(lcv_conv_args, LCV_CONV_ARGS_INIT)
@@ -66,12 +78,9 @@ lcv_status lcv_conv_plan_create(lcv_context *context, const lcv_conv_params *giv
     lcv_conv_params params;
     lcv_backend_plan_info info;
     const lcvi_backend *backend;
-    if (context == NULL)
-        return lcvi_fail(NULL, LCV_INVALID_ARG, "context: is NULL");
-    if (out == NULL)
-        return lcvi_fail(context, LCV_INVALID_ARG, "out: is NULL");
-    *out = NULL;
-    lcv_status status = resolve(context, given, &params, &backend, &info);
+    lcv_status status = lcvi_plan_begin(context, given, out);
+    if (status == LCV_OK)
+        status = resolve(context, given, &params, &backend, &info);
     if (status != LCV_OK)
         return status;
     lcv_plan *plan = lcvi_plan_new(context, &lcvi_op_conv, backend, &info);
@@ -88,42 +97,49 @@ lcv_status lcv_conv_plan_create(lcv_context *context, const lcv_conv_params *giv
     return status;
 }
 
-lcv_status lcv_conv_forward(const lcv_plan *plan, const lcv_conv_args *given)
+/* The middle of an execution: the call is bound, the workspace is missing. */
+static lcv_status execute(const lcvi_op *op, const lcv_plan *plan, lcv_conv_call *call, bool backward)
+{
+    lcv_status status = lcvi_plan_enter(plan, &call->exec);
+    if (status != LCV_OK)
+        return status;
+    status = op->run(plan, call, backward);
+    lcvi_plan_leave(plan, &call->exec);
+    return lcvi_pass(plan->context, status);
+}
+
+lcv_status lcvi_conv_forward(const lcvi_op *op, const lcv_plan *plan, const lcv_conv_args *given)
 {
     lcv_conv_args args = LCV_CONV_ARGS_INIT;
     lcv_conv_call call = {0};
-    lcv_status status = lcvi_plan_check(plan, &lcvi_op_conv, given);
+    lcv_status status = lcvi_plan_check(plan, op, given);
     if (status == LCV_OK)
         status = lcvi_adopt(plan->context, "args", &args, sizeof args, sizeof args, given);
     if (status == LCV_OK)
-        status = lcvi_conv_bind_forward(plan, &plan->params.conv, &args, &call);
-    if (status != LCV_OK)
-        return status;
+        status = lcvi_conv_bind_forward(plan, op->conv_params(plan), &args, &call);
     call.exec = args.exec;
-    status = lcvi_plan_enter(plan, &call.exec);
-    if (status != LCV_OK)
-        return status;
-    status = lcvi_pass(plan->context, plan->backend->table->conv_forward(plan->backend_plan, &call));
-    lcvi_plan_leave(plan, &call.exec);
-    return status;
+    return status == LCV_OK ? execute(op, plan, &call, false) : status;
 }
 
-lcv_status lcv_conv_backward(const lcv_plan *plan, const lcv_conv_grad_args *given)
+lcv_status lcvi_conv_backward(const lcvi_op *op, const lcv_plan *plan, const lcv_conv_grad_args *given)
 {
     lcv_conv_grad_args args = LCV_CONV_GRAD_ARGS_INIT;
     lcv_conv_call call = {0};
-    lcv_status status = lcvi_plan_check(plan, &lcvi_op_conv, given);
+    lcv_status status = lcvi_plan_check(plan, op, given);
     if (status == LCV_OK)
         status = lcvi_adopt(plan->context, "args", &args, sizeof args, sizeof args, given);
     if (status == LCV_OK)
-        status = lcvi_conv_bind_backward(plan, &plan->params.conv, &args, &call);
-    if (status != LCV_OK)
-        return status;
+        status = lcvi_conv_bind_backward(plan, op->conv_params(plan), &args, &call);
     call.exec = args.exec;
-    status = lcvi_plan_enter(plan, &call.exec);
-    if (status != LCV_OK)
-        return status;
-    status = lcvi_pass(plan->context, plan->backend->table->conv_backward(plan->backend_plan, &call));
-    lcvi_plan_leave(plan, &call.exec);
-    return status;
+    return status == LCV_OK ? execute(op, plan, &call, true) : status;
+}
+
+lcv_status lcv_conv_forward(const lcv_plan *plan, const lcv_conv_args *args)
+{
+    return lcvi_conv_forward(&lcvi_op_conv, plan, args);
+}
+
+lcv_status lcv_conv_backward(const lcv_plan *plan, const lcv_conv_grad_args *args)
+{
+    return lcvi_conv_backward(&lcvi_op_conv, plan, args);
 }

@@ -48,14 +48,9 @@ lcv_status lcv_gate_plan_create(lcv_context *context, const lcv_gate_params *giv
     lcv_gate_params params = LCV_GATE_PARAMS_INIT;
     lcv_backend_plan_info info;
     const lcvi_backend *backend;
-    if (context == NULL)
-        return lcvi_fail(NULL, LCV_INVALID_ARG, "context: is NULL");
-    if (out == NULL)
-        return lcvi_fail(context, LCV_INVALID_ARG, "out: is NULL");
-    *out = NULL;
-    if (given == NULL)
-        return lcvi_fail(context, LCV_INVALID_ARG, "params: is NULL");
-    lcv_status status = lcvi_adopt(context, "params", &params, sizeof params, sizeof params, given);
+    lcv_status status = lcvi_plan_begin(context, given, out);
+    if (status == LCV_OK)
+        status = lcvi_adopt(context, "params", &params, sizeof params, sizeof params, given);
     if (status == LCV_OK)
         status = check_params(context, &params);
     if (status == LCV_OK)

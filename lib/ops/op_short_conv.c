@@ -14,7 +14,38 @@ static void destroy(lcv_plan *plan)
         table->short_conv_destroy(plan->backend_plan);
 }
 
-const lcvi_op lcvi_op_short_conv = {.name = "short_conv", .destroy = destroy};
+/* Reads a filter array from its last tap to its first. */
+static void reverse_taps(lcv_array *filter, int64_t taps, lcv_dtype dtype)
+{
+    if (filter->data == NULL)
+        return;
+    int64_t last = (taps - 1) * filter->stride[2];
+    filter->data = (char *)filter->data + last * (int64_t)lcv_dtype_size(lcv_dtype_compute(dtype));
+    filter->stride[2] = -filter->stride[2];
+}
+
+static lcv_status run(const lcv_plan *plan, lcv_conv_call *call, bool backward)
+{
+    const lcv_backend *table = plan->backend->table;
+    const lcv_short_conv_params *p = &plan->params.short_conv.given;
+    if (!plan->params.short_conv.composed)
+        return backward ? table->short_conv_backward(plan->backend_plan, call)
+                        : table->short_conv_forward(plan->backend_plan, call);
+    if (p->tap_order == LCV_TAPS_CORRELATION) {
+        reverse_taps(&call->filter, p->taps, p->dtype);
+        reverse_taps(&call->dfilter, p->taps, p->dtype);
+    }
+    return backward ? table->conv_backward(plan->backend_plan, call)
+                    : table->conv_forward(plan->backend_plan, call);
+}
+
+static const lcv_conv_params *conv_params(const lcv_plan *plan)
+{
+    return &plan->params.short_conv.conv;
+}
+
+const lcvi_op lcvi_op_short_conv = {
+    .name = "short_conv", .destroy = destroy, .conv_params = conv_params, .run = run};
 
 LCVI_DEFINE_INIT(lcv_short_conv_params, LCV_SHORT_CONV_PARAMS_INIT)
 
@@ -90,14 +121,9 @@ lcv_status lcv_short_conv_plan_create(lcv_context *context, const lcv_short_conv
     lcv_short_conv_params params = LCV_SHORT_CONV_PARAMS_INIT;
     lcv_backend_plan_info info;
     const lcvi_backend *backend;
-    if (context == NULL)
-        return lcvi_fail(NULL, LCV_INVALID_ARG, "context: is NULL");
-    if (out == NULL)
-        return lcvi_fail(context, LCV_INVALID_ARG, "out: is NULL");
-    *out = NULL;
-    if (given == NULL)
-        return lcvi_fail(context, LCV_INVALID_ARG, "params: is NULL");
-    lcv_status status = lcvi_adopt(context, "params", &params, sizeof params, sizeof params, given);
+    lcv_status status = lcvi_plan_begin(context, given, out);
+    if (status == LCV_OK)
+        status = lcvi_adopt(context, "params", &params, sizeof params, sizeof params, given);
     if (status == LCV_OK)
         status = check_params(context, &params);
     if (status == LCV_OK)
@@ -120,65 +146,12 @@ lcv_status lcv_short_conv_plan_create(lcv_context *context, const lcv_short_conv
     return status;
 }
 
-/* Reads a filter array from its last tap to its first. */
-static void reverse_taps(lcv_array *filter, int64_t taps, lcv_dtype dtype)
+lcv_status lcv_short_conv_forward(const lcv_plan *plan, const lcv_conv_args *args)
 {
-    if (filter->data == NULL)
-        return;
-    int64_t last = (taps - 1) * filter->stride[2];
-    filter->data = (char *)filter->data + last * (int64_t)lcv_dtype_size(lcv_dtype_compute(dtype));
-    filter->stride[2] = -filter->stride[2];
+    return lcvi_conv_forward(&lcvi_op_short_conv, plan, args);
 }
 
-/* Runs the bound call on the entry that the plan was built with. */
-static lcv_status run(const lcv_plan *plan, lcv_conv_call *call, bool backward)
+lcv_status lcv_short_conv_backward(const lcv_plan *plan, const lcv_conv_grad_args *args)
 {
-    const lcv_backend *table = plan->backend->table;
-    const lcv_short_conv_params *p = &plan->params.short_conv.given;
-    lcv_status status = lcvi_plan_enter(plan, &call->exec);
-    if (status != LCV_OK)
-        return status;
-    if (!plan->params.short_conv.composed) {
-        status = backward ? table->short_conv_backward(plan->backend_plan, call)
-                          : table->short_conv_forward(plan->backend_plan, call);
-    } else {
-        if (p->tap_order == LCV_TAPS_CORRELATION) {
-            reverse_taps(&call->filter, p->taps, p->dtype);
-            reverse_taps(&call->dfilter, p->taps, p->dtype);
-        }
-        status = backward ? table->conv_backward(plan->backend_plan, call)
-                          : table->conv_forward(plan->backend_plan, call);
-    }
-    lcvi_plan_leave(plan, &call->exec);
-    return lcvi_pass(plan->context, status);
-}
-
-lcv_status lcv_short_conv_forward(const lcv_plan *plan, const lcv_conv_args *given)
-{
-    lcv_conv_args args = LCV_CONV_ARGS_INIT;
-    lcv_conv_call call = {0};
-    lcv_status status = lcvi_plan_check(plan, &lcvi_op_short_conv, given);
-    if (status == LCV_OK)
-        status = lcvi_adopt(plan->context, "args", &args, sizeof args, sizeof args, given);
-    if (status == LCV_OK)
-        status = lcvi_conv_bind_forward(plan, &plan->params.short_conv.conv, &args, &call);
-    if (status != LCV_OK)
-        return status;
-    call.exec = args.exec;
-    return run(plan, &call, false);
-}
-
-lcv_status lcv_short_conv_backward(const lcv_plan *plan, const lcv_conv_grad_args *given)
-{
-    lcv_conv_grad_args args = LCV_CONV_GRAD_ARGS_INIT;
-    lcv_conv_call call = {0};
-    lcv_status status = lcvi_plan_check(plan, &lcvi_op_short_conv, given);
-    if (status == LCV_OK)
-        status = lcvi_adopt(plan->context, "args", &args, sizeof args, sizeof args, given);
-    if (status == LCV_OK)
-        status = lcvi_conv_bind_backward(plan, &plan->params.short_conv.conv, &args, &call);
-    if (status != LCV_OK)
-        return status;
-    call.exec = args.exec;
-    return run(plan, &call, true);
+    return lcvi_conv_backward(&lcvi_op_short_conv, plan, args);
 }
