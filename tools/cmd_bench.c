@@ -4,6 +4,7 @@
 
 #include "support/benchmark.h"
 #include "support/interrupt.h"
+#include "support/machine.h"
 #include "support/problem_list.h"
 #include "support/progress.h"
 #include "support/record.h"
@@ -18,54 +19,89 @@ static const char help[] =
     "Runs each problem and another engine in turns, in one process, and prints the median time of each\n"
     "with its spread (distance of the quartiles over the median), nanoseconds per output, and the ratio:\n"
     "the other's time over ours. A problem is written as for 'longconv verify'.\n\n"
-    "  --vs NAME        fftw (the engine); r2c (plain FFTW, one real transform of twice the length for\n"
-    "                   each row); another engine or backend; none. Default: fftw, or r2c where fftw runs\n"
+    "  --file LIST      also the problems of a file, one a line, '#' begins a comment; '-': standard input\n"
+    "  --vs NAME        what to compare with, default fftw, or r2c where fftw runs:\n"
+    "                     r2c         FFTW by hand: a real transform of twice the length for each row;\n"
+    "                                 forward and backward in one call that\n"
+    "                                 transforms each thing once\n"
+    "                     r2c-calls   the same in two calls, as in the library\n"
+    "                     oversave    FFTW by hand: overlap-save with the fastest block size\n"
+    "                     f32, bdl, one-thread   the same problem with that dtype or layout, or in one "
+    "thread\n"
+    "                     fftw, ...   another engine or backend\n"
+    "                     none\n"
     "  --reps N         at least N measurements of each (default 11)\n"
     "  --min-time S     at least S seconds in all (default 0.5)\n"
     "  --prepared       filters are transformed beforehand, on both sides (default)\n"
     "  --no-prepared    filters are transformed in every run, on both sides\n"
-    "  --json           one JSON object a line\n\n"
+    "  --measure        plans are made by measuring (LCV_PLANNING_MEASURED; FFTW_MEASURE) up to 2^20 "
+    "samples,\n"
+    "                   which may take a minute for each long problem. Without it the yardsticks measure up "
+    "to\n"
+    "                   transforms of 2^18 and the library not at all\n"
+    "  --wisdom FILE    reads first what 'longconv wisdom --export FILE' has written\n"
+    "  --json           one JSON object a line, the first tells machine, compiler and versions\n\n"
     "The line 'machine' is a loop of multiply-adds in one thread and in two at once: two threads of a\n"
     "shared machine may give less than twice one. The floor is what 8 log2(2 L) - 8 operations for each\n"
     "output take at 0.7 of that rate: about the least for transforms of twice the length.\n";
 
 typedef struct {
     problem_list problems;
-    const char *vs;
+    const char *vs, *wisdom;
     benchmark_options options;
-    bool json;
+    bool json, measure;
 } job;
+
+static const int64_t longest_measured = (int64_t)1 << 20;
 
 static void print_summary(const char *name, const clock_summary *s)
 {
-    printf("  %-16s %10.4f ms  spread %4.1f %%  least %.4f ms\n", name, s->median * 1e3, s->spread * 100.0,
+    printf("  %-25s %10.4f ms  spread %4.1f %%  least %.4f ms\n", name, s->median * 1e3, s->spread * 100.0,
            s->least * 1e3);
 }
 
 static void print_text(const problem *p, const benchmark_result *r)
 {
-    char text[PROBLEM_TEXT_MAX], name[64];
+    char text[PROBLEM_TEXT_MAX], name[PROBLEM_NAME_MAX + 72];
     snprintf(name, sizeof name, "%.20s/%.20s", r->backend, r->engine);
     printf("%s\n", problem_print(p, true, text));
     print_summary(name, &r->ours);
     if (isfinite(r->ratio)) {
-        print_summary(r->vs_engine[0] != '\0' ? r->vs_engine : r->vs, &r->other);
-        printf("  %-16s %10.2f    times our time\n", "ratio", r->ratio);
+        snprintf(name, sizeof name, "%s%s%s", r->vs, r->vs_engine[0] != '\0' ? ", " : "", r->vs_engine);
+        print_summary(name, &r->other);
+        printf("  %-25s %10.2f    times our time\n", "ratio", r->ratio);
     }
-    printf("  %-16s %10.4f ns, %.2f GB/s, %d threads, %d x %d runs, filters %s\n", "per output",
+    printf("  %-25s %10.4f ns, %.2f GB/s, %d threads, %d x %d runs, filters %s\n", "per output",
            r->ns_per_output, r->gigabytes, r->threads, r->reps, r->runs_of_rep,
            r->prepared ? "prepared" : "not prepared");
-    printf("  %-16s %10.1f GFLOP/s in 1 thread, %.1f in 2 (x%.2f)\n", "machine", r->machine.gflops_1,
+    printf("  %-25s %10.1f GFLOP/s in 1 thread, %.1f in 2 (x%.2f)\n", "machine", r->machine.gflops_1,
            r->machine.gflops_2, r->machine.gflops_2 / r->machine.gflops_1);
     if (isfinite(r->floor_ns))
-        printf("  %-16s %10.4f ns, we take %.2f times that\n", "floor", r->floor_ns,
+        printf("  %-25s %10.4f ns, we take %.2f times that\n", "floor", r->floor_ns,
                r->ns_per_output / r->floor_ns);
     fflush(stdout);
 }
 
+/* The line before all others. */
+static bool print_json_head(const job *j)
+{
+    char machine[MACHINE_NAME_MAX];
+    struct cJSON *object = record_object();
+    if (object == NULL)
+        return false;
+    record_add_text(object, "machine", machine_name(machine));
+    record_add_number(object, "cpus", (double)machine_cpus());
+    record_add_text(object, "compiler", machine_compiler());
+    record_add_text(object, "fftw", machine_fftw());
+    record_add_text(object, "version", lcv_version_text());
+    record_add_bool(object, "measure", j->measure);
+    record_add_bool(object, "prepared", j->options.prepared);
+    return record_print(object);
+}
+
 static bool print_json(const problem *p, const benchmark_result *r)
 {
-    char text[PROBLEM_TEXT_MAX];
+    char text[PROBLEM_TEXT_MAX], machine[MACHINE_NAME_MAX];
     record line = record_empty();
     line.problem = problem_print(p, true, text);
     line.backend = r->backend;
@@ -82,15 +118,18 @@ static bool print_json(const problem *p, const benchmark_result *r)
     record_add_text(object, "vs_engine", r->vs_engine);
     record_add_number(object, "vs_median_ms", r->other.median * 1e3);
     record_add_number(object, "vs_spread", r->other.spread);
+    record_add_number(object, "vs_least_ms", r->other.least * 1e3);
     record_add_number(object, "gigabytes_per_s", r->gigabytes);
     record_add_number(object, "floor_ns", r->floor_ns);
-    record_add_number(object, "over_floor", r->ns_per_output / r->floor_ns);
-    record_add_number(object, "machine_gflops_1", r->machine.gflops_1);
-    record_add_number(object, "machine_gflops_2", r->machine.gflops_2);
+    record_add_number(object, "floor_ratio", r->ns_per_output / r->floor_ns);
+    record_add_number(object, "fma_gflops_1", r->machine.gflops_1);
+    record_add_number(object, "fma_gflops_2", r->machine.gflops_2);
+    record_add_text(object, "machine", machine_name(machine));
     record_add_number(object, "threads", r->threads);
     record_add_number(object, "fft_size", (double)r->fft_size);
     record_add_number(object, "reps", r->reps);
-    record_add_number(object, "prepared", r->prepared);
+    record_add_bool(object, "prepared", r->prepared);
+    record_add_bool(object, "measured", p->measured);
     record_add_text(object, "version", lcv_version_text());
     return record_print(object);
 }
@@ -100,6 +139,7 @@ static int bench_one(lcv_context *context, const job *j, const problem *given)
     char text[PROBLEM_TEXT_MAX], message[512];
     problem p = *given;
     benchmark_result result;
+    p.measured = j->measure && p.seqlen <= longest_measured;
     if (j->vs != NULL)
         snprintf(p.vs, sizeof p.vs, "%s", j->vs);
     if ((double)problem_rows(&p) * (double)p.seqlen < 1.0)
@@ -123,8 +163,12 @@ static int bench_all(const job *j)
 {
     int worst = EXIT_FINE;
     lcv_context *context = command_context(0);
-    if (context == NULL)
+    if (context == NULL || !command_wisdom_import(context, j->wisdom)) {
+        lcv_context_destroy(&context);
         return EXIT_WRONG;
+    }
+    if (j->json && !print_json_head(j))
+        worst = command_fail(EXIT_WRONG, "out of memory");
     for (size_t i = 0; i < j->problems.count && !interrupted(); i++) {
         const int code = bench_one(context, j, &j->problems.items[i]);
         worst = code > worst ? code : worst;
@@ -136,6 +180,7 @@ static int bench_all(const job *j)
 /* False: a message was printed, or help is wanted. */
 static bool take_option(int option, job *j, int *code)
 {
+    char message[512];
     long long number;
     *code = EXIT_USAGE;
     switch (option) {
@@ -156,9 +201,20 @@ static bool take_option(int option, job *j, int *code)
     case 'n':
         j->options.prepared = option == 'p';
         return true;
+    case 'm':
+        j->measure = true;
+        return true;
+    case 'w':
+        j->wisdom = optarg;
+        return true;
     case 'j':
         j->json = true;
         return true;
+    case 'f':
+        if (problem_list_add_file(&j->problems, optarg, message, sizeof message))
+            return true;
+        command_fail(0, "--file: %s", message);
+        return false;
     case 'h':
         *code = command_help(&command_bench);
         return false;
@@ -171,17 +227,26 @@ static bool take_option(int option, job *j, int *code)
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"vs", required_argument, NULL, 'v'},       {"reps", required_argument, NULL, 'r'},
-        {"min-time", required_argument, NULL, 't'}, {"prepared", no_argument, NULL, 'p'},
-        {"no-prepared", no_argument, NULL, 'n'},    {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+        {"vs", required_argument, NULL, 'v'},
+        {"reps", required_argument, NULL, 'r'},
+        {"min-time", required_argument, NULL, 't'},
+        {"prepared", no_argument, NULL, 'p'},
+        {"no-prepared", no_argument, NULL, 'n'},
+        {"measure", no_argument, NULL, 'm'},
+        {"json", no_argument, NULL, 'j'},
+        {"file", required_argument, NULL, 'f'},
+        {"wisdom", required_argument, NULL, 'w'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     job j = {.options = {.prepared = true, .min_seconds = 0.5}};
     char message[512];
     int code;
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;)
-        if (!take_option(option, &j, &code))
+        if (!take_option(option, &j, &code)) {
+            problem_list_free(&j.problems);
             return code;
+        }
     if (!problem_list_add_arguments(&j.problems, argv + optind, argc - optind, message, sizeof message))
         code = command_fail(EXIT_USAGE, "bench: %s", message);
     else if (j.problems.count == 0)

@@ -34,6 +34,8 @@ static const char help[] =
     "  --seed S         of tables, filters and checked outputs (default 1)\n"
     "  --threads N      threads (default: LONGCONV_NUM_THREADS, OMP_NUM_THREADS, or the CPUs)\n"
     "  --backend NAME, --engine NAME\n"
+    "  --measure        the plan is made by measuring\n"
+    "  --wisdom FILE    reads first what 'longconv wisdom --export FILE' has written\n"
     "  --no-compare     without the FFTW pipeline\n"
     "  --json           one JSON object\n";
 
@@ -43,9 +45,9 @@ static const double long_run = 3e7;
 enum { MOST_REPS = 3, MOST_CHANNELS = 65536 };
 
 typedef struct {
-    const char *input, *output, *backend, *engine;
+    const char *input, *output, *backend, *engine, *wisdom;
     long long channels, seed, threads, check;
-    bool json, no_compare;
+    bool json, no_compare, measure;
 } job;
 
 typedef struct {
@@ -226,6 +228,7 @@ static int embed_and_compute(const job *j, const sequence *s)
     p.threads = (int32_t)j->threads;
     snprintf(p.backend, sizeof p.backend, "%s", j->backend);
     snprintf(p.engine, sizeof p.engine, "%s", j->engine);
+    p.measured = j->measure;
     progress_show("embedding %" PRId64 " symbols", s->length);
     const bool fine = arrays_allocate(&p, &a) && embedding_fill(s, &a);
     progress_clear();
@@ -234,7 +237,7 @@ static int embed_and_compute(const job *j, const sequence *s)
     if (!fine)
         command_fail(0, "run: out of memory for %" PRId64 " channels of %" PRId64 " samples", p.channels,
                      p.seqlen);
-    else if (context != NULL)
+    else if (context != NULL && command_wisdom_import(context, j->wisdom))
         code = compute(context, j, s, &a);
     lcv_context_destroy(&context);
     arrays_free(&a);
@@ -296,6 +299,11 @@ static bool take_option(int option, job *j, int *code)
         return take_name("--backend", optarg, &j->backend);
     case 'e':
         return take_name("--engine", optarg, &j->engine);
+    case 'm':
+        return j->measure = true;
+    case 'w':
+        j->wisdom = optarg;
+        return true;
     case 'x':
         return j->no_compare = true;
     case 'j':
@@ -317,6 +325,7 @@ static int run(int argc, char **argv)
         {"threads", required_argument, NULL, 't'},  {"check", required_argument, NULL, 'n'},
         {"backend", required_argument, NULL, 'b'},  {"engine", required_argument, NULL, 'e'},
         {"no-compare", no_argument, NULL, 'x'},     {"json", no_argument, NULL, 'j'},
+        {"measure", no_argument, NULL, 'm'},        {"wisdom", required_argument, NULL, 'w'},
         {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     job j = {.backend = "", .engine = "", .seed = 1, .check = 64};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "command.h"
 
+#include "support/wisdom.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -67,6 +69,15 @@ lcv_context *command_context(int32_t threads)
         command_fail(0, "the library cannot start: %s: %s", lcv_status_text(status),
                      lcv_context_message(NULL));
     return context;
+}
+
+bool command_wisdom_import(lcv_context *context, const char *path)
+{
+    char message[640];
+    if (path == NULL || wisdom_import(context, path, message, sizeof message))
+        return true;
+    command_fail(0, "--wisdom: %s", message);
+    return false;
 }
 
 int command_finish(int code)

@@ -39,6 +39,9 @@ bool command_seconds(const char *option, const char *text, double *out);
 /* A context with `threads` (0: default). NULL: a message was printed. */
 lcv_context *command_context(int32_t threads);
 
+/* Imports what `--wisdom path` names, if it is not NULL; prints what is wrong. */
+bool command_wisdom_import(lcv_context *context, const char *path);
+
 /* Closes stdout; a failed write is an error. Returns `code`, or EXIT_WRONG. */
 int command_finish(int code);
 

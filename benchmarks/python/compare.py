@@ -6,12 +6,14 @@
 Prints one JSON line for each shape, peer and kind of work, with medians in milliseconds, the spread, the ratio
 (the peer's median over ours) and the relative L2 difference of the results. A peer that is not installed is
 named and left out. Kinds: forward (filter transformed in the call), prepared (filter transformed before),
-train (gated forward and backward, filter transformed in the call)."""
+train (gated forward and backward, filter transformed in the call), short (3 and 4 taps, against the framework's
+depthwise conv1d). Each line also has the rate of a multiply-add loop in one and two threads, before and after."""
 import argparse
 import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 
@@ -21,16 +23,17 @@ import native
 
 SHAPES = [(1, 768, 1024), (8, 256, 2048), (1, 256, 8192), (1, 64, 32768), (1, 16, 131072), (1, 4, 1048576),
           (1, 256, 1000), (1, 256, 3000), (1, 64, 10007), (1, 16, 100003)]
+SHORT = [(1, 64, 65536, 3), (1, 64, 65536, 4)]  # and the taps
 
 
 def random(shape, seed, scale=1.0):
     return (np.random.default_rng(seed).standard_normal(shape) * scale).astype(np.float32)
 
 
-def problem(batch, channels, seqlen, gated):
-    decay = np.exp(-np.arange(seqlen) * (4.0 / seqlen))
+def problem(batch, channels, seqlen, taps, gated):
+    decay = np.exp(-np.arange(taps) * (4.0 / taps))
     data = {"u": random((batch, channels, seqlen), 1),
-            "filter": (random((channels, seqlen), 2, seqlen ** -0.5) * decay).astype(np.float32),
+            "filter": (random((channels, taps), 2, taps ** -0.5) * decay).astype(np.float32),
             "skip": random((channels,), 3), "y": np.empty((batch, channels, seqlen), np.float32)}
     if gated:
         data["pre_gate"] = random(data["u"].shape, 4)
@@ -41,9 +44,22 @@ def problem(batch, channels, seqlen, gated):
 
 # ---- Peers: each makes {kind: function returning y}; a function is what is timed ----
 
+def torch_short(torch, data):
+    u, channels, taps = torch.from_numpy(data["u"]), *data["filter"].shape
+    weight = torch.from_numpy(data["filter"]).flip(-1).reshape(channels, 1, taps).contiguous()
+
+    def short():
+        with torch.no_grad():  # as models do it: padded on both sides, the end is cut off
+            return torch.nn.functional.conv1d(u, weight, padding=taps - 1, groups=channels)[..., :u.shape[-1]]
+
+    return f"torch {torch.__version__} conv1d", {"short": short}
+
+
 def torch_peer(data, threads):
     import torch
     torch.set_num_threads(threads)
+    if data["filter"].shape[-1] < data["u"].shape[-1]:
+        return torch_short(torch, data)
     t = {name: torch.from_numpy(array) for name, array in data.items() if name != "y"}
     seqlen = data["u"].shape[-1]
     spectrum = torch.fft.rfft(t["filter"], n=2 * seqlen)
@@ -129,6 +145,9 @@ PEERS = {"torch": torch_peer, "scipy": scipy_peer, "jax": jax_peer}
 # ---- Ours ----
 
 def ours(context, data, kind, threads):
+    if kind == "short":
+        plan = native.Conv(context, data["u"], data["filter"], data["y"], threads)
+        return plan, lambda: (plan.forward(), data["y"])[1]
     same = {name: data[name] for name in ("u", "filter", "y", "skip")}
     if kind != "train":
         plan = native.Conv(context, threads=threads, prepared=kind == "prepared", **same)
@@ -163,22 +182,46 @@ def spread(values):
     return round((high - low) / statistics.median(values), 3)
 
 
-def compare(context, shape, kind, name, peer, threads, budget, seen):
+def calibrate(build):
+    """GFLOP/s of a multiply-add loop in one thread and in two at once, as `longconv bench` sees them."""
+    command = [os.path.join(build, "tools", "longconv"), "bench", "--json", "--reps", "1", "--min-time", "0.001",
+               "conv:f32:b1:d1:l64", "vs=none"]
+    try:
+        line = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    except (OSError, subprocess.CalledProcessError):
+        return np.full(2, np.nan)
+    return np.array([json.loads(line)[key] for key in ("fma_gflops_1", "fma_gflops_2")])
+
+
+def describe(shape, kind):
+    batch, channels, seqlen, taps = shape
+    words = {"train": ":skip:gated:fwdbwd", "short": ""}.get(kind, ":skip")
+    return f"conv:f32:b{batch}:d{channels}:l{seqlen}:k{taps}:causal{words}"
+
+
+def compare(context, shape, kind, peer, options, seen):
+    threads = options.threads
     data = problem(*shape, gated=kind == "train")
     peer_name, kinds = peer(data, threads)
     if kind not in kinds:
         return None
     plan, function = ours(context, data, kind, threads)
     expected, got = np.asarray(kinds[kind](), np.float64), np.asarray(function(), np.float64)
-    times = alternate([function, kinds[kind]], budget)
+    before = calibrate(options.build)
+    times = alternate([function, kinds[kind]], options.seconds)
+    fma = 0.5 * (before + calibrate(options.build))
     mine, theirs = (statistics.median(values) for values in times)
-    batch, channels, seqlen = shape
-    gated = ":gated:fwdbwd" if kind == "train" else ""
-    return {"problem": f"conv:f32:b{batch}:d{channels}:l{seqlen}:skip{gated}", "kind": kind, "engine": plan.engine(),
-            "vs": peer_name, "threads": threads, "median_ms": round(mine, 4), "vs_median_ms": round(theirs, 4),
-            "ratio": round(theirs / mine, 2), "spread": spread(times[0]), "vs_spread": spread(times[1]),
-            "ns_per_output": round(1e6 * mine / (batch * channels * seqlen), 3),
-            "l2_difference": float(np.linalg.norm(got - expected) / np.linalg.norm(expected)), **seen}
+    batch, channels, seqlen, _ = shape
+    return {"problem": describe(shape, kind), "kind": kind, "engine": plan.engine(), "vs": peer_name,
+            "threads": threads, "prepared": kind == "prepared", "median_ms": round(mine, 4),
+            "vs_median_ms": round(theirs, 4), "ratio": round(theirs / mine, 3), "spread": spread(times[0]),
+            "vs_spread": spread(times[1]), "ns_per_output": round(1e6 * mine / (batch * channels * seqlen), 4),
+            "l2_difference": float(np.linalg.norm(got - expected) / np.linalg.norm(expected)),
+            "fma_gflops_1": finite(fma[0]), "fma_gflops_2": finite(fma[1]), **seen}
+
+
+def finite(value):
+    return round(float(value), 1) if np.isfinite(value) else None
 
 
 def processor():
@@ -189,11 +232,25 @@ def processor():
     return platform.machine()
 
 
+def run_peer(context, peer, options, seen):
+    kinds = options.kinds.split(",")
+    work = [((*shape, shape[2]), kind) for shape in SHAPES for kind in kinds if kind != "short"]
+    work += [(shape, "short") for shape in SHORT if "short" in kinds]
+    for shape, kind in work:
+        row = compare(context, shape, kind, peer, options, seen) if shape[2] <= options.longest else None
+        if row is None:
+            continue
+        print(json.dumps(row), flush=True)
+        if options.out:
+            with open(options.out, "a") as out:
+                out.write(json.dumps(row) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build", help="build folder of the library")
     parser.add_argument("--peers", default="torch,scipy,jax")
-    parser.add_argument("--kinds", default="forward,prepared,train")
+    parser.add_argument("--kinds", default="forward,prepared,train,short")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=2.0, help="for each line")
     parser.add_argument("--longest", type=int, default=1 << 20, help="leave out longer sequences")
@@ -202,22 +259,10 @@ def main():
     context = native.Context(native.load(options.build))
     seen = {"machine": processor(), "cpus": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
     for name in options.peers.split(","):
-        for shape in (s for s in SHAPES if s[2] <= options.longest):
-            for kind in options.kinds.split(","):
-                try:
-                    row = compare(context, shape, kind, name, PEERS[name], options.threads, options.seconds, seen)
-                except ImportError as missing:
-                    print(f"{name}: left out: {missing}", file=sys.stderr)
-                    break
-                if row is None:
-                    continue
-                print(json.dumps(row), flush=True)
-                if options.out:
-                    with open(options.out, "a") as out:
-                        out.write(json.dumps(row) + "\n")
-            else:
-                continue
-            break
+        try:
+            run_peer(context, PEERS[name], options, seen)
+        except ImportError as missing:
+            print(f"{name}: left out: {missing}", file=sys.stderr)
 
 
 if __name__ == "__main__":

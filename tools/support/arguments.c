@@ -32,6 +32,7 @@ lcv_conv_params arrays_conv_params(const problem *p, int64_t seqlen)
     params.num_threads = p->threads;
     params.backend = name_or_auto(p->backend);
     params.engine = name_or_auto(p->engine);
+    params.planning = p->measured ? LCV_PLANNING_MEASURED : LCV_PLANNING_QUICK;
     return params;
 }
 

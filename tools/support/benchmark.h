@@ -18,7 +18,7 @@ typedef struct benchmark_result {
     char backend[32], engine[32];
     char explanation[160];
     char vs[PROBLEM_NAME_MAX]; /* what it was compared with; "none" */
-    char vs_engine[64];        /* that one's backend and engine, where it is one of the library's */
+    char vs_engine[64];        /* its backend and engine, or what a yardstick chose */
     int threads;
     int64_t fft_size;
     bool prepared; /* false also where the engine has no prepared filters */
@@ -26,14 +26,16 @@ typedef struct benchmark_result {
     int runs_of_rep;           /* executions in one measurement; times are of one */
     clock_summary ours, other; /* NaN without another */
     double ns_per_output;
-    double ratio;     /* the other's median over ours */
-    double gigabytes; /* GB/s: every array once, over our median */
-    calibration machine;
-    double floor_ns; /* see calibrate_floor; NaN where it does not apply */
+    double ratio;        /* the other's median over ours */
+    double gigabytes;    /* GB/s: every array once, over our median */
+    calibration machine; /* mean of before and after */
+    double floor_ns;     /* see calibrate_floor; NaN where it does not apply */
 } benchmark_result;
 
-/* `p->vs`: "none", "r2c", an engine of the same backend, or a backend; "": fftw, and r2c where that is what
- * runs anyway. Errors: the library's, with `message`. UNSUPPORTED where the other does not serve the problem.
+/* `p->vs`: "none"; a yardstick; "f32", "bdl" or "one-thread", the same problem with that dtype or layout or
+ * in one thread; an engine of the same backend; or a backend. "": fftw, and r2c where that is what runs
+ * anyway. `p->measured` goes for both sides. Errors: the library's, with `message`. UNSUPPORTED where the
+ * other does not serve the problem.
  */
 lcv_status benchmark_run(lcv_context *context, const problem *p, const benchmark_options *options,
                          benchmark_result *out, char *message, size_t message_bytes);

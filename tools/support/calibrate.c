@@ -96,6 +96,11 @@ calibration calibrate(void)
     return c;
 }
 
+calibration calibrate_mean(calibration before, calibration after)
+{
+    return (calibration){0.5 * (before.gflops_1 + after.gflops_1), 0.5 * (before.gflops_2 + after.gflops_2)};
+}
+
 double calibrate_floor(const calibration *c, lcv_dtype dtype, int64_t seqlen, int threads)
 {
     const double operations = 8.0 * log2(2.0 * (double)seqlen) - 8.0;

@@ -13,6 +13,9 @@ typedef struct calibration {
 /* Takes about 60 ms. */
 calibration calibrate(void);
 
+/* The mean of what was seen before and after a measurement. */
+calibration calibrate_mean(calibration before, calibration after);
+
 /* Least nanoseconds for one output of a causal convolution through transforms of twice its length with
  * prepared filters: 8 log2(2 seqlen) - 8 operations (split-radix, two transforms and the product), issued at
  * 0.7 of the multiply-add rate, because transforms are mostly additions. float64 has half the rate. */

@@ -7,19 +7,20 @@ lcv_status contestant_library(lcv_context *context, const problem *p, bool prepa
     return runner_create(context, p, prepared, &out->library);
 }
 
-lcv_status contestant_r2c(const problem *p, bool prepared, int threads, contestant *out)
+lcv_status contestant_yardstick(const char *name, const problem *p, bool prepared, int threads,
+                                contestant *out)
 {
     *out = (contestant){NULL, NULL};
-    if (r2c_refusal(p) != NULL)
+    if (yardstick_refusal(name, p) != NULL)
         return LCV_UNSUPPORTED;
-    out->yardstick = r2c_create(p, prepared, threads);
+    out->yardstick = yardstick_create(name, p, prepared, threads);
     return out->yardstick == NULL ? LCV_OUT_OF_MEMORY : LCV_OK;
 }
 
 lcv_status contestant_prepare(contestant *c, const arrays *a)
 {
     if (c->yardstick != NULL) {
-        r2c_prepare(c->yardstick, a);
+        yardstick_prepare(c->yardstick, a);
         return LCV_OK;
     }
     return c->library == NULL ? LCV_OK : runner_prepare(c->library, a);
@@ -28,7 +29,7 @@ lcv_status contestant_prepare(contestant *c, const arrays *a)
 lcv_status contestant_execute(contestant *c, const arrays *a)
 {
     if (c->yardstick != NULL) {
-        r2c_execute(c->yardstick, a);
+        yardstick_execute(c->yardstick, a);
         return LCV_OK;
     }
     return c->library == NULL ? LCV_OK : runner_execute(c->library, a);
@@ -42,5 +43,5 @@ bool contestant_exists(const contestant *c)
 void contestant_free(contestant *c)
 {
     runner_destroy(&c->library);
-    r2c_destroy(&c->yardstick);
+    yardstick_destroy(&c->yardstick);
 }

@@ -48,6 +48,7 @@ typedef struct problem {
     char vs[PROBLEM_NAME_MAX]; /* "" where not given, also of the two above */
     int32_t threads;           /* 0: not given */
     uint64_t seed;
+    bool measured; /* plans may measure (LCV_PLANNING_MEASURED); not part of the text */
 } problem;
 
 /* Reads one problem. On failure `message` (of `message_bytes`) names the word that is wrong. */

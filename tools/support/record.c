@@ -34,6 +34,16 @@ void record_add_text(cJSON *object, const char *key, const char *value)
         cJSON_AddNullToObject(object, key);
 }
 
+void record_add_bool(cJSON *object, const char *key, bool value)
+{
+    cJSON_AddBoolToObject(object, key, value);
+}
+
+cJSON *record_object(void)
+{
+    return cJSON_CreateObject();
+}
+
 cJSON *record_json(const record *r)
 {
     cJSON *object = cJSON_CreateObject();

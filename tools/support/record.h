@@ -22,8 +22,12 @@ record record_empty(void);
 /* The object with the keys of the struct, which the caller may extend. NULL: out of memory. */
 struct cJSON *record_json(const record *r);
 
+/* An empty object. NULL: out of memory. */
+struct cJSON *record_object(void);
+
 void record_add_number(struct cJSON *object, const char *key, double value);
 void record_add_text(struct cJSON *object, const char *key, const char *value);
+void record_add_bool(struct cJSON *object, const char *key, bool value);
 
 /* Prints the object on one line of stdout and frees it. False: out of memory. */
 bool record_print(struct cJSON *object);
