@@ -3,6 +3,7 @@
 #include "cpu_conv.h"
 #include "engine.h"
 #include "cpu_features.h"
+#include "cpu_planning.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -95,4 +96,6 @@ const lcv_backend lcv_cpu_backend = {
     .conv_backward = lcv_cpu_conv_backward,
     .gate_forward = lcv_cpu_gate_forward,
     .gate_backward = lcv_cpu_gate_backward,
+    .planning_export = lcv_cpu_planning_export,
+    .planning_import = lcv_cpu_planning_import,
 };

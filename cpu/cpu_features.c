@@ -8,7 +8,8 @@
 #include <cpuid.h>
 #endif
 
-static const char *const names[] = {[LCV_CPU_LEVEL_C] = "c", [LCV_CPU_LEVEL_AVX2] = "avx2"};
+static const char *const names[] = {
+    [LCV_CPU_LEVEL_C] = "c", [LCV_CPU_LEVEL_AVX2] = "avx2", [LCV_CPU_LEVEL_AVX512] = "avx512"};
 
 enum { LEVELS = sizeof names / sizeof names[0] };
 
@@ -26,10 +27,17 @@ static lcv_cpu_level highest(void)
 {
 #if defined(__x86_64__) && defined(LCV_CPU_HAVE_AVX2)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c())
-        return LCV_CPU_LEVEL_AVX2;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c())
+        return LCV_CPU_LEVEL_C;
+#ifdef LCV_CPU_HAVE_AVX512
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+        return LCV_CPU_LEVEL_AVX512;
 #endif
+    return LCV_CPU_LEVEL_AVX2;
+#else
     return LCV_CPU_LEVEL_C;
+#endif
 }
 
 static int find(const char *mask)

@@ -6,14 +6,15 @@
 
 /* Levels of code, each a superset of the ones before. */
 typedef enum lcv_cpu_level {
-    LCV_CPU_LEVEL_C = 0,   /* what the build's baseline has */
-    LCV_CPU_LEVEL_AVX2 = 1 /* AVX2, FMA and F16C */
+    LCV_CPU_LEVEL_C = 0,     /* what the build's baseline has */
+    LCV_CPU_LEVEL_AVX2 = 1,  /* AVX2, FMA and F16C */
+    LCV_CPU_LEVEL_AVX512 = 2 /* and AVX-512 F, BW, DQ and VL; only the simd engine has code of its own */
 } lcv_cpu_level;
 
 /* The highest level that this processor has and `mask` (a level's name, or "") allows. */
 lcv_cpu_level lcv_cpu_level_of(const char *mask);
 
-/* "c", "avx2". */
+/* "c", "avx2", "avx512". */
 const char *lcv_cpu_level_name(lcv_cpu_level level);
 
 /* Is it the name of a level, or empty? */

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The fftw engine: one complex transform of length N per row in the ring C[z]/(z^N - i), computed as a
- * twisted cyclic transform by FFTW. Compiled for each type; the only source that includes fftw3.h.
+ * twisted cyclic transform by FFTW. Compiled for each type.
  *
  * A real sequence a of at most 2N samples is the ring element with coefficients a[j] + i a[j+N], because z^N
  * = i there and so z^(2N) = -1. With z = e^(i pi/(2N)) s the ring becomes the cyclic one, s^N = 1: multiply
  * coefficient j by the twist e^(i pi j/(2N)) and transform. A correlation multiplies by the conjugate
  * spectrum. */
+#include "cpu_planner.h"
 #include "engine.h"
 #include "integers.h"
 #include "kernels.h"
@@ -30,24 +31,12 @@ typedef struct {
     FFTW(plan) forward, inverse;
 } ring;
 
-/* ---- FFTW's planner: one thread at a time, and never across a fork ---- */
+/* ---- FFTW's planner ---- */
 
-static pthread_mutex_t planner = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t planner_once = PTHREAD_ONCE_INIT;
-
-static void lock_planner(void)
-{
-    pthread_mutex_lock(&planner);
-}
-
-static void unlock_planner(void)
-{
-    pthread_mutex_unlock(&planner);
-}
 
 static void guard_planner(void)
 {
-    pthread_atfork(lock_planner, unlock_planner, unlock_planner);
 #ifdef LCV_CPU_HAVE_FFTW_THREADS
     FFTW(make_planner_thread_safe)(); /* for other users of FFTW in the process */
 #endif
@@ -109,12 +98,12 @@ static void destroy(void *self)
 {
     ring *r = self;
     const lcv_backend_host *host = r->host;
-    lock_planner();
+    lcv_cpu_planner_lock();
     if (r->forward != NULL)
         FFTW(destroy_plan)(r->forward);
     if (r->inverse != NULL)
         FFTW(destroy_plan)(r->inverse);
-    unlock_planner();
+    lcv_cpu_planner_unlock();
     host->release(host, r->twist, (size_t)r->n * sizeof(cplx));
     host->release(host, r, sizeof *r);
 }
@@ -136,10 +125,10 @@ static lcv_status plan_both(ring *r)
     if (scratch == NULL)
         return r->host->fail(r->host, LCV_OUT_OF_MEMORY, "fftw engine: no memory for %zu bytes", bytes);
     cplx *from = (cplx *)(void *)scratch, *to = (cplx *)(void *)(scratch + element_bytes(r->n));
-    lock_planner();
+    lcv_cpu_planner_lock();
     r->forward = plan_transform(r->n, from, to, FFTW_FORWARD, r->geometry.measure);
     r->inverse = plan_transform(r->n, from, to, FFTW_BACKWARD, r->geometry.measure);
-    unlock_planner();
+    lcv_cpu_planner_unlock();
     r->host->release(r->host, scratch, bytes);
     if (r->forward == NULL || r->inverse == NULL)
         return r->host->fail(r->host, LCV_BACKEND_FAILED, "fftw engine: FFTW made no plan of %lld points",

@@ -45,6 +45,8 @@ static const char *missing_entry(const lcv_backend *table)
         (table->short_conv_forward != NULL) != short_conv ||
         (table->short_conv_backward != NULL) != short_conv)
         return "short_conv_* (all or none)";
+    if ((table->planning_export != NULL) != (table->planning_import != NULL))
+        return "planning_export, planning_import (both or none)";
     return NULL;
 }
 
@@ -201,15 +203,24 @@ static const char *device_name(lcv_device_kind device)
     return device == LCV_DEVICE_CUDA ? "CUDA" : "CPU";
 }
 
+/* NULL, with a message: the answer is LCV_NO_DEVICE. */
+static const lcvi_backend *find_available(lcv_context *context, const char *name)
+{
+    const lcvi_backend *backend = find(context, name);
+    if (backend == NULL)
+        lcvi_fail(context, LCV_NO_DEVICE, "backend: there is none named \"%s\"", name);
+    else if (!backend->available)
+        lcvi_fail(context, LCV_NO_DEVICE, "backend: %s is not available: %s", name, backend->reason);
+    return backend != NULL && backend->available ? backend : NULL;
+}
+
 static lcv_status select_named(lcv_context *context, const char *name, lcv_device_kind device,
                                lcvi_query_fn query, const void *params, const lcvi_backend **chosen,
                                lcv_backend_plan_info *info)
 {
-    const lcvi_backend *backend = find(context, name);
+    const lcvi_backend *backend = find_available(context, name);
     if (backend == NULL)
-        return lcvi_fail(context, LCV_NO_DEVICE, "backend: there is none named \"%s\"", name);
-    if (!backend->available)
-        return lcvi_fail(context, LCV_NO_DEVICE, "backend: %s is not available: %s", name, backend->reason);
+        return LCV_NO_DEVICE;
     if (backend->device_kind != device)
         return lcvi_fail(context, LCV_UNSUPPORTED, "device: backend %s works on %s tensors, the plan says %s",
                          name, device_name(backend->device_kind), device_name(device));
@@ -247,18 +258,45 @@ static lcv_status select_first(lcv_context *context, lcv_device_kind device, lcv
                      reasons[0] != '\0' ? reasons : "there is none");
 }
 
+/* The backend that a caller's name means, LONGCONV_BACKEND included; NULL: any. */
+static const char *meant(const lcv_context *context, const char *name)
+{
+    const bool automatic = name == NULL || strcmp(name, "auto") == 0;
+    if (automatic && context->only_backend[0] != '\0')
+        name = context->only_backend;
+    return name == NULL || strcmp(name, "auto") == 0 ? NULL : name;
+}
+
+lcv_status lcvi_backend_select_learner(lcv_context *context, const char *name, const lcvi_backend **chosen)
+{
+    name = meant(context, name);
+    if (name != NULL) {
+        const lcvi_backend *backend = find_available(context, name);
+        if (backend == NULL)
+            return LCV_NO_DEVICE;
+        if (backend->table->planning_export == NULL)
+            return lcvi_fail(context, LCV_UNSUPPORTED, "backend: %s learns nothing when it plans", name);
+        *chosen = backend;
+        return LCV_OK;
+    }
+    for (int32_t i = 0; i < context->backend_count; i++) {
+        const lcvi_backend *backend = &context->backends[i];
+        if (backend->available && backend->table->planning_export != NULL) {
+            *chosen = backend;
+            return LCV_OK;
+        }
+    }
+    return lcvi_fail(context, LCV_UNSUPPORTED, "backend: none here learns anything when it plans");
+}
+
 lcv_status lcvi_backend_select(lcv_context *context, const char *name, lcv_device_kind device,
                                lcvi_query_fn query, const void *params, const lcvi_backend **chosen,
                                lcv_backend_plan_info *info)
 {
     lcv_status status;
-    bool automatic = name == NULL || strcmp(name, "auto") == 0;
-    if (automatic && context->only_backend[0] != '\0') {
-        name = context->only_backend;
-        automatic = strcmp(name, "auto") == 0;
-    }
+    name = meant(context, name);
     memset(info, 0, sizeof *info);
-    if (automatic)
+    if (name == NULL)
         status = select_first(context, device, query, params, chosen, info);
     else
         status = select_named(context, name, device, query, params, chosen, info);

@@ -27,6 +27,10 @@ lcv_status lcvi_backend_select(lcv_context *context, const char *name, lcv_devic
                                lcvi_query_fn query, const void *params, const lcvi_backend **chosen,
                                lcv_backend_plan_info *info);
 
+/* Chooses a backend that keeps what it learns in planning. `name` NULL or "auto": the first that is available
+ * and does; else the one named, or its error. */
+lcv_status lcvi_backend_select_learner(lcv_context *context, const char *name, const lcvi_backend **chosen);
+
 /* Modules: every longconv-*.so of the files and folders in `path` (':' between them). */
 lcv_status lcvi_modules_open_path(lcv_context *context, const char *path);
 

@@ -2,8 +2,9 @@
 /* backend.h: the dispatch table, the only door between the core and a backend. For authors of backends.
  *
  * The core makes every check before it calls an entry: an entry may trust its arguments. A backend says "no"
- * in two places only: `probe` (it cannot run here) and the `..._query` entries (it does not serve this
- * problem); both leave a reason with `host->fail`. Execution entries allocate nothing and take no lock.
+ * in three places only: `probe` (it cannot run here), the `..._query` entries (it does not serve this
+ * problem) and the `planning_...` entries; all leave a reason with `host->fail`. Execution entries allocate
+ * nothing and take no lock.
  *
  * A module is a shared object named longconv-NAME.so that exports `lcv_backend_entry`. It needs no symbol of
  * the library: what it needs comes in lcv_backend_host.
@@ -19,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever the meaning or layout of anything in this header changes. New entries go to the end. */
-#define LCV_BACKEND_ABI 1u
+#define LCV_BACKEND_ABI 2u
 
 /* Services of the core, valid from `probe` to the context's end. Thread-safety: all safe. */
 typedef struct lcv_backend_host lcv_backend_host;
@@ -132,6 +133,12 @@ typedef struct lcv_backend {
     void (*short_conv_destroy)(void *plan);
     lcv_status (*short_conv_forward)(void *plan, const lcv_conv_call *call);
     lcv_status (*short_conv_backward)(void *plan, const lcv_conv_call *call);
+
+    /* Optional, both or none. What was learnt by measuring, as text (planning.h). `planning_export` says in
+     * *needed how many bytes it is, its NUL included, and writes only if `size` is enough. `planning_import`
+     * is the one reader of bytes that nobody has checked: it changes nothing unless all of them are sound. */
+    lcv_status (*planning_export)(void *device, char *text, size_t size, size_t *needed);
+    lcv_status (*planning_import)(void *device, const char *text, size_t length);
 } lcv_backend;
 
 /* The symbol of a module. It returns a static table, or NULL when the module has none. */

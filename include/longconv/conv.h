@@ -83,7 +83,7 @@ enum {
 
 /* How much time the creation of a plan may take. */
 typedef enum lcv_planning {
-    LCV_PLANNING_QUICK = 0,   /* decide by rule: milliseconds, and the same decision in every process */
+    LCV_PLANNING_QUICK = 0, /* decide by rule: milliseconds; the same in every process that never measured */
     LCV_PLANNING_MEASURED = 1 /* time alternatives on this machine: up to seconds for long transforms */
 } lcv_planning;
 

@@ -9,5 +9,6 @@
 #include <longconv/plan.h>     /* what all plans have in common */
 #include <longconv/conv.h>     /* the long convolution, forward and backward; prepared spectra */
 #include <longconv/operator.h> /* short convolution, gate */
+#include <longconv/planning.h> /* what measured planning learnt, as text */
 
 #endif

@@ -225,6 +225,21 @@ static void gate_of_a_module(void **state)
     lcv_context_destroy(&l.context);
 }
 
+/* It learns nothing when it plans: asked by name it says so, and else the next one is asked. */
+static void a_module_that_learns_nothing(void **state)
+{
+    size_t needed = 0;
+    logged l;
+    (void)state;
+    open_module(&l, "good");
+    assert_int_equal(lcv_planning_export(l.context, "good", NULL, 0, &needed), LCV_UNSUPPORTED);
+    expect_text(lcv_context_message(l.context), "backend: good learns nothing");
+    const lcv_status status = lcv_planning_export(l.context, NULL, NULL, 0, &needed);
+    if (status != LCV_OK)
+        expect_text(lcv_context_message(l.context), "cpu backend: built without FFTW");
+    lcv_context_destroy(&l.context);
+}
+
 static void memory_of_a_module(void **state)
 {
     const lcv_conv_params params = small();
@@ -254,11 +269,12 @@ static void broken_modules_have_reasons(void **state)
     static const struct {
         const char *name, *reason;
     } rows[] = {
-        {"abi", "its ABI number is 9999, this library needs 1"},
+        {"abi", "its ABI number is 9999, this library needs 2"},
         {"short", "its table has "},
         {"symbol", "the module lacks the symbol lcv_backend_entry"},
         {"entry", "its table lacks a required entry: conv_forward"},
         {"half", "its table lacks a required entry: short_conv_*"},
+        {"export", "its table lacks a required entry: planning_export, planning_import"},
         {"nothing", "the module has no table"},
         {"absent", "no abacus of kind 3 is plugged in"},
         {"broken", "the lid is stuck"},
@@ -493,6 +509,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_good_module_convolves),
         cmocka_unit_test(short_convolution_own_and_composed),
         cmocka_unit_test(gate_of_a_module),
+        cmocka_unit_test(a_module_that_learns_nothing),
         cmocka_unit_test(memory_of_a_module),
         cmocka_unit_test(broken_modules_have_reasons),
         cmocka_unit_test(a_module_without_memory),

@@ -196,14 +196,14 @@ static void cpu_mask(void **state)
 /* The level changes the code, and the numbers no more than rounding does. */
 static void cpu_levels_agree(void **state)
 {
-    static const char *const masks[] = {"c", "avx2"};
+    static const char *const masks[] = {"c", "avx2", "avx512"};
     const test_place plain = {TEST_PLAIN, 0, 1};
-    test_conv results[2];
+    test_conv results[3];
     (void)state;
     for (int dtype = LCV_F32; dtype <= LCV_BF16; dtype++) {
-        lcv_conv_params params = test_conv_params(2, 3, 70, 33);
+        lcv_conv_params params = test_conv_params(2, 3, 1100, 700);
         params.dtype = (lcv_dtype)dtype;
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < 3; i++) {
             setenv("LONGCONV_CPU_MASK", masks[i], 1);
             lcv_context *context = open_default();
             lcv_plan *plan = test_conv_plan(context, &params, "cpu", NULL);
@@ -213,8 +213,9 @@ static void cpu_levels_agree(void **state)
             lcv_context_destroy(&context);
         }
         assert_true(test_conv_near(&results[1], &results[0], "avx2 against c"));
-        test_conv_free(&results[0]);
-        test_conv_free(&results[1]);
+        assert_true(test_conv_near(&results[2], &results[0], "avx512 against c"));
+        for (int i = 0; i < 3; i++)
+            test_conv_free(&results[i]);
     }
     unsetenv("LONGCONV_CPU_MASK");
 }
