@@ -25,7 +25,7 @@ lcv_status lcv_cpu_conv_query(void *device, const lcv_conv_params *params, lcv_b
     info->fft_size = plan.info.fft_size;
     info->workspace_bytes = plan.workspace_bytes;
     info->spectrum_bytes = spectra + LCV_CPU_ALIGNMENT;
-    info->threads = plan.workers;
+    info->threads = lcv_cpu_threads_of(&plan);
     info->spectrum_key[0] = plan.geometry.taps;
     info->spectrum_key[1] = plan.geometry.taps_future;
     info->spectrum_key[2] = plan.geometry.first_lag;
@@ -112,7 +112,7 @@ static void begin(execution *e, const lcv_cpu_plan *plan, const lcv_conv_call *c
     e->call = call;
     e->workspace = align(call->exec.workspace);
     e->team = lcv_cpu_team_of(&call->exec, threads);
-    if (e->team.threads > 1 && plan->geometry.rows < e->team.threads && plan->params.max_workspace_bytes == 0)
+    if (e->team.threads > 1 && plan->team_threads > 1)
         e->inside = &e->team;
 }
 

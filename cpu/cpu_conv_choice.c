@@ -183,6 +183,9 @@ static lcv_status fit(lcv_cpu_plan *plan, int32_t threads)
     const lcv_backend_host *host = plan->host;
     const uint64_t most = plan->params.max_workspace_bytes;
     lcv_cpu_cut(plan, lcv_cpu_good_width(plan), true);
+    plan->team_threads = 1;
+    if (plan->info.team && plan->geometry.rows < threads && most == 0)
+        plan->team_threads = (int32_t)worth(plan, threads);
     plan->workers = (int32_t)max64(1, min64(worth(plan, threads), plan->blocks * plan->chunks));
     for (;;) {
         if (!lay_out(plan))
@@ -240,9 +243,9 @@ void lcv_cpu_conv_explain(const lcv_cpu_plan *plan, char *text, size_t size)
                  (long long)plan->info.block, (long long)plan->info.fft_size);
     else if (plan->info.fft_size > 0)
         snprintf(transform, sizeof transform, "ring of %lld complex points", (long long)plan->info.fft_size);
-    snprintf(text, size,
-             "engine %s (%s): %s, %lld samples with %lld + %lld taps, %s; %lld units on %d workers",
-             plan->engine->name, plan->params.engine != NULL ? "as asked" : "cheapest estimate",
-             mode_name(plan->params.mode), (long long)g->seqlen, (long long)g->taps,
-             (long long)g->taps_future, transform, (long long)(plan->blocks * plan->chunks), plan->workers);
+    snprintf(
+        text, size, "engine %s (%s): %s, %lld samples with %lld + %lld taps, %s; %lld units on %d workers",
+        plan->engine->name, plan->params.engine != NULL ? "as asked" : "cheapest estimate",
+        mode_name(plan->params.mode), (long long)g->seqlen, (long long)g->taps, (long long)g->taps_future,
+        transform, (long long)(plan->blocks * plan->chunks), lcv_cpu_threads_of(plan));
 }

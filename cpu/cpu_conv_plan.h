@@ -45,6 +45,7 @@ typedef struct lcv_cpu_plan {
     int64_t panels_per_block;
     int64_t chunks; /* units of each block, when blocks are few */
     int32_t workers;
+    int32_t team_threads; /* threads inside each row, one row at a time; 1: rows side by side */
 
     /* Distances: gathered rows in reals, the rest in bytes, multiples of the alignment. */
     int64_t x_len, g_len;
@@ -96,6 +97,12 @@ struct lcv_cpu_rows {
 
 extern const lcv_cpu_rows lcv_cpu_rows_f32;
 extern const lcv_cpu_rows lcv_cpu_rows_f64;
+
+/* Most threads that an execution uses. */
+static inline int32_t lcv_cpu_threads_of(const lcv_cpu_plan *p)
+{
+    return p->team_threads > p->workers ? p->team_threads : p->workers;
+}
 
 static inline bool lcv_cpu_wants(const lcv_cpu_plan *p, uint32_t grad)
 {

@@ -76,6 +76,7 @@ typedef struct lcv_cpu_engine_info {
     size_t grad_bytes;     /* one accumulator of filter gradients: an array of reals; all zero bytes is zero,
                             * and two are added elementwise */
     size_t scratch_bytes;  /* of one worker */
+    bool team;             /* a row of this length is worth the threads of a team */
     double cost;           /* estimated nanoseconds of one forward row on one thread, for the choice */
 } lcv_cpu_engine_info;
 

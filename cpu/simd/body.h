@@ -6,14 +6,13 @@
 #include "tree.h"
 
 enum {
-    CHUNK = 32,               /* vectors of a column that are handled at a time */
-    TEAM_SIZE = 1 << 16,      /* points from which a team shares a row */
-    EDGE_TASKS_PER_THREAD = 4 /* pieces of the first and last pass */
+    CHUNK = LANES == 16 ? 16 : 32, /* vectors of a column that are handled at a time */
+    EDGE_TASKS_PER_THREAD = 4      /* pieces of the first and last pass */
 };
 
 static const lcv_cpu_team *team_for(const lcv_simd_plan *plan, const lcv_cpu_work *work)
 {
-    return plan->shape.size >= TEAM_SIZE ? work->team : NULL;
+    return plan->shape.size >= LCV_SIMD_TEAM_SIZE ? work->team : NULL;
 }
 
 /* Vectors in a column, the distance of two residues. */
@@ -47,7 +46,7 @@ static void first_range(const edge_job *job, size_t from, size_t to)
         for (int64_t k = 0; k < columns; k++)
             column[k] =
                 piece(s, k * column_reals + (int64_t)(at * LANES), (int64_t)(count * LANES), buffer[k]);
-        pass(column, job->data + at, stride, count);
+        pass(column, job->data + at, stride, at, count, plan->stagger);
     }
 }
 
@@ -120,12 +119,6 @@ static target target_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink
     return (target){.row = *sink, .seqlen = g->seqlen, .end = sink->tail != NULL ? g->out_len : g->seqlen};
 }
 
-/* What going down the tree and up again multiplies by is N / 2: the last level of pairs is not split. */
-static real inverse_gain(const lcv_simd_plan *plan)
-{
-    return (real)(2.0 / (double)plan->shape.size);
-}
-
 static void prepare(const lcv_simd_plan *plan, const void *taps, const void *future, void *spectrum,
                     const lcv_cpu_work *work)
 {
@@ -138,7 +131,7 @@ static void prepare(const lcv_simd_plan *plan, const void *taps, const void *fut
                          .future_count = g->taps_future,
                          .first_lag = g->first_lag,
                          .period = 2 * plan->shape.size};
-    walk w = {.plan = plan, .data = spectrum, .scale = inverse_gain(plan)};
+    walk w = {.plan = plan, .data = spectrum, .scaled = true};
     first_pass(plan, &from, spectrum, team);
     walk_tree(&w, team);
 }
@@ -150,7 +143,7 @@ static void forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_c
     const source from = source_of_row(plan, row);
     const target to = target_of_sink(plan, sink);
     cvec *data = keep != NULL ? keep : work->scratch;
-    walk w = {.plan = plan, .data = data, .result = work->scratch, .other = spectrum, .scale = 1};
+    walk w = {.plan = plan, .data = data, .result = work->scratch, .other = spectrum};
     first_pass(plan, &from, data, team);
     walk_tree(&w, team);
     last_pass(plan, work->scratch, &to, team);
@@ -165,7 +158,7 @@ static void backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_
     cvec *data = work->scratch, *row = data + plan->shape.size / LANES;
     if (grad != NULL && kept == NULL) {
         const source again = source_of_row(plan, x);
-        walk w = {.plan = plan, .data = row, .scale = 1};
+        walk w = {.plan = plan, .data = row};
         first_pass(plan, &again, row, team);
         walk_tree(&w, team);
         kept = row;
@@ -176,9 +169,7 @@ static void backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_
               .other = spectrum,
               .adjoint = true,
               .kept = kept,
-              .sum = grad,
-              .sum_factor = inverse_gain(plan),
-              .scale = 1};
+              .sum = grad};
     first_pass(plan, &from, data, team);
     walk_tree(&w, team);
     if (dx != NULL) {
@@ -200,7 +191,7 @@ static void filter_grad(const lcv_simd_plan *plan, void *grad, void *dtaps, void
                        .future_count = g->taps_future,
                        .first_lag = g->first_lag,
                        .period = period};
-    walk w = {.plan = plan, .data = grad, .result = grad, .scale = 1, .ascend_only = true};
+    walk w = {.plan = plan, .data = grad, .result = grad, .ascend_only = true};
     if (dtaps == NULL && dfuture == NULL)
         return;
     walk_tree(&w, team);

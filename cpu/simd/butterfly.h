@@ -10,9 +10,21 @@ typedef struct rotation {
     vec c, t;
 } rotation;
 
+INLINE rotation rotation_with(real c, real t)
+{
+    return (rotation){splat(c), splat(t)};
+}
+
 INLINE rotation rotation_of(const real *table)
 {
-    return (rotation){splat(table[0]), splat(table[1])};
+    return rotation_with(table[0], table[1]);
+}
+
+/* The same over the weight 1 + k * step (see simd.h). 1 - x + x^2 is a real, and the inverse but for x^3. */
+INLINE rotation levelled(rotation w, int k)
+{
+    const real x = (real)k * (REAL_IS_DOUBLE ? REAL(0x1p-26) : REAL(0x1p-12));
+    return (rotation){splat(1 - x + x * x) * w.c, w.t};
 }
 
 INLINE cvec add(cvec x, cvec y)

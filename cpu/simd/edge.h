@@ -234,22 +234,23 @@ INLINE void gather(int radix, const cvec *y, vec *x)
     }
 }
 
-/* `count` vectors of each column; residue r goes to y + r * stride. With `complex`, columns radix to 2 radix
- * - 1 are the imaginary parts. */
-INLINE void first_loop(int radix, bool complex, const real *const *column, cvec *y, size_t stride,
-                       size_t count)
+/* `count` vectors of each column, from vector `at` on; residue r goes to y + r * stride. With `complex`,
+ * columns radix to 2 radix - 1 are the imaginary parts. `stagger` has the weights (see simd.h). */
+INLINE void first_loop(int radix, bool complex, const real *const *column, cvec *y, size_t stride, size_t at,
+                       size_t count, const vec *stagger)
 {
     for (size_t j = 0; j < count; j++) {
         vec x[LCV_SIMD_MAX_RADIX];
         cvec z[LCV_SIMD_MAX_RADIX], zi[LCV_SIMD_MAX_RADIX];
+        const vec by = stagger[(at + j) % LANES];
 #pragma GCC unroll 16
         for (int k = 0; k < radix; k++)
-            x[k] = load(column[k] + j * LANES);
+            x[k] = by * load(column[k] + j * LANES);
         spread(radix, x, z);
         if (complex) {
 #pragma GCC unroll 16
             for (int k = 0; k < radix; k++)
-                x[k] = load(column[radix + k] + j * LANES);
+                x[k] = by * load(column[radix + k] + j * LANES);
             spread(radix, x, zi);
         }
 #pragma GCC unroll 16
@@ -283,13 +284,15 @@ INLINE void last_loop(int radix, bool complex, const cvec *y, real *const *colum
     }
 }
 
-typedef void first_function(const real *const *column, cvec *y, size_t stride, size_t count);
+typedef void first_function(const real *const *column, cvec *y, size_t stride, size_t at, size_t count,
+                            const vec *stagger);
 typedef void last_function(const cvec *y, real *const *column, size_t stride, size_t count);
 
 #define EDGE(radix, name, is_complex)                                                                        \
-    static void first##name(const real *const *column, cvec *y, size_t stride, size_t count)                 \
+    static void first##name(const real *const *column, cvec *y, size_t stride, size_t at, size_t count,      \
+                            const vec *stagger)                                                              \
     {                                                                                                        \
-        first_loop(radix, is_complex, column, y, stride, count);                                             \
+        first_loop(radix, is_complex, column, y, stride, at, count, stagger);                                \
     }                                                                                                        \
     static void last##name(const cvec *y, real *const *column, size_t stride, size_t count)                  \
     {                                                                                                        \

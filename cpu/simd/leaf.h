@@ -44,14 +44,115 @@ INLINE void store_leaf(cvec *p, const cvec x[LANES])
         p[i] = x[i];
 }
 
-#if LANES == 8
+#if LANES == 16
 
-enum { LEAF_REALS = LCV_SIMD_SPLIT_REALS + LCV_SIMD_TAIL_REALS, LANE_VECTORS = 4 };
+enum { LEAF_REALS = 5 * LCV_SIMD_SPLIT_REALS + LCV_SIMD_LEVELLED_REALS, LANE_VECTORS = 8 };
 
 LOOP leaf_split4(cvec *p, const real *table, size_t leaves)
 {
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
-        const rotation s = rotation_of(table), t = rotation_of(table + 2);
+        const rotation s = rotation_with(table[LEAF_REALS - 2], table[1]);
+        const rotation t = rotation_with(table[LEAF_REALS - 1], table[3]);
+        for (int i = 0; i < 4; i++)
+            split4(&p[i], &p[i + 4], &p[i + 8], &p[i + 12], s, t);
+    }
+}
+
+LOOP leaf_join4(cvec *p, const real *table, size_t leaves)
+{
+    for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        const rotation s = rotation_of(table), t = rotation_of(table + 2), st = rotation_of(table + 4);
+        for (int i = 0; i < 4; i++)
+            join4(&p[i], &p[i + 4], &p[i + 8], &p[i + 12], s, t, st);
+    }
+}
+
+LOOP leaf_split4_transpose(cvec *p, const real *table, size_t leaves)
+{
+    for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        cvec x[LANES];
+        load_leaf(x, p);
+        for (int i = 0; i < LANES; i += 4) {
+            const real *split = table + LCV_SIMD_SPLIT_REALS * (1 + i / 4);
+            split4(&x[i], &x[i + 1], &x[i + 2], &x[i + 3], rotation_of(split), rotation_of(split + 2));
+        }
+        transpose_complex(x);
+        store_leaf(p, x);
+    }
+}
+
+LOOP leaf_transpose_join4(cvec *p, const real *table, size_t leaves)
+{
+    for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        cvec x[LANES];
+        load_leaf(x, p);
+        transpose_complex(x);
+        for (int i = 0; i < LANES; i += 4) {
+            const real *split = table + LCV_SIMD_SPLIT_REALS * (1 + i / 4);
+            join4(&x[i], &x[i + 1], &x[i + 2], &x[i + 3], rotation_of(split), rotation_of(split + 2),
+                  rotation_of(split + 4));
+        }
+        store_leaf(p, x);
+    }
+}
+
+/* A split by four and one by two in one go: there are registers for it. */
+LOOP lane_split8(cvec *p, const vec *lane, size_t leaves)
+{
+    for (; leaves > 0; leaves--, p += LANES, lane += LANE_VECTORS) {
+        const rotation s = levelled((rotation){lane[0], lane[1]}, LCV_SIMD_STAGGER_LANE_S);
+        const rotation t = levelled((rotation){lane[2], lane[3]}, LCV_SIMD_STAGGER_LANE_T);
+        const rotation u = {lane[4], lane[5]}, v = {lane[6], lane[7]};
+        for (int i = 0; i < 2; i++) {
+            split4(&p[i], &p[i + 4], &p[i + 8], &p[i + 12], s, t);
+            split4(&p[i + 2], &p[i + 6], &p[i + 10], &p[i + 14], s, t);
+            split2(&p[i], &p[i + 2], u);
+            split2_i(&p[i + 4], &p[i + 6], u);
+            split2(&p[i + 8], &p[i + 10], v);
+            split2_i(&p[i + 12], &p[i + 14], v);
+        }
+    }
+}
+
+LOOP lane_join8(cvec *p, const vec *lane, size_t leaves)
+{
+    for (; leaves > 0; leaves--, p += LANES, lane += LANE_VECTORS) {
+        const rotation s = {lane[0], lane[1]}, t = {lane[2], lane[3]};
+        const rotation u = {lane[4], lane[5]}, v = {lane[6], lane[7]};
+        for (int i = 0; i < 2; i++) {
+            join2(&p[i], &p[i + 2], u);
+            join2_i(&p[i + 4], &p[i + 6], u);
+            join2(&p[i + 8], &p[i + 10], v);
+            join2_i(&p[i + 12], &p[i + 14], v);
+            join4_short(&p[i], &p[i + 4], &p[i + 8], &p[i + 12], s, t);
+            join4_short(&p[i + 2], &p[i + 6], &p[i + 10], &p[i + 14], s, t);
+        }
+    }
+}
+
+static void leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
+{
+    leaf_split4(p, tables.broadcast, leaves);
+    leaf_split4_transpose(p, tables.broadcast, leaves);
+    lane_split8(p, tables.lane, leaves);
+}
+
+static void leaves_ascend(cvec *p, leaf_tables tables, size_t leaves)
+{
+    lane_join8(p, tables.lane, leaves);
+    leaf_transpose_join4(p, tables.broadcast, leaves);
+    leaf_join4(p, tables.broadcast, leaves);
+}
+
+#elif LANES == 8
+
+enum { LEAF_REALS = LCV_SIMD_SPLIT_REALS + LCV_SIMD_TAIL_REALS + LCV_SIMD_LEVELLED_REALS, LANE_VECTORS = 4 };
+
+LOOP leaf_split4(cvec *p, const real *table, size_t leaves)
+{
+    for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        const rotation s = rotation_with(table[LEAF_REALS - 2], table[1]),
+                       t = rotation_with(table[LEAF_REALS - 1], table[3]);
         split4(&p[0], &p[2], &p[4], &p[6], s, t);
         split4(&p[1], &p[3], &p[5], &p[7], s, t);
     }
@@ -99,7 +200,8 @@ LOOP leaf_transpose_join2(cvec *p, const real *table, size_t leaves)
 LOOP lane_split4(cvec *p, const vec *lane, size_t leaves)
 {
     for (; leaves > 0; leaves--, p += LANES, lane += LANE_VECTORS) {
-        const rotation s = {lane[0], lane[1]}, t = {lane[2], lane[3]};
+        const rotation s = levelled((rotation){lane[0], lane[1]}, LCV_SIMD_STAGGER_LANE_S),
+                       t = levelled((rotation){lane[2], lane[3]}, LCV_SIMD_STAGGER_LANE_T);
         split4(&p[0], &p[2], &p[4], &p[6], s, t);
         split4(&p[1], &p[3], &p[5], &p[7], s, t);
     }
@@ -130,7 +232,7 @@ static void leaves_ascend(cvec *p, leaf_tables tables, size_t leaves)
 
 #elif LANES == 4
 
-enum { LEAF_REALS = LCV_SIMD_SPLIT_REALS, LANE_VECTORS = 2 };
+enum { LEAF_REALS = LCV_SIMD_SPLIT_REALS + LCV_SIMD_LEVELLED_REALS, LANE_VECTORS = 2 };
 
 LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
 {
@@ -140,10 +242,11 @@ LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
         const rotation w = {lane[0], lane[1]};
         cvec x[LANES];
         load_leaf(x, p);
-        split4(&x[0], &x[1], &x[2], &x[3], rotation_of(table), rotation_of(table + 2));
+        split4(&x[0], &x[1], &x[2], &x[3], rotation_with(table[LEAF_REALS - 2], table[1]),
+               rotation_with(table[LEAF_REALS - 1], table[3]));
         transpose_complex(x);
-        split2(&x[0], &x[2], w);
-        split2(&x[1], &x[3], w);
+        split2(&x[0], &x[2], levelled(w, LCV_SIMD_STAGGER_LANE_S));
+        split2(&x[1], &x[3], levelled(w, LCV_SIMD_STAGGER_LANE_S));
         store_leaf(p, x);
     }
 }
@@ -166,7 +269,7 @@ LOOP leaves_ascend(cvec *p, leaf_tables tables, size_t leaves)
 
 #else
 
-enum { LEAF_REALS = 2, LANE_VECTORS = 2 };
+enum { LEAF_REALS = 2 + LCV_SIMD_LEVELLED_REALS, LANE_VECTORS = 2 };
 
 LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
 {
@@ -174,7 +277,7 @@ LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
         cvec x[LANES];
         load_leaf(x, p);
-        split2(&x[0], &x[1], rotation_of(table));
+        split2(&x[0], &x[1], rotation_with(table[LEAF_REALS - 2], table[1]));
         transpose_complex(x);
         store_leaf(p, x);
     }

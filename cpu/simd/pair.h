@@ -81,11 +81,19 @@ typedef void pair_operation(cvec *y, const cvec *x, const cvec *k, rotation w, i
 
 /* Calls it for each pair of each leaf; `lane` is the leaves' lane table. */
 INLINE void for_pairs(pair_operation *operation, cvec *y, const cvec *x, const cvec *k, const vec *lane,
-                      size_t leaves, real factor)
+                      size_t leaves, const vec *gain)
 {
-    const vec by = splat(factor);
     for (size_t leaf = 0; leaf < leaves; leaf++) {
-#if LANES == 8
+        const vec by = gain != NULL ? gain[leaf] : splat(1);
+#if LANES == 16
+        const rotation w[2] = {{lane[4], lane[5]}, {lane[6], lane[7]}};
+        for (int block = 0; block < 4; block++) {
+            const int at = 4 * block, quarter = block % 2;
+            operation(y + at, x + at, k + at, w[block / 2], quarter, by);
+            operation(y + at + 2, x + at + 2, k + at + 2, w[block / 2], quarter + 2, by);
+        }
+        lane += 8;
+#elif LANES == 8
         const rotation w = {lane[2], lane[3]};
         operation(y, x, k, w, 0, by);
         operation(y + 2, x + 2, k + 2, w, 2, by);

@@ -6,16 +6,6 @@
 
 #include <string.h>
 
-static const lcv_simd_kernels *kernels_for(const lcv_backend_host *host, bool is_double)
-{
-#ifdef LCV_CPU_HAVE_AVX2
-    if (lcv_cpu_level_of(host->cpu_mask) >= LCV_CPU_LEVEL_AVX2)
-        return is_double ? &lcv_cpu_simd_avx2_f64 : &lcv_cpu_simd_avx2_f32;
-#endif
-    (void)host;
-    return is_double ? &lcv_cpu_simd_c_f64 : &lcv_cpu_simd_c_f32;
-}
-
 static size_t real_bytes(const lcv_cpu_geometry *geometry)
 {
     return geometry->is_double ? sizeof(double) : sizeof(float);
@@ -29,26 +19,56 @@ static int64_t least_size(const lcv_cpu_geometry *g)
     return (g->seqlen - 1 + side + 1) / 2;
 }
 
+/* The code for a problem and its transform; NULL when that would be too long. */
+static const lcv_simd_kernels *choose(const lcv_backend_host *host, const lcv_cpu_geometry *g,
+                                      lcv_simd_shape *shape)
+{
+    const lcv_simd_kernels *kernels = g->is_double ? &lcv_cpu_simd_c_f64 : &lcv_cpu_simd_c_f32;
+#ifdef LCV_CPU_HAVE_AVX2
+    const lcv_cpu_level level = lcv_cpu_level_of(host->cpu_mask);
+    if (level >= LCV_CPU_LEVEL_AVX2)
+        kernels = g->is_double ? &lcv_cpu_simd_avx2_f64 : &lcv_cpu_simd_avx2_f32;
+#else
+    (void)host;
+#endif
+    if (!lcv_cpu_simd_shape(least_size(g), kernels->lanes, shape))
+        return NULL;
+#ifdef LCV_CPU_HAVE_AVX512
+    /* Longer vectors have fewer sizes. */
+    const lcv_simd_kernels *wider = g->is_double ? &lcv_cpu_simd_avx512_f64 : &lcv_cpu_simd_avx512_f32;
+    lcv_simd_shape other;
+    if (level >= LCV_CPU_LEVEL_AVX512 && lcv_cpu_simd_shape(least_size(g), wider->lanes, &other) &&
+        other.size <= shape->size) {
+        *shape = other;
+        return wider;
+    }
+#endif
+    return kernels;
+}
+
 /* Nanoseconds of one forward row, measured on a Xeon of 2023 with AVX2 at 2^7 to 2^22 points: something for
  * the call, something per point and level, and more per point the further the work array outgrows the caches.
- */
+ * Vectors of 64 bytes bring a quarter, not the double. */
 static double row_cost(const lcv_simd_shape *shape, int32_t lanes, size_t bytes)
 {
-    const double cached = 1 << 17, points = (double)shape->size;
+    const size_t cached = 1 << 17;
+    const double points = (double)shape->size;
+    const bool widest = bytes / (2 * (size_t)shape->size) * (size_t)lanes == 64;
+    const double speed = (double)lanes * (widest ? 0.625 : 1.0);
     double levels = 0.0, far = 0.0;
-    for (double n = points; n > 1.0; n /= 2)
+    for (int64_t n = 1; n < shape->size; n *= 2)
         levels += 1.0;
-    for (double n = (double)bytes; n > cached; n /= 2)
+    for (size_t n = cached; n < bytes; n *= 2)
         far += 1.0;
-    return 250.0 + points * (0.2 + 1.2 * levels / (double)lanes) + 0.025 * (double)bytes * far;
+    return 250.0 + points * (0.2 + 1.2 * levels / speed) + 0.025 * (double)bytes * far;
 }
 
 static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *geometry, lcv_cpu_engine_info *info,
                   const char **reason)
 {
-    const lcv_simd_kernels *kernels = kernels_for(host, geometry->is_double);
     lcv_simd_shape shape;
-    if (!lcv_cpu_simd_shape(least_size(geometry), kernels->lanes, &shape)) {
+    const lcv_simd_kernels *kernels = choose(host, geometry, &shape);
+    if (kernels == NULL) {
         *reason = "the row is too long";
         return false;
     }
@@ -58,6 +78,7 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *geometry
                                   .row_bytes = bytes,
                                   .grad_bytes = bytes,
                                   .scratch_bytes = geometry->backward ? 2 * bytes : bytes,
+                                  .team = shape.size >= LCV_SIMD_TEAM_SIZE,
                                   .cost = row_cost(&shape, kernels->lanes, bytes)};
     return true;
 }
@@ -71,6 +92,8 @@ static void destroy(void *self)
     host->release(host, plan->splits, plan->splits_bytes);
     host->release(host, plan->leaf, plan->leaf_bytes);
     host->release(host, plan->lane, plan->lane_bytes);
+    host->release(host, plan->gain, plan->gain_bytes);
+    host->release(host, plan->stagger, plan->stagger_bytes);
     host->release(host, plan, sizeof *plan);
 }
 
@@ -83,11 +106,16 @@ static bool allocate_tables(lcv_simd_plan *plan)
     plan->splits_bytes = splits * bytes;
     plan->leaf_bytes = leaf * bytes;
     plan->lane_bytes = lane * bytes;
+    plan->gain_bytes = (size_t)plan->shape.leaves * (size_t)plan->kernels->lanes * bytes;
+    plan->stagger_bytes = (size_t)plan->kernels->lanes * (size_t)plan->kernels->lanes * bytes;
     if (splits > 0)
         plan->splits = host->allocate(host, plan->splits_bytes, LCV_CPU_ALIGNMENT);
     plan->leaf = host->allocate(host, plan->leaf_bytes, LCV_CPU_ALIGNMENT);
     plan->lane = host->allocate(host, plan->lane_bytes, LCV_CPU_ALIGNMENT);
-    return (plan->splits != NULL || splits == 0) && plan->leaf != NULL && plan->lane != NULL;
+    plan->gain = host->allocate(host, plan->gain_bytes, LCV_CPU_ALIGNMENT);
+    plan->stagger = host->allocate(host, plan->stagger_bytes, LCV_CPU_ALIGNMENT);
+    return (plan->splits != NULL || splits == 0) && plan->leaf != NULL && plan->lane != NULL &&
+           plan->gain != NULL && plan->stagger != NULL;
 }
 
 static lcv_status create(const lcv_backend_host *host, const lcv_cpu_geometry *geometry, void **self)
@@ -96,9 +124,9 @@ static lcv_status create(const lcv_backend_host *host, const lcv_cpu_geometry *g
     *self = NULL;
     if (plan == NULL)
         return host->fail(host, LCV_OUT_OF_MEMORY, "no memory for a plan of the simd engine");
-    *plan = (lcv_simd_plan){
-        .host = host, .kernels = kernels_for(host, geometry->is_double), .geometry = *geometry};
-    if (!lcv_cpu_simd_shape(least_size(geometry), plan->kernels->lanes, &plan->shape)) {
+    *plan = (lcv_simd_plan){.host = host, .geometry = *geometry};
+    plan->kernels = choose(host, geometry, &plan->shape);
+    if (plan->kernels == NULL) {
         destroy(plan);
         return host->fail(host, LCV_UNSUPPORTED, "the simd engine has no transform for so long a row");
     }

@@ -16,10 +16,25 @@
 
 #include "../engine.h"
 
+/* A constant row would be a constant in every block, and all of it would suffer the same rounding errors. So
+ * the first pass gives the vectors of a leaf, and their lanes, slightly different weights, and the splits
+ * that bring them together take them away: those that use the rotation s or t of a leaf, before and after the
+ * transposition. A weight is 1 + k * step. On the way up there is nothing to part: results are not constant.
+ */
+enum {
+    LCV_SIMD_STAGGER_LEAF_S = 1,
+    LCV_SIMD_STAGGER_LEAF_T = 2,
+    LCV_SIMD_STAGGER_LANE_S = 4,
+    LCV_SIMD_STAGGER_LANE_T = 8
+};
+
 enum {
     LCV_SIMD_MAX_RADIX = 14,
-    LCV_SIMD_SPLIT_REALS = 6, /* of one radix-4 split: three rotations, see tables.c */
-    LCV_SIMD_TAIL_REALS = 4,  /* more in a leaf with a radix-2 split: two rotations */
+    LCV_SIMD_TEAM_SIZE = 1 << 16, /* points from which a team shares a row */
+    LCV_SIMD_MAX_LANES = 16,
+    LCV_SIMD_SPLIT_REALS = 6,    /* of one radix-4 split: three rotations, see tables.c */
+    LCV_SIMD_LEVELLED_REALS = 2, /* more in every leaf: cos without a weight, for s and t */
+    LCV_SIMD_TAIL_REALS = 4,     /* more in a leaf with a radix-2 split: two rotations */
 };
 
 typedef struct lcv_simd_shape {
@@ -37,9 +52,11 @@ typedef struct lcv_simd_plan {
     lcv_cpu_geometry geometry;
     lcv_simd_shape shape;
     /* Tables of reals, in block order. splits: LCV_SIMD_SPLIT_REALS a block, pass after pass. leaf: what one
-     * leaf broadcasts. lane: whole vectors, what the lanes of one leaf need after the transposition. */
-    void *splits, *leaf, *lane;
-    size_t splits_bytes, leaf_bytes, lane_bytes;
+     * leaf broadcasts. lane: whole vectors, what the lanes of one leaf need after the transposition. gain: a
+     * vector for each leaf, 2 / N but for the drift of tables.c. stagger: a vector's weights for each vector
+     * of a leaf. */
+    void *splits, *leaf, *lane, *gain, *stagger;
+    size_t splits_bytes, leaf_bytes, lane_bytes, gain_bytes, stagger_bytes;
 } lcv_simd_plan;
 
 /* The code of one instruction set and one type of real. */
@@ -60,6 +77,9 @@ struct lcv_simd_kernels {
 extern const lcv_simd_kernels lcv_cpu_simd_c_f32, lcv_cpu_simd_c_f64;
 #ifdef LCV_CPU_HAVE_AVX2
 extern const lcv_simd_kernels lcv_cpu_simd_avx2_f32, lcv_cpu_simd_avx2_f64;
+#endif
+#ifdef LCV_CPU_HAVE_AVX512
+extern const lcv_simd_kernels lcv_cpu_simd_avx512_f32, lcv_cpu_simd_avx512_f64;
 #endif
 
 /* The smallest size that is at least `least`; false when there is none. */

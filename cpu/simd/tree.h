@@ -17,10 +17,9 @@ typedef struct walk {
     cvec *result;      /* goes up, unless NULL; may be data */
     const cvec *other; /* result = data times other, */
     bool adjoint;      /* or times other's adjoint */
-    const cvec *kept;  /* sum += sum_factor data times kept's adjoint */
+    const cvec *kept;  /* sum += gain times data times kept's adjoint */
     cvec *sum;
-    real sum_factor;
-    real scale; /* of data, when not 1 */
+    bool scaled; /* data takes the gain */
     bool ascend_only;
 } walk;
 
@@ -52,24 +51,24 @@ LOOP join_range(cvec *p, size_t quarter, const real *table, size_t from, size_t 
 
 LOOP multiply_pairs(cvec *y, const cvec *x, const cvec *k, const vec *lane, size_t leaves)
 {
-    for_pairs(pair_multiply, y, x, k, lane, leaves, 1);
+    for_pairs(pair_multiply, y, x, k, lane, leaves, NULL);
 }
 
 LOOP adjoint_pairs(cvec *y, const cvec *x, const cvec *k, const vec *lane, size_t leaves)
 {
-    for_pairs(pair_adjoint, y, x, k, lane, leaves, 1);
+    for_pairs(pair_adjoint, y, x, k, lane, leaves, NULL);
 }
 
-LOOP gather_pairs(cvec *sum, const cvec *x, const cvec *k, const vec *lane, size_t leaves, real factor)
+LOOP gather_pairs(cvec *sum, const cvec *x, const cvec *k, const vec *lane, size_t leaves, const vec *gain)
 {
-    for_pairs(pair_gather, sum, x, k, lane, leaves, factor);
+    for_pairs(pair_gather, sum, x, k, lane, leaves, gain);
 }
 
-LOOP scale_vectors(cvec *p, real scale, size_t vectors)
+LOOP scale_leaves(cvec *p, const vec *gain, size_t leaves)
 {
-    const vec c = splat(scale);
-    for (size_t i = 0; i < vectors; i++)
-        p[i] = scaled(c, p[i]);
+    for (; leaves > 0; leaves--, p += LANES, gain++)
+        for (int i = 0; i < LANES; i++)
+            p[i] = scaled(*gain, p[i]);
 }
 
 static void at_leaves(const walk *w, size_t first, size_t leaves)
@@ -77,12 +76,13 @@ static void at_leaves(const walk *w, size_t first, size_t leaves)
     const size_t at = first * LANES;
     const leaf_tables tables = {(const real *)w->plan->leaf + first * LEAF_REALS,
                                 (const vec *)w->plan->lane + first * LANE_VECTORS};
+    const vec *gain = (const vec *)w->plan->gain + first;
     if (!w->ascend_only)
         leaves_descend(w->data + at, tables, leaves);
-    if (w->scale != REAL(1.0))
-        scale_vectors(w->data + at, w->scale, leaves * LANES);
+    if (w->scaled)
+        scale_leaves(w->data + at, gain, leaves);
     if (w->sum != NULL)
-        gather_pairs(w->sum + at, w->data + at, w->kept + at, tables.lane, leaves, w->sum_factor);
+        gather_pairs(w->sum + at, w->data + at, w->kept + at, tables.lane, leaves, gain);
     if (w->result == NULL)
         return;
     if (w->other != NULL && w->adjoint)

@@ -41,6 +41,8 @@ INLINE vec splat(real x)
     return (vec){x, x, x, x};
 #elif LANES == 8
     return (vec){x, x, x, x, x, x, x, x};
+#elif LANES == 16
+    return (vec){x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x};
 #endif
 }
 
@@ -83,6 +85,32 @@ INLINE void transpose(vec x[LANES])
     x[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
 }
 
+#elif LANES == 8 && LCV_SIMD_BYTES == 64
+
+/* Within each 16 bytes, and the even (odd) ones of the 16 bytes of both. */
+#define LOW(a, b)        __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14)
+#define HIGH(a, b)       __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
+#define EVEN_PARTS(a, b) __builtin_shufflevector(a, b, 0, 1, 4, 5, 8, 9, 12, 13)
+#define ODD_PARTS(a, b)  __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15)
+
+INLINE void transpose(vec x[LANES])
+{
+    vec part[LANES];
+    for (int i = 0; i < 4; i++) {
+        part[i] = LOW(x[2 * i], x[2 * i + 1]);
+        part[i + 4] = HIGH(x[2 * i], x[2 * i + 1]);
+    }
+    for (int i = 0; i < 2; i++) {
+        const vec *p = part + 4 * i;
+        const vec a = EVEN_PARTS(p[0], p[1]), b = EVEN_PARTS(p[2], p[3]);
+        const vec c = ODD_PARTS(p[0], p[1]), d = ODD_PARTS(p[2], p[3]);
+        x[i] = EVEN_PARTS(a, b);
+        x[i + 2] = EVEN_PARTS(c, d);
+        x[i + 4] = ODD_PARTS(a, b);
+        x[i + 6] = ODD_PARTS(c, d);
+    }
+}
+
 #elif LANES == 8
 
 /* Within each half of 16 bytes: lanes 0 and 1 (2 and 3) alternating, and pairs of lanes alternating. */
@@ -110,6 +138,46 @@ INLINE void transpose(vec x[LANES])
         const vec a = x[i], b = x[i + 4];
         x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
         x[i + 4] = __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
+#elif LANES == 16
+
+/* Within each 16 bytes: lanes 0 and 1 (2 and 3) alternating, and pairs of lanes alternating. Then the even
+ * (odd) ones of the 16 bytes of both. */
+#define LOW(a, b)  __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define HIGH(a, b) __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+#define LOW_PAIRS(a, b)                                                                                      \
+    __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define HIGH_PAIRS(a, b)                                                                                     \
+    __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#define EVEN_PARTS(a, b)                                                                                     \
+    __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
+#define ODD_PARTS(a, b)                                                                                      \
+    __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
+
+/* Four vectors become columns of 4 x 4 blocks. */
+INLINE void transpose_blocks(vec x[4])
+{
+    const vec a = LOW(x[0], x[1]), b = HIGH(x[0], x[1]);
+    const vec c = LOW(x[2], x[3]), d = HIGH(x[2], x[3]);
+    x[0] = LOW_PAIRS(a, c);
+    x[1] = HIGH_PAIRS(a, c);
+    x[2] = LOW_PAIRS(b, d);
+    x[3] = HIGH_PAIRS(b, d);
+}
+
+INLINE void transpose(vec x[LANES])
+{
+    for (int i = 0; i < LANES; i += 4)
+        transpose_blocks(x + i);
+    for (int i = 0; i < 4; i++) {
+        const vec a = EVEN_PARTS(x[i], x[i + 4]), b = EVEN_PARTS(x[i + 8], x[i + 12]);
+        const vec c = ODD_PARTS(x[i], x[i + 4]), d = ODD_PARTS(x[i + 8], x[i + 12]);
+        x[i] = EVEN_PARTS(a, b);
+        x[i + 4] = EVEN_PARTS(c, d);
+        x[i + 8] = ODD_PARTS(a, b);
+        x[i + 12] = ODD_PARTS(c, d);
     }
 }
 
