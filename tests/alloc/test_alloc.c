@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A whole session with the library, in which the n-th allocation fails, for every n: alone, and with all
+/* A whole use of the library, in which the n-th allocation fails, for every n: alone, and with all
  * after it until the caller has noticed. Each failing call says OUT_OF_MEMORY and leaves no object, the same
- * call succeeds when there is memory again, the numbers are those of an undisturbed session, nothing leaks.
+ * call succeeds when there is memory again, the numbers are those of an undisturbed one, nothing leaks.
  */
 #include "conv.h"
 #include "memory.h"
@@ -12,7 +12,7 @@
 
 static const test_place plain = {TEST_PLAIN, 0, 1};
 
-/* What a session computes, and its objects. */
+/* What a use computes, and its objects. */
 typedef struct {
     test_memory memory;
     test_target target;
@@ -20,10 +20,10 @@ typedef struct {
     lcv_context *context;
     test_conv taps_in, spectrum_in; /* tensors of a run with taps and of one with a spectrum */
     float short_y[6], gate_y[6];
-} session;
+} use_of_library;
 
 /* Was there a failure? Then it is checked, the memory is mended, and the call is due again. */
-static bool must_retry(session *s, lcv_status status, const void *handle)
+static bool must_retry(use_of_library *s, lcv_status status, const void *handle)
 {
     if (status == LCV_OK) {
         assert_non_null(handle);
@@ -40,7 +40,7 @@ static bool must_retry(session *s, lcv_status status, const void *handle)
     return true;
 }
 
-static lcv_conv_params conv_params(const session *s)
+static lcv_conv_params conv_params(const use_of_library *s)
 {
     lcv_conv_params params = test_conv_params(2, 3, 20, 6);
     params.terms &= ~(uint32_t)LCV_TERM_STATE;
@@ -50,7 +50,7 @@ static lcv_conv_params conv_params(const session *s)
     return params;
 }
 
-static void convolve(session *s)
+static void convolve(use_of_library *s)
 {
     const lcv_conv_params params = conv_params(s);
     char junk;
@@ -76,7 +76,7 @@ static void convolve(session *s)
     lcv_spectrum_destroy(&spectrum);
 }
 
-static void convolve_briefly(session *s)
+static void convolve_briefly(use_of_library *s)
 {
     const int64_t shape[] = {1, 2, 3}, filter_shape[] = {2, 2};
     float u[6] = {1.0F, 2.0F, 3.0F, 4.0F, 5.0F, 6.0F}, filter[4] = {1.0F, 2.0F, 3.0F, 4.0F};
@@ -101,7 +101,7 @@ static void convolve_briefly(session *s)
     lcv_plan_destroy(&plan);
 }
 
-static void multiply(session *s)
+static void multiply(use_of_library *s)
 {
     const lcv_gate_params params = {
         .struct_size = sizeof params, .dtype = LCV_F32, .shape = {1, 2, 3}, .backend = s->target.backend};
@@ -119,8 +119,8 @@ static void multiply(session *s)
     lcv_plan_destroy(&plan);
 }
 
-/* Runs a session; afterwards everything it took is back. */
-static void run_session(session *s, const test_target *target, int64_t fail_at, bool fail_on)
+/* Runs a use; afterwards everything it took is back. */
+static void run_use(use_of_library *s, const test_target *target, int64_t fail_at, bool fail_on)
 {
     char junk;
     memset(s, 0, sizeof *s);
@@ -142,7 +142,7 @@ static void run_session(session *s, const test_target *target, int64_t fail_at, 
     assert_int_equal(atomic_load(&s->memory.faults), 0);
 }
 
-static void free_session(session *s)
+static void free_use(use_of_library *s)
 {
     test_conv_free(&s->taps_in);
     test_conv_free(&s->spectrum_in);
@@ -150,13 +150,13 @@ static void free_session(session *s)
 
 static void fail_each_allocation(const test_target *target, bool fail_on)
 {
-    static session calm, torn;
-    run_session(&calm, target, 0, false);
+    static use_of_library calm, torn;
+    run_use(&calm, target, 0, false);
     const int64_t count = atomic_load(&calm.memory.calls);
     assert_int_equal(calm.failures, 0);
     assert_true(count >= 8); /* context, device, plans, workspaces, spectrum */
     for (int64_t n = 1; n <= count; n++) {
-        run_session(&torn, target, n, fail_on);
+        run_use(&torn, target, n, fail_on);
         if (torn.failures != 1)
             fail_msg("%s %s: allocation %lld of %lld failed and %d calls noticed", target->backend,
                      target->engine, (long long)n, (long long)count, torn.failures);
@@ -164,9 +164,9 @@ static void fail_each_allocation(const test_target *target, bool fail_on)
         assert_true(test_conv_same(&torn.spectrum_in, &calm.spectrum_in));
         assert_memory_equal(torn.short_y, calm.short_y, sizeof calm.short_y);
         assert_memory_equal(torn.gate_y, calm.gate_y, sizeof calm.gate_y);
-        free_session(&torn);
+        free_use(&torn);
     }
-    free_session(&calm);
+    free_use(&calm);
 }
 
 static void on_every_target(bool fail_on)
