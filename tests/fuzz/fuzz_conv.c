@@ -26,15 +26,17 @@ static double tap(const conv_case *this, const lcv_tensor *filter, int64_t b, in
 }
 
 /* The oracle computes in more than double: float64 results are held to a few units of double. */
-static long double gated_input(const conv_case *this, int64_t b, int64_t c, int64_t t)
+typedef long double wide;
+
+static wide gated_input(const conv_case *this, int64_t b, int64_t c, int64_t t)
 {
     const lcv_conv_args *args = &this->args;
-    long double gate = args->pre_gate.rank ? conv_case_data(this, &args->pre_gate, b, c, t) : 1;
-    return gate * conv_case_data(this, &args->u, b, c, t);
+    double gate = args->pre_gate.rank ? conv_case_data(this, &args->pre_gate, b, c, t) : 1;
+    return (wide)gate * (wide)conv_case_data(this, &args->u, b, c, t);
 }
 
 /* x at time t as the mode sees it: zero, or wrapped, outside the sequence. */
-static long double input_at(const conv_case *this, int64_t b, int64_t c, int64_t t)
+static wide input_at(const conv_case *this, int64_t b, int64_t c, int64_t t)
 {
     int64_t seqlen = this->params.seqlen;
     if (this->params.mode == LCV_CONV_CIRCULAR)
@@ -43,25 +45,25 @@ static long double input_at(const conv_case *this, int64_t b, int64_t c, int64_t
 }
 
 /* conv[t], and the sum of the magnitudes of its terms. */
-static long double plain_sum(const conv_case *this, int64_t b, int64_t c, int64_t t, double *magnitude)
+static wide plain_sum(const conv_case *this, int64_t b, int64_t c, int64_t t, double *magnitude)
 {
     const lcv_conv_params *params = &this->params;
     const int64_t direction = params->mode == LCV_CONV_ANTICAUSAL ? 1 : -1;
-    long double sum = 0;
+    wide sum = 0;
     *magnitude = 0;
     for (int64_t j = 0; j < params->filter_len; j++) {
-        long double term = tap(this, &this->args.filter, b, c, j) * input_at(this, b, c, t + direction * j);
+        wide term = (wide)tap(this, &this->args.filter, b, c, j) * input_at(this, b, c, t + direction * j);
         sum += term;
         *magnitude += fabs((double)term);
     }
     for (int64_t j = 0; j < params->filter_future_len; j++) {
-        long double term = tap(this, &this->args.filter_future, b, c, j) *
-                           input_at(this, b, c, t + j + params->future_first_lag);
+        wide term = (wide)tap(this, &this->args.filter_future, b, c, j) *
+                    input_at(this, b, c, t + j + params->future_first_lag);
         sum += term;
         *magnitude += fabs((double)term);
     }
     if (this->args.state_in.rank && t < params->filter_len - 1) {
-        long double term = conv_case_value(&this->args.state_in, b, c, t);
+        wide term = (wide)conv_case_value(&this->args.state_in, b, c, t);
         sum += term;
         *magnitude += fabs((double)term);
     }
@@ -105,12 +107,12 @@ static void expect_sample(conv_case *this, int64_t b, int64_t c, int64_t t, doub
     const double eps = conv_case_eps(this->params.dtype), store = conv_case_store_eps(this->params.dtype);
     double magnitude;
     double post = args->post_gate.rank ? conv_case_data(this, &args->post_gate, b, c, t) : 1;
-    long double skip =
-        args->skip.rank ? conv_case_value(&args->skip, c, 0, 0) * gated_input(this, b, c, t) : 0;
+    wide skip =
+        args->skip.rank ? (wide)conv_case_value(&args->skip, c, 0, 0) * gated_input(this, b, c, t) : 0;
     double bias = args->bias.rank ? conv_case_value(&args->bias, c, 0, 0) : 0;
     double dy = conv_case_data(this, &this->grad.dy, b, c, t);
-    long double linear = plain_sum(this, b, c, t, &magnitude) + skip;
-    double z = (double)(linear + bias);
+    wide linear = plain_sum(this, b, c, t, &magnitude) + skip;
+    double z = (double)(linear + (wide)bias);
     double y = post * activate(this->params.activation, z);
     this->expected[at] = y;
     this->allowed[at] = fabs(post) * 1.13 * 4 * eps * (norms + fabs((double)skip) + fabs(bias) + fabs(z)) +
