@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FORKS = TEST_WITH_ASAN ? 100 : 1000, TIME_LIMIT_MS = 1000, PATIENCE = TEST_WITH_ASAN ? 20 : 1 };
+enum { FORKS = 1000, TIME_LIMIT_MS = 1000 };
 
 static const test_place plain = {TEST_PLAIN, 0, 1};
 
@@ -61,7 +61,7 @@ static int status_of(pid_t child)
 {
     const struct timespec pause = {.tv_nsec = 500 * 1000};
     int status = 0;
-    for (int waited = 0; waited < 2 * TIME_LIMIT_MS * PATIENCE; waited++) {
+    for (int waited = 0; waited < 2 * TIME_LIMIT_MS; waited++) {
         if (waitpid(child, &status, WNOHANG) == child)
             return WIFEXITED(status) ? WEXITSTATUS(status) : 100 + WTERMSIG(status);
         nanosleep(&pause, NULL);
@@ -132,8 +132,10 @@ int main(void)
         cmocka_unit_test(children_on_one_thread),
         cmocka_unit_test(children_of_a_threaded_parent),
     };
-    if (TEST_WITH_TSAN) {
-        puts("skipped: the thread sanitizer does not follow forks of threaded programs");
+    if (TEST_WITH_TSAN || TEST_WITH_ASAN) {
+        puts("skipped: a sanitizer's own locks are not held over a fork of a threaded program, so that its "
+             "children "
+             "may hang in them");
         return 77;
     }
     return cmocka_run_group_tests_name("fork", tests, NULL, NULL);
