@@ -101,11 +101,6 @@ static lcv_status choose_engine(lcv_cpu_plan *plan)
 
 /* ---- The workspace ---- */
 
-static size_t round_up(size_t bytes)
-{
-    return (bytes + LCV_CPU_ALIGNMENT - 1) & ~(size_t)(LCV_CPU_ALIGNMENT - 1);
-}
-
 /* Hands out byte offsets; `overflow` sticks. */
 typedef struct {
     size_t used;
@@ -115,8 +110,8 @@ typedef struct {
 static size_t take(arena *a, size_t bytes)
 {
     size_t start = a->used;
-    a->overflow =
-        a->overflow || bytes > SIZE_MAX / 2 || __builtin_add_overflow(a->used, round_up(bytes), &a->used);
+    a->overflow = a->overflow || bytes > SIZE_MAX / 2 ||
+                  __builtin_add_overflow(a->used, lcv_cpu_round_up(bytes), &a->used);
     return start;
 }
 
@@ -153,9 +148,9 @@ static bool lay_out(lcv_cpu_plan *plan)
     const int64_t gap = plan->width > 1 ? ROW_GAP : 0;
     plan->x_len = plan->geometry.seqlen + gap;
     plan->g_len = plan->geometry.out_len + gap;
-    plan->spectrum_stride = round_up(plan->info.spectrum_bytes);
-    plan->grad_stride = round_up(plan->info.grad_bytes);
-    plan->keep_stride = round_up(plan->info.row_bytes);
+    plan->spectrum_stride = lcv_cpu_round_up(plan->info.spectrum_bytes);
+    plan->grad_stride = lcv_cpu_round_up(plan->info.grad_bytes);
+    plan->keep_stride = lcv_cpu_round_up(plan->info.row_bytes);
     bool fits = lay_out_worker(plan);
     plan->spectra = take_many(&a, shared ? plan->filters : 0, plan->spectrum_stride);
     plan->grads = take_many(&a, shared && lcv_cpu_wants_taps(plan) ? plan->filters * plan->chunks : 0,

@@ -64,8 +64,7 @@ static int64_t ring_len(const lcv_backend_host *host, const lcv_cpu_geometry *g)
 /* Bytes of one ring element, rounded so that elements side by side are all aligned. */
 static size_t element_bytes(int64_t n)
 {
-    const size_t bytes = (size_t)n * sizeof(cplx), mask = LCV_CPU_ALIGNMENT - 1;
-    return (bytes + mask) & ~mask;
+    return lcv_cpu_round_up((size_t)n * sizeof(cplx));
 }
 
 /* Nanoseconds per point and level, measured with FFTW 3.3.10 on an AVX2 processor at 3 GHz. */

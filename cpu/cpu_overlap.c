@@ -23,11 +23,6 @@ typedef struct {
     void *inner_self;
 } overlap;
 
-static size_t round_up(size_t bytes)
-{
-    return (bytes + LCV_CPU_ALIGNMENT - 1) & ~(size_t)(LCV_CPU_ALIGNMENT - 1);
-}
-
 /* ---- The choice of the block ---- */
 
 static lcv_cpu_geometry block_geometry(const lcv_cpu_geometry *g, int64_t block)
@@ -84,21 +79,21 @@ typedef struct {
 
 static size_t scratch_bytes(const lcv_cpu_engine_info *inner, int64_t block, int64_t overhang)
 {
-    const size_t blocks = 3 * round_up((size_t)block * sizeof(real));
-    const size_t overhangs = 3 * round_up((size_t)overhang * sizeof(real));
-    return round_up(inner->scratch_bytes) + blocks + overhangs;
+    const size_t blocks = 3 * lcv_cpu_round_up((size_t)block * sizeof(real));
+    const size_t overhangs = 3 * lcv_cpu_round_up((size_t)overhang * sizeof(real));
+    return lcv_cpu_round_up(inner->scratch_bytes) + blocks + overhangs;
 }
 
 static real *take(char **memory, int64_t count)
 {
     real *piece = (real *)(void *)*memory;
-    *memory += round_up((size_t)count * sizeof(real));
+    *memory += lcv_cpu_round_up((size_t)count * sizeof(real));
     return piece;
 }
 
 static scratch scratch_of(const overlap *o, const lcv_cpu_work *work)
 {
-    char *memory = (char *)work->scratch + round_up(o->inner.scratch_bytes);
+    char *memory = (char *)work->scratch + lcv_cpu_round_up(o->inner.scratch_bytes);
     scratch s = {.inner = {.scratch = work->scratch}};
     s.carry = take(&memory, o->overhang);
     s.next = take(&memory, o->overhang);

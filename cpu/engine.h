@@ -14,6 +14,12 @@
 
 enum { LCV_CPU_ALIGNMENT = 64 };
 
+/* The next multiple of the alignment, so that pieces side by side are all aligned. */
+static inline size_t lcv_cpu_round_up(size_t bytes)
+{
+    return (bytes + LCV_CPU_ALIGNMENT - 1) & ~(size_t)(LCV_CPU_ALIGNMENT - 1);
+}
+
 /* The linear problem of one row:
  *   v[t] = sum_{j < taps} h[j] x[t-j] + sum_{j < taps_future} hf[j] x[t+j+first_lag],  0 <= t < out_len,
  * x zero outside [0, seqlen). All modes come down to it: circular ones fold their taps, and the driver adds
