@@ -8,7 +8,9 @@
 #include <longconv/tensor.h>   /* views of arrays */
 #include <longconv/plan.h>     /* what all plans have in common */
 #include <longconv/conv.h>     /* the long convolution, forward and backward; prepared spectra */
-#include <longconv/operator.h> /* short convolution, gate */
+#include <longconv/option.h>   /* options and named arrays of filters and mixers */
+#include <longconv/filter.h>   /* filter families: generators of taps, and their gradients */
+#include <longconv/operator.h> /* short convolution, gate, mixers (Hyena, H3, ...) */
 #include <longconv/planning.h> /* what measured planning learnt, as text */
 
 #endif
