@@ -4,6 +4,7 @@
 #include "engine.h"
 #include "cpu_features.h"
 #include "cpu_planning.h"
+#include "cpu_threads.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -77,6 +78,14 @@ static const char *engines_of(void *device)
     return ((lcv_cpu_device *)device)->engines;
 }
 
+static void parallel_for(void *device, int32_t threads, int64_t count, lcv_task_fn task, void *task_arg)
+{
+    const lcv_exec own = LCV_EXEC_INIT;
+    const lcv_cpu_team team = lcv_cpu_team_of(&own, threads);
+    (void)device;
+    lcv_cpu_team_run(&team, count, task, task_arg);
+}
+
 const lcv_backend lcv_cpu_backend = {
     .abi = LCV_BACKEND_ABI,
     .struct_size = sizeof(lcv_backend),
@@ -98,4 +107,5 @@ const lcv_backend lcv_cpu_backend = {
     .gate_backward = lcv_cpu_gate_backward,
     .planning_export = lcv_cpu_planning_export,
     .planning_import = lcv_cpu_planning_import,
+    .parallel_for = parallel_for,
 };

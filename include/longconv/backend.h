@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Raised whenever the meaning or layout of anything in this header changes. New entries go to the end. */
-#define LCV_BACKEND_ABI 2u
+#define LCV_BACKEND_ABI 3u
 
 /* Services of the core, valid from `probe` to the context's end. Thread-safety: all safe. */
 typedef struct lcv_backend_host lcv_backend_host;
@@ -139,6 +139,10 @@ typedef struct lcv_backend {
      * is the one reader of bytes that nobody has checked: it changes nothing unless all of them are sound. */
     lcv_status (*planning_export)(void *device, char *text, size_t size, size_t *needed);
     lcv_status (*planning_import)(void *device, const char *text, size_t length);
+
+    /* Optional. Runs task(task_arg, i) for i in [0, count) on at most `threads` of the backend's threads, for
+     * what the core computes itself (taps of filter families). */
+    void (*parallel_for)(void *device, int32_t threads, int64_t count, lcv_task_fn task, void *task_arg);
 } lcv_backend;
 
 /* The symbol of a module. It returns a static table, or NULL when the module has none. */
