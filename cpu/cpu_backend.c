@@ -3,6 +3,7 @@
 #include "cpu_conv.h"
 #include "engine.h"
 #include "cpu_features.h"
+#include "cpu_matmul.h"
 #include "cpu_planning.h"
 #include "cpu_threads.h"
 
@@ -108,4 +109,6 @@ const lcv_backend lcv_cpu_backend = {
     .planning_export = lcv_cpu_planning_export,
     .planning_import = lcv_cpu_planning_import,
     .parallel_for = parallel_for,
+    .matmul_query = lcv_cpu_matmul_query,
+    .matmul = lcv_cpu_matmul,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "cpu_features.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -48,9 +49,22 @@ static int find(const char *mask)
     return -1;
 }
 
+/* Asking a virtual machine's processor costs as much as a small convolution, so it is asked once. Two threads
+ * that both ask find the same. */
+static lcv_cpu_level highest_known(void)
+{
+    static _Atomic int known = -1;
+    int level = atomic_load_explicit(&known, memory_order_relaxed);
+    if (level < 0) {
+        level = (int)highest();
+        atomic_store_explicit(&known, level, memory_order_relaxed);
+    }
+    return (lcv_cpu_level)level;
+}
+
 lcv_cpu_level lcv_cpu_level_of(const char *mask)
 {
-    lcv_cpu_level level = highest();
+    lcv_cpu_level level = highest_known();
     int allowed = find(mask);
     return allowed >= 0 && allowed < (int)level ? (lcv_cpu_level)allowed : level;
 }

@@ -8,7 +8,7 @@
 typedef enum lcv_cpu_level {
     LCV_CPU_LEVEL_C = 0,     /* what the build's baseline has */
     LCV_CPU_LEVEL_AVX2 = 1,  /* AVX2, FMA and F16C */
-    LCV_CPU_LEVEL_AVX512 = 2 /* and AVX-512 F, BW, DQ and VL; only the simd engine has code of its own */
+    LCV_CPU_LEVEL_AVX512 = 2 /* and AVX-512 F, BW, DQ and VL; the simd engine and dense/ have code for it */
 } lcv_cpu_level;
 
 /* The highest level that this processor has and `mask` (a level's name, or "") allows. */

@@ -47,6 +47,8 @@ static const char *missing_entry(const lcv_backend *table)
         return "short_conv_* (all or none)";
     if ((table->planning_export != NULL) != (table->planning_import != NULL))
         return "planning_export, planning_import (both or none)";
+    if ((table->matmul_query != NULL) != (table->matmul != NULL))
+        return "matmul_query, matmul (both or none)";
     return NULL;
 }
 

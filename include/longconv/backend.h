@@ -73,6 +73,32 @@ typedef struct lcv_gate_call {
     lcv_exec exec;
 } lcv_gate_call;
 
+/* A batch of matrix products,
+ *
+ *   c[b,i,j] = sum_k left[b,i,k] right[b,k,j] + bias[b,i,j] (+ c[b,i,j])
+ *
+ * for b < batch, i < rows, j < columns, k < inner. The matrix products of operators and filters go through
+ * this one entry. With sum_batch there is one c[i,j], and the sum goes over b as well.
+ *
+ * Types: left, right and c are all LCV_F64, or each of them is LCV_F32, LCV_F16 or LCV_BF16 and the product is
+ * computed in float32. bias has the compute type. */
+typedef struct lcv_matmul_params {
+    lcv_dtype left, right, c;
+    int64_t batch, rows, columns, inner; /* any of them may be 0 */
+    int32_t sum_batch;
+    int32_t num_threads; /* 0: the host's */
+} lcv_matmul_params;
+
+/* Arrays with their axes as above; any strides, so a transposed matrix is one with its strides exchanged.
+ * left, right and bias may have strides of 0. c overlaps nothing else; where it is not accumulated to, what it
+ * held is not read. */
+typedef struct lcv_matmul_call {
+    lcv_array left, right, c;
+    lcv_array bias; /* data NULL: none; with sum_batch it is added once, from b = 0 */
+    int32_t accumulate;
+    lcv_exec exec; /* workspace: at least the bytes that matmul_query said, any alignment */
+} lcv_matmul_call;
+
 /* What a query answers. */
 typedef struct lcv_backend_plan_info {
     const char *engine; /* static text */
@@ -143,6 +169,12 @@ typedef struct lcv_backend {
     /* Optional. Runs task(task_arg, i) for i in [0, count) on at most `threads` of the backend's threads, for
      * what the core computes itself (taps of filter families). */
     void (*parallel_for)(void *device, int32_t threads, int64_t count, lcv_task_fn task, void *task_arg);
+
+    /* Optional, both or none. Matrix products. `matmul_query` says how much workspace a call needs. The order
+     * of summation over k (and b) depends on the params but not on the number of threads. NULL: the core
+     * multiplies by itself, where the backend shares the host's memory. */
+    lcv_status (*matmul_query)(void *device, const lcv_matmul_params *params, size_t *workspace_bytes);
+    lcv_status (*matmul)(void *device, const lcv_matmul_params *params, const lcv_matmul_call *call);
 } lcv_backend;
 
 /* The symbol of a module. It returns a static table, or NULL when the module has none. */

@@ -16,6 +16,9 @@ lcv_status lcvi_ref_conv_backward(void *plan, const lcv_conv_call *call);
 lcv_status lcvi_ref_gate_forward(void *device, const lcv_gate_params *params, const lcv_gate_call *call);
 lcv_status lcvi_ref_gate_backward(void *device, const lcv_gate_params *params, const lcv_gate_call *call);
 
+/* A matrix product (arguments as the backend entry of the same name). */
+void lcvi_ref_matmul(const lcv_matmul_params *params, const lcv_matmul_call *call);
+
 /* The device of this backend is its context's host services. */
 const lcv_backend_host *lcvi_ref_host(void *device);
 

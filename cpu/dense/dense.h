@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* dense.h: vector code for dense matrices. Every entry is written once (level.c) and built for each type of
+ * reals and each CPU level; `void *` points to aligned-to-element reals of the table's type.
+ */
+#ifndef LCV_CPU_DENSE_H
+#define LCV_CPU_DENSE_H
+
+#include "../engine.h"
+
+/* A packed operand is a sequence of panels. A panel of the left matrix is `tile_rows` of its rows, a panel of
+ * the right one `tile_columns` of its columns; either lies in memory k by k, so that the innermost loop reads
+ * it in order. */
+typedef struct lcv_dense_product {
+    int64_t inner;
+    const void *left; /* packed: panels of inner * tile_rows */
+    int64_t left_panels;
+    const void *right; /* element (k, j) of panel p is at p * right_panel + k * right_step + j */
+    int64_t right_panels, right_panel, right_step;
+    void *to; /* whole tiles, rows to_step apart */
+    int64_t to_step;
+    bool add; /* to what is in `to` */
+} lcv_dense_product;
+
+typedef struct lcv_dense_kernels {
+    int32_t tile_rows, tile_columns;
+    void (*multiply)(const lcv_dense_product *product);
+} lcv_dense_kernels;
+
+/* The table of the highest level that the processor has and `mask` allows. */
+const lcv_dense_kernels *lcv_cpu_dense_of(const char *mask, bool is_double);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* product.h: the product of packed matrices, tile by tile. A tile of the result stays in registers over all
+ * of `inner`, and its terms are added in the order of k. */
+#ifndef LCV_CPU_DENSE_PRODUCT_H
+#define LCV_CPU_DENSE_PRODUCT_H
+
+#include "../simd/vec.h"
+#include "dense.h"
+
+/* As many sums as the vector registers hold, with room for one row of the right operand. */
+enum { TILE_VECTORS = 3, TILE_ROWS = LCV_SIMD_BYTES == 64 ? 8 : 4, TILE_COLUMNS = TILE_VECTORS * LANES };
+
+INLINE void multiply_tile(int64_t inner, const real *left, const real *right, int64_t right_step, real *to,
+                          int64_t to_step, bool add)
+{
+    vec sum[TILE_ROWS][TILE_VECTORS];
+    for (int i = 0; i < TILE_ROWS; i++)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            sum[i][v] = splat(REAL(0.0));
+    for (int64_t k = 0; k < inner; k++) {
+        vec row[TILE_VECTORS];
+        for (int v = 0; v < TILE_VECTORS; v++)
+            row[v] = load(right + k * right_step + v * LANES);
+        for (int i = 0; i < TILE_ROWS; i++) {
+            const vec x = splat(left[k * TILE_ROWS + i]);
+            for (int v = 0; v < TILE_VECTORS; v++)
+                sum[i][v] += x * row[v];
+        }
+    }
+    for (int i = 0; i < TILE_ROWS; i++)
+        for (int v = 0; v < TILE_VECTORS; v++) {
+            real *place = to + i * to_step + v * LANES;
+            store(place, add ? load(place) + sum[i][v] : sum[i][v]);
+        }
+}
+
+static void multiply(const lcv_dense_product *p)
+{
+    const real *left = p->left, *right = p->right;
+    real *to = p->to;
+    for (int64_t j = 0; j < p->right_panels; j++)
+        for (int64_t i = 0; i < p->left_panels; i++)
+            multiply_tile(p->inner, left + i * p->inner * TILE_ROWS, right + j * p->right_panel,
+                          p->right_step, to + i * TILE_ROWS * p->to_step + j * TILE_COLUMNS, p->to_step,
+                          p->add);
+}
+
+#endif
