@@ -6,7 +6,7 @@
 
 #include "context.h"
 
-enum { LCVI_MAX_TENSORS = 24 };
+enum { LCVI_MAX_TENSORS = 64 };
 
 typedef struct lcvi_checker {
     lcv_context *context;

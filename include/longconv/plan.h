@@ -29,7 +29,7 @@ typedef enum lcv_workspace_owner {
 
 typedef struct lcv_plan_info {
     size_t struct_size;
-    const char *kind;        /* "conv", "short_conv" or "gate" */
+    const char *kind;        /* "conv", "short_conv", "gate" or "mixer" */
     const char *backend;     /* the one that was taken */
     const char *engine;      /* its algorithm: "fftw", "direct", ... */
     const char *explanation; /* one line for people: what was chosen and why; not to be parsed */

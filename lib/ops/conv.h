@@ -11,6 +11,10 @@ lcv_status lcvi_conv_check_params(lcv_context *context, const lcv_conv_params *p
 /* A lcvi_query_fn for lcv_conv_params. */
 lcv_status lcvi_conv_query(const lcvi_backend *backend, const void *params, lcv_backend_plan_info *info);
 
+/* The same for lcv_short_conv_params. */
+lcv_status lcvi_short_conv_query(const lcvi_backend *backend, const void *params,
+                                 lcv_backend_plan_info *info);
+
 /* How many filters the plan has: rows of the filter tensor, or batch * channels. */
 int64_t lcvi_conv_filters(const lcv_conv_params *params);
 
@@ -33,5 +37,8 @@ lcv_status lcvi_conv_bind_filters(const lcv_plan *plan, const lcv_tensor *filter
 
 /* The memory of a spectrum if it fits the plan's key, else INCOMPATIBLE. */
 lcv_status lcvi_spectrum_memory(const lcv_spectrum *spectrum, const lcv_plan *plan, const void **memory);
+
+/* Do prepared filters of one plan fit the other? */
+bool lcvi_spectrum_same_key(const lcv_plan *a, const lcv_plan *b);
 
 #endif

@@ -85,7 +85,7 @@ static lcv_status check_params(lcv_context *context, const lcv_short_conv_params
     return lcvi_conv_check_params(context, &conv);
 }
 
-static lcv_status query(const lcvi_backend *backend, const void *params, lcv_backend_plan_info *info)
+lcv_status lcvi_short_conv_query(const lcvi_backend *backend, const void *params, lcv_backend_plan_info *info)
 {
     const lcv_short_conv_params *p = params;
     const lcv_backend *table = backend->table;
@@ -127,7 +127,8 @@ lcv_status lcv_short_conv_plan_create(lcv_context *context, const lcv_short_conv
     if (status == LCV_OK)
         status = check_params(context, &params);
     if (status == LCV_OK)
-        status = lcvi_backend_select(context, params.backend, params.device, query, &params, &backend, &info);
+        status = lcvi_backend_select(context, params.backend, params.device, lcvi_short_conv_query, &params,
+                                     &backend, &info);
     if (status != LCV_OK)
         return status;
     lcv_plan *plan = lcvi_plan_new(context, &lcvi_op_short_conv, backend, &info);

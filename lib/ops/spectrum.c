@@ -62,6 +62,12 @@ static const char *first_difference(const spectrum_key *a, const spectrum_key *b
     return NULL;
 }
 
+bool lcvi_spectrum_same_key(const lcv_plan *a, const lcv_plan *b)
+{
+    const spectrum_key key_a = key_of(a), key_b = key_of(b);
+    return first_difference(&key_a, &key_b) == NULL;
+}
+
 static lcv_status check_key(const lcv_spectrum *spectrum, const lcv_plan *plan)
 {
     spectrum_key wanted = key_of(plan);

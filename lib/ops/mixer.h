@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mixer.h: mixers as rows of one list. A mixer describes itself as a program: arrays, which are its ports or
+ * lie in the workspace, and steps from arrays to an array. Everything else follows from the program: the
+ * parts that the backend must serve, the workspace, forward, and backward as the steps' gradients from the
+ * last to the first. */
+#ifndef LCVI_MIXER_H
+#define LCVI_MIXER_H
+
+#include "../matmul.h"
+#include "../options.h"
+#include "../plan.h"
+#include "../ports.h"
+
+enum {
+    LCVI_MIXER_ARRAYS = 48,
+    LCVI_MIXER_STEPS = 288,
+    LCVI_MIXER_PARTS = 32,   /* plans of convolutions; steps with the same params share one */
+    LCVI_MIXER_SPECTRA = 64, /* prepared filters */
+    LCVI_MIXER_NAME = 40
+};
+
+/* ---- Arrays ---- */
+
+typedef enum lcvi_array_kind {
+    LCVI_DATA,   /* (batch, channel, time), the data dtype */
+    LCVI_MATRIX, /* (-, row, column), the compute dtype: filters and weights */
+    LCVI_VECTOR  /* (-, -, entry), the compute dtype */
+} lcvi_array_kind;
+
+/* The initial values of a parameter. */
+typedef struct lcvi_initial {
+    enum { LCVI_ZERO, LCVI_UNIFORM, LCVI_NORMAL, LCVI_OF_FAMILY } rule;
+    double scale; /* uniform in [-scale, scale), or the standard deviation */
+} lcvi_initial;
+
+typedef struct lcvi_mixer_array {
+    lcvi_array_kind kind;
+    lcv_dtype dtype;
+    int64_t rows;   /* channels, rows or entries */
+    int64_t length; /* of one row: samples, columns or 1 */
+    int32_t port;   /* -1: in the workspace */
+    bool one;       /* the number 1 of the compute dtype, whatever the index */
+    lcvi_initial initial;
+    size_t bytes;                        /* of a compact copy */
+    char gradient_name[LCVI_MIXER_NAME]; /* of a port, for messages */
+} lcvi_mixer_array;
+
+/* Some rows of an array: first, first + step, ..., `count` of them. */
+typedef struct lcvi_rows {
+    int32_t array; /* -1: none */
+    int64_t first, step, count;
+} lcvi_rows;
+
+#define LCVI_NO_ROWS ((lcvi_rows){.array = -1})
+
+/* ---- Steps ---- */
+
+typedef enum lcvi_slot {
+    LCVI_IN,
+    LCVI_WEIGHT, /* filter, or matrix of a projection */
+    LCVI_SKIP,
+    LCVI_BIAS,
+    LCVI_PRE_GATE,
+    LCVI_POST_GATE,
+    LCVI_SLOTS
+} lcvi_slot;
+
+typedef struct lcvi_step lcvi_step;
+typedef struct lcvi_program lcvi_program;
+typedef struct lcvi_mixer_run lcvi_mixer_run;
+
+/* What a step does. */
+typedef struct lcvi_step_kind {
+    /* Names the parts and spectra that the step needs, before any backend is known. */
+    void (*declare)(lcvi_program *program, lcvi_step *step);
+
+    /* Can this backend do it? Raises *workspace to what the step needs beside its parts. */
+    lcv_status (*query)(const lcvi_program *program, const lcvi_step *step, const lcvi_backend *backend,
+                        size_t *workspace);
+    lcv_status (*forward)(const lcvi_mixer_run *run, const lcvi_step *step);
+    lcv_status (*backward)(const lcvi_mixer_run *run, const lcvi_step *step);
+    bool in_place; /* may `out` lie where IN was, and the gradient of IN where that of `out` was? */
+} lcvi_step_kind;
+
+extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step;
+
+/* One convolution plan of the backend, shared by all steps with the same params. */
+typedef struct lcvi_part {
+    bool is_short;
+    lcv_conv_params conv;
+    lcv_short_conv_params short_conv;
+    lcv_plan *plan;
+} lcvi_part;
+
+/* One long filter prepared for one part. */
+typedef struct lcvi_mixer_spectrum {
+    lcvi_rows filter;
+    int32_t part;
+    int32_t uses[2];     /* calls that read it: in forward, in backward */
+    size_t prepared;     /* place in the caller's prepared memory; only where uses[0] > 0 */
+    size_t workspace[2]; /* place in the workspace of forward and backward; only where uses[...] > 1 */
+} lcvi_mixer_spectrum;
+
+struct lcvi_step {
+    const lcvi_step_kind *kind;
+    lcvi_rows slot[LCVI_SLOTS];
+    lcvi_rows out;
+    bool slot_adds[LCVI_SLOTS]; /* backward: a later step has written this gradient already */
+
+    /* Convolutions. */
+    bool is_short, adds; /* adds: to `out` */
+    lcv_tap_order tap_order;
+    lcv_activation activation;
+    int64_t taps;
+    int64_t pieces;      /* the sequence is cut into so many, each convolved by itself */
+    int32_t part[3];     /* forward; backward; backward that adds to all parameters' gradients */
+    int32_t spectrum[2]; /* of forward and of backward, -1: none */
+};
+
+/* ---- Programs ---- */
+
+/* Where everything lies in the workspace of one direction. */
+typedef struct lcvi_layout {
+    size_t value[LCVI_MIXER_ARRAYS], gradient[LCVI_MIXER_ARRAYS];
+    size_t inner; /* the workspace of the parts begins */
+    size_t total;
+} lcvi_layout;
+
+typedef struct lcvi_mixer lcvi_mixer;
+
+struct lcvi_program {
+    lcv_context *context;
+    const lcvi_mixer *mixer;
+    lcv_mixer_params params;
+    lcvi_option_value options[LCVI_MAX_OPTIONS];
+    lcv_layout layout; /* of the data ports */
+    lcv_status status; /* the first failure of building */
+    lcvi_ports ports;
+    int32_t array_of_port[LCVI_MAX_PORTS];
+    int32_t array_count, step_count, part_count, spectrum_count;
+    lcvi_mixer_array array[LCVI_MIXER_ARRAYS];
+    lcvi_step step[LCVI_MIXER_STEPS];
+    lcvi_part part[LCVI_MIXER_PARTS];
+    lcvi_mixer_spectrum spectrum[LCVI_MIXER_SPECTRA];
+    size_t inner_bytes; /* the largest workspace of a step */
+    size_t prepared_bytes;
+    lcvi_layout where[2]; /* forward, backward */
+    void *ones;           /* on the backend's device: 1 of the compute dtype */
+    const lcvi_backend *backend;
+};
+
+/* One execution. */
+struct lcvi_mixer_run {
+    const lcvi_program *program;
+    bool backward, accumulate;
+    lcv_exec exec; /* its workspace is that of the parts */
+    lcv_array value[LCVI_MIXER_ARRAYS], gradient[LCVI_MIXER_ARRAYS];
+    const char *spectrum[LCVI_MIXER_SPECTRA]; /* NULL: transformed in the call */
+};
+
+/* A row of the list. Texts as in lcv_mixer_info. */
+struct lcvi_mixer {
+    const char *name, *summary, *formula, *source;
+    lcvi_option_table options;
+
+    /* Declares ports and steps, from `program->options` and `program->params`; its own checks of options are
+     * recorded with lcvi_mixer_refuse. */
+    void (*build)(lcvi_program *program);
+};
+
+#define LCVI_MIXER(name) extern const lcvi_mixer lcvi_mixer_##name;
+#include "mixer_list.inc"
+#undef LCVI_MIXER
+
+/* ---- For `build` ----
+ * Ports are declared in the order that users see. After a failure all of these do nothing. */
+
+lcv_status lcvi_mixer_refuse(lcvi_program *program, lcv_status status, const char *format, ...)
+    LCV_PRINTF(3, 4);
+
+int64_t lcvi_mixer_integer(const lcvi_program *program, int32_t option);
+
+/* Shared by mixers: the word of an option is an index of these. */
+#define LCVI_LAYOUT_WORDS     "bld bdl"
+#define LCVI_ACTIVATION_WORDS "none gelu gelu_tanh silu"
+
+lcvi_rows lcvi_mixer_input(lcvi_program *program, const char *name, int64_t channels, const char *help);
+lcvi_rows lcvi_mixer_output(lcvi_program *program, const char *name, int64_t channels, const char *help);
+lcvi_rows lcvi_mixer_matrix(lcvi_program *program, const char *name, int64_t rows, int64_t columns,
+                            const char *axes, lcvi_initial initial, const char *help);
+lcvi_rows lcvi_mixer_vector(lcvi_program *program, const char *name, int64_t entries, const char *axes,
+                            lcvi_initial initial, const char *help);
+
+/* Taps of long filters, from a filter family. */
+lcvi_rows lcvi_mixer_filter(lcvi_program *program, const char *name, int64_t filters, int64_t taps,
+                            const char *help);
+
+/* `channels` rows in the workspace. */
+lcvi_rows lcvi_mixer_scratch(lcvi_program *program, int64_t channels);
+
+/* Rows first, first + step, ... of `rows`. */
+lcvi_rows lcvi_rows_of(lcvi_rows rows, int64_t first, int64_t step, int64_t count);
+
+/* out[c] = bias[c] + sum_d weight[c, d] in[d], at every time. bias: may be LCVI_NO_ROWS. */
+void lcvi_mixer_project(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias, lcvi_rows out);
+
+/* A convolution as in conv.h or operator.h (is_short), from the fields that describe one: slots, out,
+ * is_short, adds, tap_order, activation, pieces (0 means 1). The filter's rows go to the channels in order.
+ * A long one without a filter is pointwise: out = post_gate * activation(pre_gate * in). */
+void lcvi_mixer_conv(lcvi_program *program, const lcvi_step *description);
+
+/* ---- For the files of the core ---- */
+
+/* Completes a built program: what is shared, which gradients add, parts and spectra. */
+lcv_status lcvi_program_finish(lcvi_program *program);
+
+/* A lcvi_query_fn for finished programs. */
+lcv_status lcvi_program_query(const lcvi_backend *backend, const void *program, lcv_backend_plan_info *info);
+
+/* Creates the parts on one backend and lays out the workspace; fills the sizes of `info`. */
+lcv_status lcvi_program_create(lcvi_program *program, const lcvi_backend *backend,
+                               lcv_backend_plan_info *info);
+void lcvi_program_destroy(lcvi_program *program);
+
+/* Places of arrays in the workspace, from the steps that use them. False: too large. */
+bool lcvi_program_lay_out(lcvi_program *program, bool backward);
+
+/* Is this array's value needed by backward of a step, so that its step runs again? */
+bool lcvi_program_runs_again(const lcvi_program *program, const lcvi_step *step);
+
+/* The part with these params, made if there is none yet. */
+int32_t lcvi_program_part(lcvi_program *program, const lcvi_part *part);
+
+/* Notes `uses` more readings of a filter's spectrum by a part; returns its index. */
+int32_t lcvi_program_spectrum(lcvi_program *program, lcvi_rows filter, int32_t part, bool backward,
+                              int32_t uses);
+
+/* The rows of a value or gradient. An absent array stays absent. */
+lcv_array lcvi_run_value(const lcvi_mixer_run *run, lcvi_rows rows);
+lcv_array lcvi_run_gradient(const lcvi_mixer_run *run, lcvi_rows rows);
+bool lcvi_rows_exist(lcvi_rows rows);
+
+/* Are the arrays of a parameter's kind? */
+bool lcvi_slot_is_parameter(lcvi_slot slot);
+
+/* Is `value` a tensor on the CPU that a port's values can be written to? */
+lcv_status lcvi_program_check_value(const lcvi_program *program, int32_t port, const lcv_tensor *value);
+
+/* Checks `args` and runs. */
+lcv_status lcvi_program_forward(const lcv_plan *plan, const lcv_mixer_args *args);
+lcv_status lcvi_program_backward(const lcv_plan *plan, const lcv_mixer_args *args);
+lcv_status lcvi_program_prepare(const lcv_plan *plan, const lcv_mixer_args *args, void *memory);
+
+static inline size_t lcvi_mixer_align(size_t bytes)
+{
+    return (bytes + 63) & ~(size_t)63;
+}
+
+#endif
