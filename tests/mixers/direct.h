@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* direct.h: the mixers once more, as loops over their formulas in float64, independent of the library. */
+#ifndef TEST_MIXERS_DIRECT_H
+#define TEST_MIXERS_DIRECT_H
+
+#include "mixer_arrays.h"
+
+/* The options of a mixer that matter to its formula. */
+typedef struct direct_options {
+    int64_t batch, channels, seqlen;
+    bool channels_last;
+    /* hyena */
+    int64_t order, short_taps, num_blocks;
+    bool fir, order_major;
+    lcv_activation activation;
+    /* h3 */
+    int64_t head_dim;
+    bool heads_first;
+} direct_options;
+
+/* Output y of the mixer in the order of its port; free() it. Parameters that `a` has no port for are absent:
+ * biases and skips are 0, projections and the short convolution are left out. */
+double *direct_hyena(const direct_options *o, const mixer_arrays *a);
+double *direct_h3(const direct_options *o, const mixer_arrays *a);
+
+#endif
