@@ -36,10 +36,11 @@ typedef struct lcvi_initial {
 typedef struct lcvi_mixer_array {
     lcvi_array_kind kind;
     lcv_dtype dtype;
-    int64_t rows;   /* channels, rows or entries */
-    int64_t length; /* of one row: samples, columns or 1 */
-    int32_t port;   /* -1: in the workspace */
-    bool one;       /* the number 1 of the compute dtype, whatever the index */
+    int64_t rows;      /* channels, rows or entries */
+    int64_t length;    /* of one row: samples, columns or 1 */
+    int32_t port;      /* -1: in the workspace */
+    lcv_layout layout; /* of a port's axes */
+    bool one;          /* the number 1 of the compute dtype, whatever the index */
     lcvi_initial initial;
     size_t bytes;                        /* of a compact copy */
     char gradient_name[LCVI_MIXER_NAME]; /* of a port, for messages */
@@ -133,7 +134,7 @@ struct lcvi_program {
     const lcvi_mixer *mixer;
     lcv_mixer_params params;
     lcvi_option_value options[LCVI_MAX_OPTIONS];
-    lcv_layout layout; /* of the data ports */
+    lcv_layout layout; /* of data ports that `build` declares; it may change between them */
     lcv_status status; /* the first failure of building */
     lcvi_ports ports;
     int32_t array_of_port[LCVI_MAX_PORTS];

@@ -89,7 +89,9 @@ static lcvi_rows add_data_port(lcvi_program *program, const char *name, int64_t 
         .shape = {p->batch, channels_last ? p->seqlen : channels, channels_last ? channels : p->seqlen},
         .trainable = role == LCV_PORT_INPUT,
     };
-    return add_port(program, data_array(program, channels), &port);
+    lcvi_mixer_array array = data_array(program, channels);
+    array.layout = program->layout;
+    return add_port(program, array, &port);
 }
 
 lcvi_rows lcvi_mixer_input(lcvi_program *program, const char *name, int64_t channels, const char *help)

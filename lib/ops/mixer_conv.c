@@ -48,9 +48,9 @@ static void masks_of(const lcvi_program *program, const lcvi_step *step, uint32_
 /* Channels-last where the step touches the caller's channels-last data. */
 static lcv_layout layout_of(const lcvi_program *program, const lcvi_step *step)
 {
-    const bool at_port =
-        program->array[step->slot[LCVI_IN].array].port >= 0 || program->array[step->out.array].port >= 0;
-    return at_port ? program->layout : LCV_LAYOUT_BDL;
+    const lcvi_mixer_array *in = &program->array[step->slot[LCVI_IN].array],
+                           *out = &program->array[step->out.array];
+    return in->layout == LCV_LAYOUT_BLD || out->layout == LCV_LAYOUT_BLD ? LCV_LAYOUT_BLD : LCV_LAYOUT_BDL;
 }
 
 static lcvi_part long_part(const lcvi_program *program, const lcvi_step *step, uint32_t terms, uint32_t grads,

@@ -57,7 +57,7 @@ static lcvi_expect expect_of(const lcvi_program *program, int32_t port, lcvi_pre
     memcpy(expect.shape, info->shape, sizeof expect.shape);
     const int32_t axes[3][LCV_MAX_RANK] = {{2, 0, 0}, {1, 2, 0}, {0, 1, 2}}, channels_last[] = {0, 2, 1};
     memcpy(expect.axis, axes[info->rank - 1], sizeof expect.axis);
-    if (info->rank == 3 && program->layout == LCV_LAYOUT_BLD)
+    if (info->rank == 3 && program->array[program->array_of_port[port]].layout == LCV_LAYOUT_BLD)
         memcpy(expect.axis, channels_last, sizeof expect.axis);
     return expect;
 }

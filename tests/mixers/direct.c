@@ -37,9 +37,10 @@ static int64_t axis_of(const mixer_arrays *a, const char *name, int axis)
     return a->port[mixer_arrays_find(a, name)].shape[axis];
 }
 
-static int64_t place(const direct_options *o, int64_t channels, int64_t b, int64_t c, int64_t t)
+static int64_t place(const direct_options *o, bool channels_last, int64_t channels, int64_t b, int64_t c,
+                     int64_t t)
 {
-    return o->channels_last ? (b * o->seqlen + t) * channels + c : (b * channels + c) * o->seqlen + t;
+    return channels_last ? (b * o->seqlen + t) * channels + c : (b * channels + c) * o->seqlen + t;
 }
 
 static signals input(const direct_options *o, const mixer_arrays *a)
@@ -49,7 +50,7 @@ static signals input(const direct_options *o, const mixer_arrays *a)
     for (int64_t b = 0; b < o->batch; b++)
         for (int64_t c = 0; c < channels; c++)
             for (int64_t t = 0; t < o->seqlen; t++)
-                *at(o, &x, b, c, t) = parameter(a, "x", place(o, channels, b, c, t), 0.0);
+                *at(o, &x, b, c, t) = parameter(a, "x", place(o, o->channels_last, channels, b, c, t), 0.0);
     return x;
 }
 
@@ -59,7 +60,7 @@ static double *output(const direct_options *o, signals y)
     for (int64_t b = 0; b < o->batch; b++)
         for (int64_t c = 0; c < y.channels; c++)
             for (int64_t t = 0; t < o->seqlen; t++)
-                out[place(o, y.channels, b, c, t)] = *at(o, &y, b, c, t);
+                out[place(o, o->out_channels_last, y.channels, b, c, t)] = *at(o, &y, b, c, t);
     free(y.data);
     return out;
 }
@@ -188,4 +189,9 @@ double *direct_h3(const direct_options *o, const mixer_arrays *a)
     free(s.data);
     free(k.data);
     return output(o, project(o, a, "out_weight", "out_bias", y));
+}
+
+double *direct_projection(const direct_options *o, const mixer_arrays *a)
+{
+    return output(o, project(o, a, "weight", "bias", input(o, a)));
 }

@@ -8,7 +8,7 @@
 /* The options of a mixer that matter to its formula. */
 typedef struct direct_options {
     int64_t batch, channels, seqlen;
-    bool channels_last;
+    bool channels_last, out_channels_last;
     /* hyena */
     int64_t order, short_taps, num_blocks;
     bool fir, order_major;
@@ -22,5 +22,6 @@ typedef struct direct_options {
  * biases and skips are 0, projections and the short convolution are left out. */
 double *direct_hyena(const direct_options *o, const mixer_arrays *a);
 double *direct_h3(const direct_options *o, const mixer_arrays *a);
+double *direct_projection(const direct_options *o, const mixer_arrays *a);
 
 #endif

@@ -51,6 +51,7 @@ double *mixer_case_direct(const mixer_case *c, const mixer_arrays *a)
         .channels = c->channels,
         .seqlen = c->seqlen,
         .channels_last = !c->formula.bdl,
+        .out_channels_last = c->formula.bdl == c->formula.other_layout,
         .order = c->formula.order,
         .short_taps = c->formula.short_taps,
         .num_blocks = c->formula.num_blocks > 0 ? c->formula.num_blocks : 1,
@@ -60,7 +61,14 @@ double *mixer_case_direct(const mixer_case *c, const mixer_arrays *a)
         .head_dim = c->formula.head_dim,
         .heads_first = c->formula.heads_first,
     };
-    return strcmp(c->mixer, "hyena") == 0 ? direct_hyena(&o, a) : direct_h3(&o, a);
+    static const struct {
+        const char *mixer;
+        double *(*formula)(const direct_options *, const mixer_arrays *);
+    } rows[] = {{"hyena", direct_hyena}, {"h3", direct_h3}, {"projection", direct_projection}};
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        if (strcmp(c->mixer, rows[i].mixer) == 0)
+            return rows[i].formula(&o, a);
+    return NULL;
 }
 
 static double ratio(double error, double norm)

@@ -11,7 +11,7 @@ typedef struct mixer_case {
     int64_t batch, channels, seqlen;
     struct {
         int64_t order, short_taps, num_blocks, head_dim;
-        bool fir, order_major, heads_first, bdl;
+        bool fir, order_major, heads_first, bdl, other_layout;
         lcv_activation activation;
     } formula;
 } mixer_case;

@@ -2,6 +2,7 @@
 #include "mixer_arrays.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,7 @@ lcv_tensor mixer_flat(const lcv_tensor *tensor)
 int32_t mixer_arrays_find(const mixer_arrays *a, const char *name)
 {
     for (int32_t i = 0; i < a->count; i++)
-        if (strcmp(a->port[i].name, name) == 0)
+        if (strcmp(a->name[i], name) == 0)
             return i;
     return -1;
 }
@@ -107,6 +108,7 @@ static bool create_port(const lcv_plan *plan, int32_t i, uint64_t seed, mixer_ar
     port->struct_size = sizeof *port;
     if (lcv_mixer_port(plan, i, port) != LCV_OK || !allocate(port, &a->tensor[i]))
         return false;
+    snprintf(a->name[i], sizeof a->name[i], "%s", port->name);
     const uint32_t stream = stream_of(port->name);
     if (port->role == LCV_PORT_OUTPUT) {
         if (!allocate(port, &a->upstream[i]))

@@ -11,11 +11,12 @@
 
 #include "arrays.h"
 
-enum { MIXER_PORTS_MAX = 32 };
+enum { MIXER_PORTS_MAX = 32, MIXER_PORT_NAME_MAX = 40 };
 
 typedef struct mixer_arrays {
     int32_t count;
-    lcv_port_info port[MIXER_PORTS_MAX]; /* its texts live as long as the plan */
+    char name[MIXER_PORTS_MAX][MIXER_PORT_NAME_MAX];
+    lcv_port_info port[MIXER_PORTS_MAX]; /* its texts live as long as the plan; the name is above */
     lcv_tensor tensor[MIXER_PORTS_MAX];
     lcv_tensor gradient[MIXER_PORTS_MAX]; /* rank 0: it has none */
     lcv_tensor upstream[MIXER_PORTS_MAX]; /* of outputs: the gradient of the loss */
