@@ -50,22 +50,8 @@ static lcv_cpu_geometry geometry_of(const lcv_conv_params *p)
     g.is_double = lcv_dtype_compute(p->dtype) == LCV_F64;
     g.backward = p->grad_mask != 0;
     g.measure = p->planning == LCV_PLANNING_MEASURED;
+    g.reproducible = p->reproducible != 0;
     return g;
-}
-
-static int64_t count_filters(const lcv_conv_params *p)
-{
-    switch (p->filter_form) {
-    case LCV_FILTER_SHARED:
-        return 1;
-    case LCV_FILTER_GROUPED:
-        return p->filter_groups;
-    case LCV_FILTER_PER_SAMPLE:
-        return p->batch * p->channels;
-    case LCV_FILTER_PER_CHANNEL:
-        break;
-    }
-    return p->channels;
 }
 
 /* ---- The engine ---- */
@@ -210,7 +196,7 @@ lcv_status lcv_cpu_conv_choose(const lcv_backend_host *host, const lcv_conv_para
     plan->kernels = plan->rows->choose_kernels(host->cpu_mask);
     plan->circular = params->mode == LCV_CONV_CIRCULAR;
     plan->state_len = (params->terms & LCV_TERM_STATE) != 0 ? max64(params->filter_len - 1, 0) : 0;
-    plan->filters = count_filters(params);
+    plan->filters = lcv_conv_filter_count(params);
     plan->geometry.filters = plan->filters;
     lcv_cpu_geometry asked = plan->geometry; /* an engine is named even where it has nothing to do */
     plan->geometry.seqlen = max64(asked.seqlen, 1);

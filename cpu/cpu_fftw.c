@@ -6,6 +6,7 @@
  * = i there and so z^(2N) = -1. With z = e^(i pi/(2N)) s the ring becomes the cyclic one, s^N = 1: multiply
  * coefficient j by the twist e^(i pi j/(2N)) and transform. A correlation multiplies by the conjugate
  * spectrum. */
+#include "cpu_fftw_aside.h"
 #include "cpu_planner.h"
 #include "engine.h"
 #include "integers.h"
@@ -124,11 +125,21 @@ static lcv_status plan_both(ring *r)
     if (scratch == NULL)
         return r->host->fail(r->host, LCV_OUT_OF_MEMORY, "fftw engine: no memory for %zu bytes", bytes);
     cplx *from = (cplx *)(void *)scratch, *to = (cplx *)(void *)(scratch + element_bytes(r->n));
+    lcv_cpu_fftw_aside aside;
+    lcv_status status = LCV_OK;
     lcv_cpu_planner_lock();
-    r->forward = plan_transform(r->n, from, to, FFTW_FORWARD, r->geometry.measure);
-    r->inverse = plan_transform(r->n, from, to, FFTW_BACKWARD, r->geometry.measure);
+    if (r->geometry.reproducible)
+        status = lcv_cpu_fftw_set_aside(r->host, &TYPED(lcv_cpu_fftw_memory), &aside);
+    if (status == LCV_OK) {
+        r->forward = plan_transform(r->n, from, to, FFTW_FORWARD, r->geometry.measure);
+        r->inverse = plan_transform(r->n, from, to, FFTW_BACKWARD, r->geometry.measure);
+        if (r->geometry.reproducible)
+            lcv_cpu_fftw_put_back(r->host, &TYPED(lcv_cpu_fftw_memory), &aside);
+    }
     lcv_cpu_planner_unlock();
     r->host->release(r->host, scratch, bytes);
+    if (status != LCV_OK)
+        return status;
     if (r->forward == NULL || r->inverse == NULL)
         return r->host->fail(r->host, LCV_BACKEND_FAILED, "fftw engine: FFTW made no plan of %lld points",
                              (long long)r->n);

@@ -34,8 +34,9 @@ typedef struct lcv_cpu_geometry {
     int64_t rows;        /* batch * channels, for the choice only */
     int64_t filters;     /* for the choice only */
     bool is_double;
-    bool backward; /* backward will be called */
-    bool measure;  /* creation may time alternatives (LCV_PLANNING_MEASURED) */
+    bool backward;     /* backward will be called */
+    bool measure;      /* creation may time alternatives (LCV_PLANNING_MEASURED) */
+    bool reproducible; /* nothing may follow from what was planned before in the process */
 } lcv_cpu_geometry;
 
 /* Threads for the inside of one row. `run` calls task(arg, i) for i in [0, count), possibly at once. */

@@ -113,11 +113,18 @@ typedef struct lcv_conv_params {
     const char *backend;          /* NULL or "auto": the best that serves it; else this one or an error */
     const char *engine;           /* NULL or "auto": the backend's choice; else this one or an error */
     int32_t exact_causality;      /* reserved: 0 */
-    int32_t reproducible;         /* reserved: 0 */
+    int32_t reproducible;         /* 1: the same bits in every process, see below; 0: not promised */
     int32_t precision;            /* reserved: 0 */
     lcv_planning planning;
 } lcv_conv_params;
 
+/* `reproducible`: plans of equal params give equal bits for equal inputs, outputs and gradients alike, in
+ * every process, with every number of threads (the host's too), whatever the alignment of the arrays and
+ * whatever was measured or imported in the process before. Nothing is measured, so planning must be QUICK.
+ * The promise covers one build of this library (and of FFTW and the C library, where the fftw engine and
+ * activations use them) on processors of one level, which `longconv info` names (c, avx2, avx512) and
+ * LONGCONV_CPU_MASK can lower, so that different machines agree. num_threads may differ, max_workspace_bytes
+ * may not: a tighter limit cuts sums in other pieces. */
 #define LCV_CONV_PARAMS_INIT                                                                                 \
     {                                                                                                        \
         sizeof(lcv_conv_params), LCV_F32, LCV_CONV_CAUSAL, LCV_LAYOUT_BDL, LCV_FILTER_PER_CHANNEL,           \
@@ -127,6 +134,11 @@ typedef struct lcv_conv_params {
 
 /* Fills `params` with the defaults. `struct_size` is the caller's sizeof. Thread-safety: safe. */
 LCV_API void lcv_conv_params_init(lcv_conv_params *params, size_t struct_size);
+
+/* How many filters `params` asks for: the rows of the filter tensor, or batch * channels where each sample
+ * has its own; 0 for a form that there is not, -1 when the product overflows. Reads filter_form and the
+ * sizes. Thread-safety: safe. */
+LCV_API int64_t lcv_conv_filter_count(const lcv_conv_params *params);
 
 /* Makes a plan. `params` is copied.
  * Errors: INVALID_ARG (the message names the field), UNSUPPORTED (reserved fields, state outside causal mode,

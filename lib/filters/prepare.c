@@ -22,10 +22,10 @@ static lcv_status check_pair(const lcv_filter *filter, const lcv_plan *plan, con
     if (filter->dtype != compute)
         return lcvi_fail(plan->context, LCV_INVALID_ARG, "%s: expected dtype %s (of the plan), given %s",
                          name, lcv_dtype_name(compute), lcv_dtype_name(filter->dtype));
-    if (filter->filters != lcvi_conv_filters(p))
+    if (filter->filters != lcv_conv_filter_count(p))
         return lcvi_fail(plan->context, LCV_INVALID_ARG,
                          "%s: expected %lld rows of taps (of the plan), given %lld", name,
-                         (long long)lcvi_conv_filters(p), (long long)filter->filters);
+                         (long long)lcv_conv_filter_count(p), (long long)filter->filters);
     if (filter_len > filter->max_len)
         return lcvi_fail(plan->context, LCV_INVALID_ARG,
                          "%s: the plan needs %lld taps, expected at most %lld (its max_len)", name,

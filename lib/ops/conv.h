@@ -15,9 +15,6 @@ lcv_status lcvi_conv_query(const lcvi_backend *backend, const void *params, lcv_
 lcv_status lcvi_short_conv_query(const lcvi_backend *backend, const void *params,
                                  lcv_backend_plan_info *info);
 
-/* How many filters the plan has: rows of the filter tensor, or batch * channels. */
-int64_t lcvi_conv_filters(const lcv_conv_params *params);
-
 /* Length of the carried state. */
 int64_t lcvi_conv_state_len(const lcv_conv_params *params);
 

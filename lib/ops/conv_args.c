@@ -5,21 +5,6 @@
 
 #include <string.h>
 
-int64_t lcvi_conv_filters(const lcv_conv_params *params)
-{
-    switch (params->filter_form) {
-    case LCV_FILTER_PER_CHANNEL:
-        return params->channels;
-    case LCV_FILTER_SHARED:
-        return 1;
-    case LCV_FILTER_GROUPED:
-        return params->filter_groups;
-    case LCV_FILTER_PER_SAMPLE:
-        return params->batch * params->channels;
-    }
-    return 0;
-}
-
 int64_t lcvi_conv_state_len(const lcv_conv_params *params)
 {
     return params->filter_len > 0 ? params->filter_len - 1 : 0;
@@ -53,7 +38,7 @@ static lcvi_expect taps_of(const lcv_conv_params *p, const char *name, int64_t t
     } else {
         e.rank = 2;
         e.axes = "filters, taps";
-        memcpy(e.shape, (int64_t[]){lcvi_conv_filters(p), taps, 0}, sizeof e.shape);
+        memcpy(e.shape, (int64_t[]){lcv_conv_filter_count(p), taps, 0}, sizeof e.shape);
         memcpy(e.axis, (int32_t[]){1, 2, 0}, sizeof e.axis);
     }
     return e;

@@ -4,6 +4,22 @@
 #include "../fft_size.h"
 #include "../size.h"
 
+int64_t lcv_conv_filter_count(const lcv_conv_params *params)
+{
+    int64_t rows;
+    switch (params->filter_form) {
+    case LCV_FILTER_PER_CHANNEL:
+        return params->channels;
+    case LCV_FILTER_SHARED:
+        return 1;
+    case LCV_FILTER_GROUPED:
+        return params->filter_groups;
+    case LCV_FILTER_PER_SAMPLE:
+        return lcvi_mul(params->batch, params->channels, &rows) ? rows : -1;
+    }
+    return 0;
+}
+
 enum {
     ALL_TERMS = LCV_TERM_SKIP | LCV_TERM_BIAS | LCV_TERM_PRE_GATE | LCV_TERM_POST_GATE | LCV_TERM_STATE,
     ALL_GRADS = LCV_GRAD_U | LCV_GRAD_FILTER | LCV_GRAD_FILTER_FUTURE | LCV_GRAD_SKIP | LCV_GRAD_BIAS |
@@ -46,6 +62,7 @@ static lcv_status check_enums(lcv_context *context, const lcv_conv_params *p)
         {"planning", p->planning, LCV_PLANNING_MEASURED},
         {"future_first_lag", p->future_first_lag, 1},
         {"num_threads", p->num_threads, INT32_MAX},
+        {"reproducible", p->reproducible, 1},
     };
     lcv_status status = LCV_OK;
     for (size_t i = 0; status == LCV_OK && i < sizeof rows / sizeof rows[0]; i++)
@@ -149,12 +166,20 @@ static lcv_status check_masks(lcv_context *context, const lcv_conv_params *p)
     return LCV_OK;
 }
 
+static lcv_status check_reproducible(lcv_context *context, const lcv_conv_params *p)
+{
+    if (p->reproducible != 0 && p->planning != LCV_PLANNING_QUICK)
+        return lcvi_fail(
+            context, LCV_INVALID_ARG,
+            "planning: expected LCV_PLANNING_QUICK with reproducible, given %d: what is measured "
+            "differs from run to run",
+            (int)p->planning);
+    return LCV_OK;
+}
+
 static lcv_status check_reserved(lcv_context *context, const lcv_conv_params *p)
 {
-    const char *name = p->exact_causality != 0 ? "exact_causality"
-                       : p->reproducible != 0  ? "reproducible"
-                       : p->precision != 0     ? "precision"
-                                               : NULL;
+    const char *name = p->exact_causality != 0 ? "exact_causality" : p->precision != 0 ? "precision" : NULL;
     if (name == NULL)
         return LCV_OK;
     return lcvi_fail(context, LCV_UNSUPPORTED, "%s: is reserved and must be 0 in this version", name);
@@ -163,8 +188,8 @@ static lcv_status check_reserved(lcv_context *context, const lcv_conv_params *p)
 lcv_status lcvi_conv_check_params(lcv_context *context, const lcv_conv_params *params)
 {
     typedef lcv_status (*check_fn)(lcv_context *, const lcv_conv_params *);
-    static const check_fn checks[] = {check_enums, check_lengths, check_products, check_filter_form,
-                                      check_mode,  check_masks,   check_reserved};
+    static const check_fn checks[] = {check_enums, check_lengths, check_products,     check_filter_form,
+                                      check_mode,  check_masks,   check_reproducible, check_reserved};
     lcv_status status = LCV_OK;
     for (size_t i = 0; status == LCV_OK && i < sizeof checks / sizeof checks[0]; i++)
         status = checks[i](context, params);

@@ -33,7 +33,7 @@ static spectrum_key key_of(const lcv_plan *plan)
         .mode = p->mode,
         .compute = lcv_dtype_compute(p->dtype),
         .fft_size = plan->info.fft_size,
-        .filters = lcvi_conv_filters(p),
+        .filters = lcv_conv_filter_count(p),
         .filter_len = p->filter_len,
         .filter_future_len = p->filter_future_len,
     };

@@ -88,21 +88,6 @@ static void *align(const void *memory)
 
 /* ---- Plan ---- */
 
-static int64_t count_filters(const lcv_conv_params *p)
-{
-    switch (p->filter_form) {
-    case LCV_FILTER_SHARED:
-        return 1;
-    case LCV_FILTER_GROUPED:
-        return p->filter_groups;
-    case LCV_FILTER_PER_SAMPLE:
-        return p->batch * p->channels;
-    case LCV_FILTER_PER_CHANNEL:
-        break;
-    }
-    return p->channels;
-}
-
 static ref_plan plan_of(const lcv_backend_host *host, const lcv_conv_params *params)
 {
     ref_plan p = {.host = host, .params = *params, .compute = lcv_dtype_compute(params->dtype)};
@@ -114,7 +99,7 @@ static ref_plan plan_of(const lcv_backend_host *host, const lcv_conv_params *par
     p.lag = params->mode == LCV_CONV_TWOSIDED ? params->future_first_lag : 0;
     p.state_len = (params->terms & LCV_TERM_STATE) != 0 ? max64(params->filter_len - 1, 0) : 0;
     p.out_len = p.seqlen + p.state_len;
-    p.filters = count_filters(params);
+    p.filters = lcv_conv_filter_count(params);
     p.rows_per_filter = p.filters > 0 ? params->batch * params->channels / p.filters : 0;
     return p;
 }

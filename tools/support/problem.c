@@ -449,17 +449,12 @@ problem problem_with_dtype(const problem *p, lcv_dtype dtype)
 
 int64_t problem_filters(const problem *p)
 {
-    switch (p->filter_form) {
-    case LCV_FILTER_SHARED:
-        return 1;
-    case LCV_FILTER_GROUPED:
-        return p->filter_groups;
-    case LCV_FILTER_PER_SAMPLE:
-        return p->batch * p->channels;
-    case LCV_FILTER_PER_CHANNEL:
-        break;
-    }
-    return p->channels;
+    lcv_conv_params params = LCV_CONV_PARAMS_INIT;
+    params.filter_form = p->filter_form;
+    params.filter_groups = p->filter_groups;
+    params.batch = p->batch;
+    params.channels = p->channels;
+    return lcv_conv_filter_count(&params);
 }
 
 int64_t problem_rows(const problem *p)

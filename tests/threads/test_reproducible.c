@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Reproducible plans in a hundred processes, with 1, 2 and 4 threads, on arrays that lie differently, and
+ * after other plans of the process were measured: every bit of every output and gradient is the same in all
+ * of them. */
+#define _POSIX_C_SOURCE 200809L
+#include "conv.h"
+#include "targets.h"
+#include "test.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { PROCESSES = 100, SHAPES = 6 };
+
+static uint64_t hash_outputs(const test_conv *c, uint64_t hash)
+{
+    for (int row = 0; row < TEST_TENSORS; row++) {
+        const test_array *array = &c->arrays[row];
+        if (!test_tensor_rows[row].output || array->tensor.rank == 0)
+            continue;
+        const size_t size = lcv_dtype_size(array->tensor.dtype);
+        for (int64_t i = 0; i < test_array_count(array); i++)
+            for (size_t byte = 0; byte < size; byte++)
+                hash = (hash ^ (unsigned char)test_array_element(array, i)[byte]) * UINT64_C(0x100000001b3);
+    }
+    return hash;
+}
+
+/* Every engine has something to do here: rows for direct sums, for blocks, and for the threads of a team. */
+static lcv_conv_params shape_of(int index)
+{
+    static const struct {
+        int64_t batch, channels, seqlen, filter_len;
+        uint32_t dropped_terms;
+        lcv_filter_form form;
+        lcv_activation activation;
+        lcv_dtype dtype;
+        lcv_layout layout;
+    } rows[SHAPES] = {
+        {3, 4, 500, 500, 0, LCV_FILTER_PER_CHANNEL, LCV_ACTIVATION_NONE, LCV_F32, LCV_LAYOUT_BDL},
+        {5, 4, 700, 90, 0, LCV_FILTER_SHARED, LCV_ACTIVATION_SILU, LCV_F32, LCV_LAYOUT_BLD},
+        {2, 2, 1031, 1031, 0, LCV_FILTER_PER_SAMPLE, LCV_ACTIVATION_NONE, LCV_F64, LCV_LAYOUT_BDL},
+        {2, 3, 4000, 130, LCV_TERM_STATE, LCV_FILTER_PER_CHANNEL, LCV_ACTIVATION_NONE, LCV_F32,
+         LCV_LAYOUT_BDL},
+        {2, 4, 300, 4, 0, LCV_FILTER_PER_CHANNEL, LCV_ACTIVATION_GELU, LCV_BF16, LCV_LAYOUT_BLD},
+        {1, 1, 131072, 131072, LCV_TERM_STATE, LCV_FILTER_PER_CHANNEL, LCV_ACTIVATION_NONE, LCV_F32,
+         LCV_LAYOUT_BDL},
+    };
+    lcv_conv_params p =
+        test_conv_params(rows[index].batch, rows[index].channels, rows[index].seqlen, rows[index].filter_len);
+    p.terms &= ~rows[index].dropped_terms;
+    if ((rows[index].dropped_terms & LCV_TERM_STATE) != 0)
+        p.grad_mask &= ~(uint32_t)LCV_GRAD_STATE;
+    p.filter_form = rows[index].form;
+    p.activation = rows[index].activation;
+    p.dtype = rows[index].dtype;
+    p.layout = rows[index].layout;
+    return p;
+}
+
+/* Gives FFTW wisdom about this size, and with it other quick plans. */
+static void measure(lcv_context *context, lcv_conv_params params)
+{
+    lcv_plan *plan = NULL;
+    params.planning = LCV_PLANNING_MEASURED;
+    params.backend = "cpu";
+    params.engine = "fftw";
+    if (params.seqlen <= 600 && lcv_conv_plan_create(context, &params, &plan) == LCV_OK)
+        lcv_plan_destroy(&plan);
+}
+
+static bool is_quadratic(const test_target *target, const lcv_conv_params *params)
+{
+    return params->seqlen > 4096 &&
+           (strcmp(target->engine, "direct") == 0 || strcmp(target->backend, "ref") == 0);
+}
+
+static bool add_case(lcv_context *context, const lcv_conv_params *params, const test_place *place,
+                     uint64_t *hash)
+{
+    lcv_plan *plan = NULL;
+    test_conv c;
+    if (lcv_conv_plan_create(context, params, &plan) != LCV_OK)
+        return false;
+    test_conv_make(&c, params, place, 7);
+    const bool done =
+        lcv_conv_forward(plan, &c.args) == LCV_OK && lcv_conv_backward(plan, &c.grads) == LCV_OK;
+    *hash = hash_outputs(&c, *hash);
+    test_conv_free(&c);
+    lcv_plan_destroy(&plan);
+    return done;
+}
+
+/* One process: its number decides what differs. Prints its hash. */
+static int compute(int process)
+{
+    static const int32_t threads[] = {1, 2, 4};
+    const test_place place = {TEST_PLAIN, process % 2 == 0 ? 0 : 1, 1};
+    lcv_context_params context_params = LCV_CONTEXT_PARAMS_INIT;
+    lcv_context *context = NULL;
+    test_target targets[TEST_MAX_TARGETS];
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    context_params.num_threads = TEST_WITH_TSAN ? 1 : threads[process % 3];
+    if (lcv_context_create(&context_params, &context) != LCV_OK)
+        return 1;
+    const int count = test_targets(context, targets);
+    for (int s = 0; s < SHAPES; s++)
+        for (int t = 0; t < count; t++) {
+            lcv_conv_params params = shape_of(s);
+            if (process / 3 % 4 == 1 && t == 0)
+                measure(context, params);
+            params.reproducible = 1;
+            params.num_threads = context_params.num_threads;
+            params.backend = targets[t].backend;
+            params.engine = targets[t].engine;
+            if (is_quadratic(&targets[t], &params) || lcv_conv_query(context, &params, NULL) != LCV_OK)
+                continue;
+            if (!add_case(context, &params, &place, &hash))
+                return 1;
+        }
+    lcv_context_destroy(&context);
+    printf("%016" PRIx64 "\n", hash);
+    return 0;
+}
+
+static uint64_t hash_of_process(const char *program, int process)
+{
+    char command[1024];
+    uint64_t hash = 0;
+    snprintf(command, sizeof command, "'%s' %d", program, process);
+    FILE *output = popen(command, "r");
+    assert_non_null(output);
+    assert_int_equal(fscanf(output, "%" SCNx64, &hash), 1);
+    assert_int_equal(pclose(output), 0);
+    return hash;
+}
+
+static const char *own_path;
+
+static void one_hash(void **state)
+{
+    (void)state;
+    const uint64_t first = hash_of_process(own_path, 0);
+    for (int process = 1; process < PROCESSES; process++) {
+        const uint64_t hash = hash_of_process(own_path, process);
+        if (hash != first)
+            fail_msg("process %d: hash %016" PRIx64 ", process 0 has %016" PRIx64 "; see: %s %d", process,
+                     hash, first, own_path, process);
+    }
+}
+
+static void measured_plans_are_refused(void **state)
+{
+    lcv_context *context = NULL;
+    lcv_conv_params params = shape_of(0);
+    (void)state;
+    params.reproducible = 1;
+    params.planning = LCV_PLANNING_MEASURED;
+    assert_int_equal(lcv_context_create(NULL, &context), LCV_OK);
+    assert_int_equal(lcv_conv_query(context, &params, NULL), LCV_INVALID_ARG);
+    assert_non_null(strstr(lcv_context_message(context), "planning: "));
+    lcv_context_destroy(&context);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(measured_plans_are_refused),
+                                       cmocka_unit_test(one_hash)};
+    if (argc > 1)
+        return compute(atoi(argv[1]));
+    own_path = argv[0];
+    return cmocka_run_group_tests_name("reproducible", tests, NULL, NULL);
+}
