@@ -122,9 +122,7 @@ static void prepare_into(const execution *e, int64_t f, char *spectrum, const lc
 {
     const lcv_cpu_plan *p = e->plan;
     char *taps = worker->memory + p->worker.taps;
-    p->rows->load_taps(p, e->call, f, taps);
-    p->engine->prepare(p->engine_self, taps, taps + (size_t)p->geometry.taps * p->real_size, spectrum,
-                       &worker->work);
+    p->rows->prepare(p, e->call, f, taps, spectrum, worker);
 }
 
 static void prepare_filter(const execution *e, int64_t f, const lcv_cpu_worker *worker)
@@ -237,14 +235,13 @@ lcv_status lcv_cpu_conv_forward(void *plan, const lcv_conv_call *call)
 static void finish_filter(const execution *e, int64_t f, void *grad, const lcv_cpu_worker *worker)
 {
     const lcv_cpu_plan *p = e->plan;
-    const lcv_cpu_geometry *g = &p->geometry;
-    char *taps = worker->memory + p->worker.taps;
-    if (p->engine != NULL)
-        p->engine->filter_grad(p->engine_self, grad, taps, taps + (size_t)g->taps * p->real_size,
-                               &worker->work);
-    else
-        memset(taps, 0, (size_t)(g->taps + g->taps_future) * p->real_size);
-    p->rows->store_taps(p, e->call, f, taps);
+    p->rows->finish(p, e->call, f, grad, worker->memory + p->worker.taps, worker);
+}
+
+static void clear_grad(const lcv_cpu_plan *p, char *grad)
+{
+    memset(grad, 0, p->info.grad_bytes);
+    ((lcv_cpu_late *)(void *)(grad + p->late_at))->used = 0;
 }
 
 /* One panel, with the gradients of its filters and the sums of its rows. */
@@ -272,7 +269,7 @@ static void backward_unit(const execution *e, int64_t index, const lcv_cpu_worke
     if (lcv_cpu_wants_dx(p) || lcv_cpu_needs_z(&p->params))
         prepare_own(e, &u, worker);
     for (int64_t i = 0; i < u.filters && lcv_cpu_wants_taps(p); i++)
-        memset(grad_of(e, &u, chunk, i, worker), 0, p->info.grad_bytes);
+        clear_grad(p, grad_of(e, &u, chunk, i, worker));
     for (int64_t i = u.first; i < u.last; i++)
         backward_panel(e, &u, chunk, i, worker);
     for (int64_t i = 0; i < u.filters && lcv_cpu_wants_taps(p) && p->chunks == 1; i++)

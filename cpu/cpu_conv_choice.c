@@ -122,6 +122,8 @@ static bool lay_out_worker(lcv_cpu_plan *plan)
     w->grad = take_many(&a, taps_wanted && !shared ? plan->filters_per_block : 0, plan->grad_stride);
     w->keep = take_many(&a, kept ? plan->width : 0, plan->keep_stride);
     w->scratch = take(&a, plan->info.scratch_bytes);
+    w->careful = take_many(&a, 2 * g->out_len + max64(g->out_len, g->taps + g->taps_future), plan->real_size);
+    w->careful_grad = take(&a, taps_wanted ? plan->info.grad_bytes : 0);
     w->bytes = a.used;
     return !a.overflow;
 }
@@ -134,8 +136,12 @@ static bool lay_out(lcv_cpu_plan *plan)
     const int64_t gap = plan->width > 1 ? ROW_GAP : 0;
     plan->x_len = plan->geometry.seqlen + gap;
     plan->g_len = plan->geometry.out_len + gap;
-    plan->spectrum_stride = lcv_cpu_round_up(plan->info.spectrum_bytes);
-    plan->grad_stride = lcv_cpu_round_up(plan->info.grad_bytes);
+    const size_t taps = (size_t)(plan->geometry.taps + plan->geometry.taps_future);
+    plan->note_at = lcv_cpu_round_up(plan->info.spectrum_bytes);
+    plan->spectrum_stride =
+        plan->note_at + lcv_cpu_round_up(sizeof(lcv_cpu_filter_note) + taps * (plan->real_size / 4));
+    plan->late_at = lcv_cpu_round_up(plan->info.grad_bytes);
+    plan->grad_stride = plan->late_at + lcv_cpu_round_up(sizeof(lcv_cpu_late) + taps * plan->real_size);
     plan->keep_stride = lcv_cpu_round_up(plan->info.row_bytes);
     bool fits = lay_out_worker(plan);
     plan->spectra = take_many(&a, shared ? plan->filters : 0, plan->spectrum_stride);

@@ -14,14 +14,28 @@ enum { LCV_CPU_MAX_WIDTH = 16 }; /* rows of a panel: a cache line of float32 cha
 /* Byte offsets in one worker's part of the workspace. Of everything but taps and scratch there is one for
  * each row of a panel. */
 typedef struct lcv_cpu_worker_layout {
-    size_t taps;     /* gathered taps, and a filter's finished gradient */
-    size_t spectrum; /* of the filters in work, when filters are not prepared beforehand */
-    size_t grad;     /* their gradients, when no other unit shares them */
-    size_t keep;     /* rows' transforms, kept from forward for backward */
-    size_t x, g;     /* gathered rows */
-    size_t scratch;  /* the engine's */
+    size_t taps;                  /* gathered taps, and a filter's finished gradient */
+    size_t spectrum;              /* of the filters in work, when filters are not prepared beforehand */
+    size_t grad;                  /* their gradients, when no other unit shares them */
+    size_t keep;                  /* rows' transforms, kept from forward for backward */
+    size_t x, g;                  /* gathered rows */
+    size_t scratch;               /* the engine's */
+    size_t careful, careful_grad; /* three rows and an accumulator, see cpu_contain.h */
     size_t bytes;
 } lcv_cpu_worker_layout;
+
+/* What is known of a filter beside its spectrum, which is that of its finite taps over 2^exponent. */
+typedef struct lcv_cpu_filter_note {
+    double reach;     /* plain: at least the sum of |tap| */
+    int32_t exponent; /* plain: 0 */
+    int32_t plain;    /* 0: not all taps are finite and of moderate size, and the class of each (cpu_window.h)
+                       * follows, in at most two bytes */
+} lcv_cpu_filter_note;
+
+/* Gradients of rows that needed care: reals for all taps follow. */
+typedef struct lcv_cpu_late {
+    int64_t used; /* else what follows has no meaning */
+} lcv_cpu_late;
 
 typedef struct lcv_cpu_plan {
     const lcv_backend_host *host;
@@ -50,6 +64,7 @@ typedef struct lcv_cpu_plan {
     /* Distances: gathered rows in reals, the rest in bytes, multiples of the alignment. */
     int64_t x_len, g_len;
     size_t spectrum_stride, grad_stride, keep_stride;
+    size_t note_at, late_at; /* of a filter's note behind its spectrum, and of late gradients behind others */
 
     /* Byte offsets in the workspace. spectra and grads when chunks > 1; sums: 2 doubles a row. */
     size_t spectra, grads, sums;
@@ -75,11 +90,15 @@ typedef struct lcv_cpu_worker {
 struct lcv_cpu_rows {
     const void *(*choose_kernels)(const char *mask);
 
-    /* Filter f's taps, folded and clipped to the geometry: past, then future. */
-    void (*load_taps)(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *taps);
+    /* Filter f's taps, folded and clipped to the geometry: past, then future. Makes its spectrum, by way of
+     * `taps`. */
+    void (*prepare)(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *taps, void *spectrum,
+                    const lcv_cpu_worker *worker);
 
-    /* Writes (or adds) the gradient of filter f's taps. */
-    void (*store_taps)(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, const void *taps);
+    /* Writes (or adds) the gradient of filter f's taps, from an accumulator (which it may destroy) by way of
+     * `taps`. grad NULL: zero. */
+    void (*finish)(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *grad, void *taps,
+                   const lcv_cpu_worker *worker);
 
     void (*forward)(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
                     const lcv_cpu_worker *worker);

@@ -7,6 +7,7 @@
 #include "integers.h"
 #include "kernels.h"
 
+#include <math.h>
 #include <string.h>
 
 typedef struct {
@@ -71,6 +72,7 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
     info->grad_bytes = (size_t)taps_len(g) * size;
     info->scratch_bytes =
         (size_t)taps_len(g) * sizeof(double) + (size_t)(2 * window_len(g) + 2 * BLOCK) * size;
+    info->checks = true;
     info->cost = (double)g->out_len * (cost_sample + cost_tap * (double)taps_len(g));
     return true;
 }
@@ -172,7 +174,7 @@ static real *place_of(const direct *d, const lcv_cpu_sink *sink, int64_t t, int6
     return bare && sink->out != NULL && t + count <= d->geometry.seqlen ? (real *)sink->out + t : v;
 }
 
-static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
+static bool forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
                     void *keep, const lcv_cpu_work *work)
 {
     const direct *d = self;
@@ -194,6 +196,7 @@ static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, co
         if (v == s.v)
             finish(d, sink, t, count, v);
     }
+    return true; /* each output is a sum of what it depends on */
 }
 
 /* dx[t] = sum_j h[j] g[t+j] + sum_j hf[j] g[t-j-first_lag] */
@@ -217,7 +220,9 @@ static void adjoint(const direct *d, const real *spectrum, const lcv_cpu_row *gr
     }
 }
 
-static void add_gradient(const direct *d, const lcv_cpu_row *gradient, const lcv_cpu_row *x, real *grad,
+/* False, and nothing added, when a sum is not finite: the zeros around a row meet samples that a tap's
+ * gradient does not depend on. */
+static bool add_gradient(const direct *d, const lcv_cpu_row *gradient, const lcv_cpu_row *x, real *grad,
                          const scratch *s)
 {
     const lcv_cpu_geometry *g = &d->geometry;
@@ -233,19 +238,24 @@ static void add_gradient(const direct *d, const lcv_cpu_row *gradient, const lcv
             d->kernels->dot(dv, now + j + g->first_lag, count, &s->sums[g->taps + j]);
     }
     for (int64_t j = 0; j < taps_len(g); j++)
+        if (!isfinite(s->sums[j]))
+            return false;
+    for (int64_t j = 0; j < taps_len(g); j++)
         grad[j] += (real)s->sums[j];
+    return true;
 }
 
-static void backward(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
+static bool backward(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
                      const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work)
 {
     const direct *d = self;
     const scratch s = scratch_of(&d->geometry, work->scratch);
     (void)kept;
-    if (grad != NULL)
-        add_gradient(d, g, x, grad, &s);
+    if (grad != NULL && !add_gradient(d, g, x, grad, &s))
+        return false;
     if (dx != NULL)
         adjoint(d, spectrum, g, dx, &s);
+    return true;
 }
 
 static void filter_grad(void *self, void *grad, void *dtaps, void *dtaps_future, const lcv_cpu_work *work)

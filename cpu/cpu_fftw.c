@@ -285,7 +285,7 @@ static void synthesise(const ring *r, cplx *spectrum, const lcv_cpu_work *work, 
         read_out(r, w, seqlen, r->geometry.out_len - seqlen, sink->tail);
 }
 
-static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
+static bool forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
                     void *keep, const lcv_cpu_work *work)
 {
     const ring *r = self;
@@ -295,9 +295,10 @@ static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, co
         memcpy(keep, w, (size_t)r->n * sizeof(cplx));
     r->kernels->product(w, spectrum, r->n, w);
     synthesise(r, w, work, sink);
+    return true;
 }
 
-static void backward(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
+static bool backward(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
                      const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work)
 {
     const ring *r = self;
@@ -316,6 +317,7 @@ static void backward(void *self, const void *spectrum, const lcv_cpu_row *g, con
         r->kernels->product_conj(spectrum, gradient, r->n, gradient);
         synthesise(r, gradient, work, dx);
     }
+    return true;
 }
 
 static void filter_grad(void *self, void *grad, void *dtaps, void *dtaps_future, const lcv_cpu_work *work)

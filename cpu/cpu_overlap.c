@@ -124,6 +124,7 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
     *info = inner;
     info->block = block;
     info->team = false;
+    info->checks = false; /* blocks are written before all are read */
     info->row_bytes = (size_t)count_blocks(g, block) * inner.row_bytes;
     info->scratch_bytes = scratch_bytes(&inner, block, g->taps - 1);
     info->cost = cost;
@@ -259,7 +260,7 @@ static void forward_last(const overlap *o, const void *spectrum, const lcv_cpu_r
     o->kernels->finish(sink, t, count, s->v);
 }
 
-static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
+static bool forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
                     void *keep, const lcv_cpu_work *work)
 {
     const overlap *o = self;
@@ -281,11 +282,12 @@ static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, co
         carry = next;
         next = swap;
     }
+    return true;
 }
 
 /* ---- Backward ---- */
 
-static void backward(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
+static bool backward(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
                      const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work)
 {
     const overlap *o = self;
@@ -308,6 +310,7 @@ static void backward(void *self, const void *spectrum, const lcv_cpu_row *g, con
         if (dx != NULL && last)
             o->kernels->finish(dx, t, o->geometry.seqlen - t, s.v);
     }
+    return true;
 }
 
 const lcv_cpu_engine TYPED(lcv_cpu_engine_overlap) = {

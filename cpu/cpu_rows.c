@@ -8,6 +8,7 @@
  * memory (BLD), a panel is as wide as a cache line and passes over it are transposes; else it is one row. A
  * pass goes over a panel tile by tile: `count` samples of all its rows, in a buffer where row k starts at k *
  * count. */
+#include "cpu_contain.h"
 #include "cpu_conv_plan.h"
 #include "cpu_sheet.h"
 
@@ -78,6 +79,14 @@ static void load_taps(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t 
         fold(k, &past, p->params.filter_len, g->taps, to);
 }
 
+static void prepare(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *taps, void *spectrum,
+                    const lcv_cpu_worker *worker)
+{
+    load_taps(p, call, f, taps);
+    TYPED(lcv_cpu_note_taps)(p, taps, spectrum);
+    p->engine->prepare(p->engine_self, taps, (real *)taps + p->geometry.taps, spectrum, &worker->work);
+}
+
 /* Gradients of `filter_len` taps of which `known` were computed: the others had no effect, or fold. */
 static void store_gradient(const lcv_cpu_plan *p, const sheet *s, int64_t filter_len, int64_t known,
                            const real *values, bool accumulate)
@@ -106,9 +115,23 @@ static void store_taps(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t
                    lcv_cpu_adds(p, LCV_GRAD_FILTER_FUTURE));
 }
 
+static void finish(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *grad, void *taps,
+                   const lcv_cpu_worker *worker)
+{
+    const lcv_cpu_geometry *g = &p->geometry;
+    if (p->engine != NULL) {
+        p->engine->filter_grad(p->engine_self, grad, taps, (real *)taps + g->taps, &worker->work);
+        TYPED(lcv_cpu_add_late)(p, grad, taps);
+    } else {
+        memset(taps, 0, (size_t)(g->taps + g->taps_future) * sizeof(real));
+    }
+    store_taps(p, call, f, taps);
+}
+
 static void add_grad(const lcv_cpu_plan *p, const void *from, void *to)
 {
     kernels_of(p)->add(from, (int64_t)(p->info.grad_bytes / sizeof(real)), to);
+    TYPED(lcv_cpu_merge_late)(p, from, to);
 }
 
 /* ---- x = pre_gate * u ---- */
@@ -193,26 +216,29 @@ static void add_state(const lcv_cpu_plan *p, const lcv_conv_call *call, const lc
     }
 }
 
-/* z of a panel's rows, g_len apart, each with its tail. keep: NULL, or row_bytes for each row. */
-static void compute_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, real *z,
-                      char *keep, const lcv_cpu_worker *worker)
+/* z of a panel's rows, g_len apart, each with its tail. keep: NULL, or row_bytes for each row. Returns which
+ * rows are in it: bit k for row k. */
+static uint32_t compute_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                          real *z, char *keep, const lcv_cpu_worker *worker)
 {
     const int64_t seqlen = p->params.seqlen;
+    uint32_t kept = 0;
     for (int64_t k = 0; k < panel->width; k++) {
         real *row = z + k * p->g_len;
         const lcv_cpu_row x = row_x(p, call, panel, k, worker);
         lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
         sink.out = row;
         sink.tail = p->geometry.out_len > seqlen ? row + seqlen : NULL;
-        if (p->engine != NULL)
-            p->engine->forward(p->engine_self, panel->spectra[k], &x, &sink,
-                               keep != NULL ? keep + (size_t)k * p->keep_stride : NULL, &worker->work);
-        else
+        char *own_keep = keep != NULL ? keep + (size_t)k * p->keep_stride : NULL;
+        if (p->engine == NULL)
             memset(row, 0, (size_t)p->geometry.out_len * sizeof(real)); /* no samples: the state is all */
+        else if (TYPED(lcv_cpu_convolve)(p, panel->spectra[k], &x, &sink, own_keep, worker) && keep != NULL)
+            kept |= UINT32_C(1) << k;
         if (p->circular)
             kernels_of(p)->add(row + seqlen, p->geometry.out_len - seqlen, row);
     }
     add_state(p, call, panel, z);
+    return kept;
 }
 
 /* ---- Forward ---- */
@@ -270,7 +296,7 @@ static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
         lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
         sink.out = plain_row(&y, k);
         sink.gate = plain_row(&post_gate, k);
-        p->engine->forward(p->engine_self, panel->spectra[k], &x, &sink, NULL, &worker->work);
+        TYPED(lcv_cpu_convolve)(p, panel->spectra[k], &x, &sink, NULL, worker);
     }
 }
 
@@ -416,12 +442,14 @@ static void store_dx(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
     }
 }
 
-/* The linear part of backward: rows of g (where they lie, or gathered) to dx and the filters' gradients. */
+/* The linear part of backward: rows of g (where they lie, or gathered) to dx and the filters' gradients. Bit
+ * k of `kept`: row k's transform is in the worker's keep. */
 static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
-                          bool g_gathered, bool dx_gathered, const char *keep, const lcv_cpu_worker *worker)
+                          bool g_gathered, bool dx_gathered, uint32_t kept, const lcv_cpu_worker *worker)
 {
     const sheet dy = data_sheet(p, &call->dy, panel), post_gate = data_sheet(p, &call->post_gate, panel);
     const int64_t seqlen = p->params.seqlen;
+    const char *keep = worker->memory + p->worker.keep;
     for (int64_t k = 0; k < panel->width; k++) {
         real *gathered = gathered_g(p, worker) + k * p->g_len;
         lcv_cpu_row g = {.x = plain_row(&dy, k), .gate = plain_row(&post_gate, k)};
@@ -438,9 +466,9 @@ static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
         }
         if (panel->grads[k] != NULL)
             x = row_x(p, call, panel, k, worker);
-        p->engine->backward(p->engine_self, panel->spectra[k], &g, lcv_cpu_wants_dx(p) ? &dx : NULL, &x,
-                            keep != NULL ? keep + (size_t)k * p->keep_stride : NULL, panel->grads[k],
-                            &worker->work);
+        TYPED(lcv_cpu_convolve_back)
+        (p, panel->spectra[k], &g, lcv_cpu_wants_dx(p) ? &dx : NULL, &x,
+         (kept >> k & 1) != 0 ? keep + (size_t)k * p->keep_stride : NULL, panel->grads[k], worker);
     }
 }
 
@@ -452,11 +480,12 @@ static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
     const bool dx_gathered = wants_dx && !is_dx_plain(p, call, panel);
     const bool g_gathered = dx_gathered || !is_g_plain(p, call, panel);
     real *g = gathered_g(p, worker);
+    uint32_t kept = 0;
     char *keep = needs_z && lcv_cpu_wants_taps(p) ? worker->memory + p->worker.keep : NULL;
     if (needs_x && !is_x_plain(p, call, panel))
         gather_x(p, call, panel, gathered_x(p, worker));
     if (needs_z)
-        compute_z(p, call, panel, g, keep, worker);
+        kept = compute_z(p, call, panel, g, keep, worker);
     if (g_gathered || lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS))
         pass_dz(p, call, panel, g_gathered ? g : NULL, sums, worker);
     if (g_gathered) {
@@ -464,7 +493,7 @@ static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
         store_dstate_in(p, call, panel, g);
     }
     if (p->engine != NULL && (wants_dx || lcv_cpu_wants_taps(p)))
-        convolve_back(p, call, panel, g_gathered, dx_gathered, keep, worker);
+        convolve_back(p, call, panel, g_gathered, dx_gathered, kept, worker);
     if (dx_gathered)
         store_dx(p, call, panel, g);
 }
@@ -491,8 +520,8 @@ static void reduce(const lcv_cpu_plan *p, const lcv_conv_call *call, const doubl
 
 const lcv_cpu_rows TYPED(lcv_cpu_rows) = {
     .choose_kernels = choose_kernels,
-    .load_taps = load_taps,
-    .store_taps = store_taps,
+    .prepare = prepare,
+    .finish = finish,
     .forward = forward,
     .backward = backward,
     .add_grad = add_grad,

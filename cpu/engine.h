@@ -57,6 +57,7 @@ typedef struct lcv_cpu_row {
     const void *x;
     const void *gate; /* NULL: 1 */
     const void *tail; /* NULL: 0; only in backward, as the gradient of the outgoing tail */
+    double limit;     /* 0: none. Else the squares of all of it must sum to less, see `checks` */
 } lcv_cpu_row;
 
 /* One row coming out. With s[t] = v[t] + skip * x[t] * x_gate[t] + bias, for t < seqlen:
@@ -84,6 +85,9 @@ typedef struct lcv_cpu_engine_info {
                             * and two are added elementwise */
     size_t scratch_bytes;  /* of one worker */
     bool team;             /* a row of this length is worth the threads of a team */
+    bool checks;           /* a row that could spoil more than what depends on it (not finite, or beyond its
+                            * limit) makes forward and backward return false, and then nothing was written.
+                            * Else the driver checks limits beforehand, and both return true */
     double cost;           /* estimated nanoseconds of one forward row on one thread, for the choice */
 } lcv_cpu_engine_info;
 
@@ -103,7 +107,7 @@ typedef struct lcv_cpu_engine {
                     const lcv_cpu_work *work);
 
     /* One forward row. keep: NULL, or row_bytes where the row's own transform is left for backward. */
-    void (*forward)(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
+    bool (*forward)(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
                     void *keep, const lcv_cpu_work *work);
 
     /* One backward row. g is the gradient by v.
@@ -111,7 +115,7 @@ typedef struct lcv_cpu_engine {
      * term is skip * g's own x * gate where dx->x says so. grad    (NULL: not wanted) gains the row's filter
      * gradient, from g and from kept (or, when kept is NULL, from the row x). spectrum may be NULL when dx
      * is. */
-    void (*backward)(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
+    bool (*backward)(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
                      const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work);
 
     /* Turns an accumulator (which it may destroy) into taps' gradients. dtaps_future NULL: not wanted, and

@@ -7,7 +7,8 @@
 
 enum {
     CHUNK = LANES == 16 ? 16 : 32, /* vectors of a column that are handled at a time */
-    EDGE_TASKS_PER_THREAD = 4      /* pieces of the first and last pass */
+    EDGE_PIECES = 32 /* of the first and last pass of a row that a team may share; whether it does or not, so
+                      * that sums are the same */
 };
 
 static const lcv_cpu_team *team_for(const lcv_simd_plan *plan, const lcv_cpu_work *work)
@@ -26,11 +27,20 @@ typedef struct edge_job {
     const source *from;
     const target *to;
     cvec *data;
-    int64_t tasks;
-    void (*range)(const struct edge_job *job, size_t from, size_t to);
+    int64_t pieces;
+    void (*range)(struct edge_job *job, int64_t piece, size_t from, size_t to);
+    double energy[EDGE_PIECES]; /* first pass: sum of the squares, or not finite */
 } edge_job;
 
-static void first_range(const edge_job *job, size_t from, size_t to)
+static double sum_of(vec x)
+{
+    double sum = 0.0;
+    for (int lane = 0; lane < LANES; lane++)
+        sum += (double)x[lane];
+    return sum;
+}
+
+static void first_range(edge_job *job, int64_t index, size_t from, size_t to)
 {
     const lcv_simd_plan *plan = job->plan;
     const source *s = job->from;
@@ -41,17 +51,20 @@ static void first_range(const edge_job *job, size_t from, size_t to)
     first_function *const pass = first_functions[radix][complex];
     real buffer[2 * LCV_SIMD_MAX_RADIX][CHUNK * LANES];
     const real *column[2 * LCV_SIMD_MAX_RADIX];
+    vec energy = splat(1); /* not 0: next to it, squares too small for a normal number cost no time */
     for (size_t at = from; at < to; at += CHUNK) {
         const size_t count = to - at < CHUNK ? to - at : CHUNK;
         for (int64_t k = 0; k < columns; k++)
             column[k] =
                 piece(s, k * column_reals + (int64_t)(at * LANES), (int64_t)(count * LANES), buffer[k]);
-        pass(column, job->data + at, stride, at, count, plan->stagger);
+        pass(column, job->data + at, stride, at, count, plan->stagger, &energy);
     }
+    job->energy[index] = sum_of(energy);
 }
 
-static void last_range(const edge_job *job, size_t from, size_t to)
+static void last_range(edge_job *job, int64_t index, size_t from, size_t to)
 {
+    (void)index;
     const lcv_simd_plan *plan = job->plan;
     const target *t = job->to;
     const size_t stride = column_vectors(plan);
@@ -77,24 +90,31 @@ static void last_range(const edge_job *job, size_t from, size_t to)
 
 static void edge_task(void *arg, int64_t index)
 {
-    const edge_job *job = arg;
-    const size_t vectors = column_vectors(job->plan), tasks = (size_t)job->tasks;
-    job->range(job, vectors * (size_t)index / tasks, vectors * (size_t)(index + 1) / tasks);
+    edge_job *job = arg;
+    const size_t vectors = column_vectors(job->plan), pieces = (size_t)job->pieces;
+    job->range(job, index, vectors * (size_t)index / pieces, vectors * (size_t)(index + 1) / pieces);
 }
 
 static void run_edge(edge_job *job, const lcv_cpu_team *team)
 {
-    job->tasks = team == NULL ? 1 : (int64_t)team->threads * EDGE_TASKS_PER_THREAD;
-    if (team == NULL)
-        edge_task(job, 0);
+    job->pieces = job->plan->shape.size >= LCV_SIMD_TEAM_SIZE ? EDGE_PIECES : 1;
+    if (team != NULL)
+        lcv_cpu_team_run(team, job->pieces, edge_task, job);
     else
-        lcv_cpu_team_run(team, job->tasks, edge_task, job);
+        for (int64_t piece = 0; piece < job->pieces; piece++)
+            edge_task(job, piece);
 }
 
-static void first_pass(const lcv_simd_plan *plan, const source *from, cvec *data, const lcv_cpu_team *team)
+/* False when the source is beyond its limit (0: none); NaN is. */
+static bool first_pass(const lcv_simd_plan *plan, const source *from, double limit, cvec *data,
+                       const lcv_cpu_team *team)
 {
     edge_job job = {.plan = plan, .from = from, .data = data, .range = first_range};
+    double energy = 0.0;
     run_edge(&job, team);
+    for (int64_t piece = 0; piece < job.pieces; piece++)
+        energy += job.energy[piece];
+    return limit <= 0.0 || energy < limit;
 }
 
 static void last_pass(const lcv_simd_plan *plan, cvec *data, const target *to, const lcv_cpu_team *team)
@@ -132,11 +152,11 @@ static void prepare(const lcv_simd_plan *plan, const void *taps, const void *fut
                          .first_lag = g->first_lag,
                          .period = 2 * plan->shape.size};
     walk w = {.plan = plan, .data = spectrum, .scaled = true};
-    first_pass(plan, &from, spectrum, team);
+    first_pass(plan, &from, 0.0, spectrum, team);
     walk_tree(&w, team);
 }
 
-static void forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *row,
+static bool forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *row,
                     const lcv_cpu_sink *sink, void *keep, const lcv_cpu_work *work)
 {
     const lcv_cpu_team *team = team_for(plan, work);
@@ -144,12 +164,14 @@ static void forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_c
     const target to = target_of_sink(plan, sink);
     cvec *data = keep != NULL ? keep : work->scratch;
     walk w = {.plan = plan, .data = data, .result = work->scratch, .other = spectrum};
-    first_pass(plan, &from, data, team);
+    if (!first_pass(plan, &from, row->limit, data, team))
+        return false;
     walk_tree(&w, team);
     last_pass(plan, work->scratch, &to, team);
+    return true;
 }
 
-static void backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *g,
+static bool backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *g,
                      const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
                      const lcv_cpu_work *work)
 {
@@ -159,7 +181,8 @@ static void backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_
     if (grad != NULL && kept == NULL) {
         const source again = source_of_row(plan, x);
         walk w = {.plan = plan, .data = row};
-        first_pass(plan, &again, row, team);
+        if (!first_pass(plan, &again, x->limit, row, team))
+            return false;
         walk_tree(&w, team);
         kept = row;
     }
@@ -170,12 +193,14 @@ static void backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_
               .adjoint = true,
               .kept = kept,
               .sum = grad};
-    first_pass(plan, &from, data, team);
+    if (!first_pass(plan, &from, g->limit, data, team))
+        return false;
     walk_tree(&w, team);
     if (dx != NULL) {
         const target to = target_of_sink(plan, dx);
         last_pass(plan, data, &to, team);
     }
+    return true;
 }
 
 static void filter_grad(const lcv_simd_plan *plan, void *grad, void *dtaps, void *dfuture,

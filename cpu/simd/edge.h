@@ -235,28 +235,37 @@ INLINE void gather(int radix, const cvec *y, vec *x)
 }
 
 /* `count` vectors of each column, from vector `at` on; residue r goes to y + r * stride. With `complex`,
- * columns radix to 2 radix - 1 are the imaginary parts. `stagger` has the weights (see simd.h). */
+ * columns radix to 2 radix - 1 are the imaginary parts. `stagger` has the weights (see simd.h). `energy`
+ * gains the squares of all reals: one more operation for each, which tells of anything that is not finite. */
 INLINE void first_loop(int radix, bool complex, const real *const *column, cvec *y, size_t stride, size_t at,
-                       size_t count, const vec *stagger)
+                       size_t count, const vec *stagger, vec *energy)
 {
+    vec sum = *energy;
     for (size_t j = 0; j < count; j++) {
         vec x[LCV_SIMD_MAX_RADIX];
         cvec z[LCV_SIMD_MAX_RADIX], zi[LCV_SIMD_MAX_RADIX];
         const vec by = stagger[(at + j) % LANES];
 #pragma GCC unroll 16
-        for (int k = 0; k < radix; k++)
-            x[k] = by * load(column[k] + j * LANES);
+        for (int k = 0; k < radix; k++) {
+            x[k] = load(column[k] + j * LANES);
+            sum += x[k] * x[k];
+            x[k] *= by;
+        }
         spread(radix, x, z);
         if (complex) {
 #pragma GCC unroll 16
-            for (int k = 0; k < radix; k++)
-                x[k] = by * load(column[radix + k] + j * LANES);
+            for (int k = 0; k < radix; k++) {
+                x[k] = load(column[radix + k] + j * LANES);
+                sum += x[k] * x[k];
+                x[k] *= by;
+            }
             spread(radix, x, zi);
         }
 #pragma GCC unroll 16
         for (int k = 0; k < radix; k++)
             y[(size_t)k * stride + j] = complex ? add_i(z[k], zi[k]) : z[k];
     }
+    *energy = sum;
 }
 
 INLINE void last_loop(int radix, bool complex, const cvec *y, real *const *column, size_t stride,
@@ -285,14 +294,14 @@ INLINE void last_loop(int radix, bool complex, const cvec *y, real *const *colum
 }
 
 typedef void first_function(const real *const *column, cvec *y, size_t stride, size_t at, size_t count,
-                            const vec *stagger);
+                            const vec *stagger, vec *energy);
 typedef void last_function(const cvec *y, real *const *column, size_t stride, size_t count);
 
 #define EDGE(radix, name, is_complex)                                                                        \
     static void first##name(const real *const *column, cvec *y, size_t stride, size_t at, size_t count,      \
-                            const vec *stagger)                                                              \
+                            const vec *stagger, vec *energy)                                                 \
     {                                                                                                        \
-        first_loop(radix, is_complex, column, y, stride, at, count, stagger);                                \
+        first_loop(radix, is_complex, column, y, stride, at, count, stagger, energy);                        \
     }                                                                                                        \
     static void last##name(const cvec *y, real *const *column, size_t stride, size_t count)                  \
     {                                                                                                        \

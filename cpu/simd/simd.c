@@ -79,6 +79,7 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *geometry
                                   .grad_bytes = bytes,
                                   .scratch_bytes = geometry->backward ? 2 * bytes : bytes,
                                   .team = shape.size >= LCV_SIMD_TEAM_SIZE,
+                                  .checks = true,
                                   .cost = row_cost(&shape, kernels->lanes, bytes)};
     return true;
 }
@@ -146,18 +147,18 @@ static void prepare(void *self, const void *taps, const void *taps_future, void 
     plan->kernels->prepare(plan, taps, taps_future, spectrum, work);
 }
 
-static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
+static bool forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
                     void *keep, const lcv_cpu_work *work)
 {
     const lcv_simd_plan *plan = self;
-    plan->kernels->forward(plan, spectrum, row, sink, keep, work);
+    return plan->kernels->forward(plan, spectrum, row, sink, keep, work);
 }
 
-static void backward(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
+static bool backward(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
                      const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work)
 {
     const lcv_simd_plan *plan = self;
-    plan->kernels->backward(plan, spectrum, g, dx, x, kept, grad, work);
+    return plan->kernels->backward(plan, spectrum, g, dx, x, kept, grad, work);
 }
 
 static void filter_grad(void *self, void *grad, void *dtaps, void *dtaps_future, const lcv_cpu_work *work)

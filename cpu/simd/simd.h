@@ -65,9 +65,9 @@ struct lcv_simd_kernels {
     int32_t lanes; /* reals in one vector */
     void (*prepare)(const lcv_simd_plan *plan, const void *taps, const void *future, void *spectrum,
                     const lcv_cpu_work *work);
-    void (*forward)(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *row,
+    bool (*forward)(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *row,
                     const lcv_cpu_sink *sink, void *keep, const lcv_cpu_work *work);
-    void (*backward)(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *g,
+    bool (*backward)(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *g,
                      const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
                      const lcv_cpu_work *work);
     void (*filter_grad)(const lcv_simd_plan *plan, void *grad, void *dtaps, void *dfuture,
