@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The structs of include/longconv/*.h. A test compares sizes and offsets with what a C compiler says."""
+import ctypes as c
+
+MAX_RANK = 3
+
+
+class Tensor(c.Structure):
+    _fields_ = [("data", c.c_void_p), ("dtype", c.c_int), ("rank", c.c_int32), ("shape", c.c_int64 * MAX_RANK),
+                ("strides", c.c_int64 * MAX_RANK), ("device", c.c_int), ("device_index", c.c_int32)]
+
+
+class Exec(c.Structure):
+    _fields_ = [("stream", c.c_void_p), ("workspace", c.c_void_p), ("workspace_bytes", c.c_size_t),
+                ("parallel_for", c.c_void_p), ("user", c.c_void_p)]
+
+
+class ContextParams(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("alloc", c.c_void_p), ("free", c.c_void_p),
+                ("memory_user", c.c_void_p), ("log", c.c_void_p), ("log_user", c.c_void_p), ("log_level", c.c_int),
+                ("num_threads", c.c_int32), ("backend_path", c.c_char_p)]
+
+
+class BackendInfo(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("name", c.c_char_p), ("description", c.c_char_p),
+                ("engines", c.c_char_p), ("reason", c.c_char_p), ("origin", c.c_char_p), ("device", c.c_int),
+                ("available", c.c_int32), ("concurrent", c.c_int32)]
+
+
+class PlanInfo(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("kind", c.c_char_p), ("backend", c.c_char_p), ("engine", c.c_char_p),
+                ("explanation", c.c_char_p), ("fft_size", c.c_int64), ("workspace_bytes", c.c_size_t),
+                ("spectrum_bytes", c.c_size_t), ("threads", c.c_int32)]
+
+
+class ConvParams(c.Structure):
+    _fields_ = ([("struct_size", c.c_size_t)] +
+                [(name, c.c_int) for name in ("dtype", "mode", "layout", "filter_form", "activation", "device")] +
+                [(name, c.c_int64) for name in ("batch", "channels", "seqlen", "filter_len", "filter_future_len",
+                                                "future_first_lag", "filter_groups")] +
+                [(name, c.c_uint32) for name in ("terms", "grad_mask", "accumulate_mask")] +
+                [("workspace_owner", c.c_int), ("max_workspace_bytes", c.c_uint64), ("num_threads", c.c_int32),
+                 ("backend", c.c_char_p), ("engine", c.c_char_p), ("exact_causality", c.c_int32),
+                 ("reproducible", c.c_int32), ("precision", c.c_int32), ("planning", c.c_int)])
+
+
+def _args(before_spectrum, after_spectrum):
+    """Fields of an args struct: tensors, the prepared filter, tensors, resources."""
+    return ([("struct_size", c.c_size_t)] + [(name, Tensor) for name in before_spectrum] +
+            [("spectrum", c.c_void_p)] + [(name, Tensor) for name in after_spectrum] + [("exec", Exec)])
+
+
+class ConvArgs(c.Structure):
+    _fields_ = _args(("u", "filter", "filter_future"),
+                     ("skip", "bias", "pre_gate", "post_gate", "state_in", "y", "state_out", "seq_offsets"))
+
+
+class ConvGradArgs(c.Structure):
+    _fields_ = _args(("u", "filter", "filter_future"),
+                     ("skip", "bias", "pre_gate", "post_gate", "state_in", "dy", "dstate_out", "du", "dfilter",
+                      "dfilter_future", "dskip", "dbias", "dpre_gate", "dpost_gate", "dstate_in"))
+
+
+# By the name in C.
+STRUCTS = {"lcv_tensor": Tensor, "lcv_exec": Exec, "lcv_context_params": ContextParams,
+           "lcv_backend_info": BackendInfo, "lcv_plan_info": PlanInfo, "lcv_conv_params": ConvParams,
+           "lcv_conv_args": ConvArgs, "lcv_conv_grad_args": ConvGradArgs}

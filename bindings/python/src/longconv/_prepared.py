@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Filters transformed once, for many calls."""
+import ctypes as c
+import threading
+
+import numpy
+
+from . import _errors, _plans, _problem, _words
+from ._arrays import Arrays, view
+from ._native import library, structs
+
+
+class Spectrum:
+    """Owns an lcv_spectrum, prepared for a plan and all plans with its key."""
+
+    def __init__(self, plan, taps, future):
+        self.handle = None
+        lib, handle = library.library(), c.c_void_p()
+        library.check(lib.lcv_spectrum_create(plan.handle, None, 0, c.byref(handle)))
+        self.handle, self.destroy = handle, lib.lcv_spectrum_destroy
+        workspace, kept = _plans.scratch.of(plan.workspace_bytes)
+        resources = structs.Exec(workspace=workspace, workspace_bytes=plan.workspace_bytes)
+        library.check(lib.lcv_spectrum_prepare(handle, plan.handle, c.byref(_tensor(taps)),
+                                               None if future is None else c.byref(_tensor(future)),
+                                               c.byref(resources)))
+        del kept
+
+    def __del__(self):
+        if self.handle is not None:
+            self.destroy(c.byref(self.handle))
+
+
+def _tensor(array):
+    dtype, shape, strides, device, index = view(array)
+    tensor = structs.Tensor(data=array.ctypes.data, dtype=dtype, rank=len(shape), device=device, device_index=index)
+    tensor.shape[:len(shape)], tensor.strides[:len(shape)] = shape, strides
+    return tensor
+
+
+class PreparedFilter:
+    """What `prepare` returns: give it to `conv` in place of the filter. It serves every problem with these taps; where
+    another transform is needed than those made so far, it makes and keeps that as well. The taps are a private copy."""
+
+    def __init__(self, taps, future):
+        self.taps, self.taps_future = taps, future
+        self._lock, self._spectra, self._of_problem = threading.Lock(), [], {}
+
+    def run(self, binding, addresses):
+        """Executes a binding with the spectrum that fits its plan."""
+        known = self._of_problem.get(binding.plan.problem)
+        if known is not None:
+            return binding.run(addresses, spectrum=known.handle.value)
+        with self._lock:
+            spectra = list(self._spectra)
+        for spectrum in spectra:
+            try:
+                binding.run(addresses, spectrum=spectrum.handle.value)
+            except _errors.IncompatibleError:
+                continue
+            self._of_problem[binding.plan.problem] = spectrum
+            return None
+        return binding.run(addresses, spectrum=self.prepare(binding.plan).handle.value)
+
+    def prepare(self, plan):
+        """Makes the spectrum for a plan."""
+        spectrum = Spectrum(plan, self.taps, self.taps_future)
+        with self._lock:
+            self._spectra.append(spectrum)
+            self._of_problem[plan.problem] = spectrum
+        return spectrum
+
+
+def prepare(filter, u_shape, *, dtype=numpy.float32, mode="causal", filter_future=None, future_first_lag=1, layout="BDL",
+            backend="auto"):
+    """Transforms a filter once, for many calls of `conv`: `conv(u, prepare(filter, u.shape))`.
+
+    u_shape is the shape of the data it is for, dtype the data's. It may be used with any other shape too; it is then
+    transformed again where that needs another transform, which is kept. The other arguments are those of `conv`.
+    """
+    arrays = Arrays(numpy.empty(0, dtype))
+    taps, future = (_private(arrays.compute(name, array))
+                    for name, array in (("filter", filter), ("filter_future", filter_future)))
+    problem = _problem.problem(
+        tuple(u_shape), _words.DTYPES[arrays.dtype_name], taps.shape, None if future is None else future.shape, mode=mode,
+        layout=layout, activation=None, future_first_lag=future_first_lag, terms=0, backend=backend)
+    prepared = PreparedFilter(taps, future)
+    prepared.prepare(_plans.plan(problem))
+    return prepared
+
+
+def _private(array):
+    """A copy that nobody else can change."""
+    if array is None:
+        return None
+    array = numpy.array(array[None] if array.ndim == 1 else array, order="C")
+    array.flags.writeable = False
+    return array
