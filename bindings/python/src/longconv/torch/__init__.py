@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""longconv for PyTorch: a differentiable long convolution, and layers made of it."""
+import torch  # noqa: F401  first, so that the C library shares its OpenMP runtime
+
+from ._functional import conv
+
+__all__ = ["conv"]

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The functions that users and other modules of this package call. Each takes the shortest way: the kernel itself when
+nothing records or traces, an autograd.Function when a gradient is wanted, the registered operator when something traces
+(torch.compile, torch.export, torch.func, fake tensors, tensor subclasses)."""
+import torch
+from torch.autograd import forward_ad
+
+from .. import _errors, _words
+from . import _double, _kernels, _ops
+
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+_length_of_modes = torch._C._len_torch_dispatch_stack
+_transforms = torch._C._functorch.peek_interpreter_stack
+
+
+def _direct(tensors):
+    """May the kernel be called on these tensors without the dispatcher?"""
+    if torch.compiler.is_compiling() or _length_of_modes() or _transforms() is not None or (
+            forward_ad._current_level >= 0):
+        return False
+    for tensor in tensors:
+        if tensor is not None and (type(tensor) not in _PLAIN or tensor.is_neg()):
+            return False
+    return True
+
+
+def _records(tensors):
+    if torch.is_grad_enabled():
+        for tensor in tensors:
+            if tensor is not None and tensor.requires_grad:
+                return True
+    return False
+
+
+class _Forward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, u, filter, future, skip, bias, pre_gate, post_gate, state, with_state, words):
+        tensors = (u, filter, future, skip, bias, pre_gate, post_gate, state)
+        _double.save_forward(ctx, tensors, ctx.needs_input_grad, with_state, words)
+        ctx.set_materialize_grads(False)
+        ctx.u_shape, ctx.u_dtype = u.shape, u.dtype
+        return _kernels.forward(*tensors, with_state, words)
+
+    @staticmethod
+    def backward(ctx, dy, dstate=None):
+        if dy is None:
+            if dstate is None:
+                return (None,) * 10
+            dy = dstate.new_zeros(ctx.u_shape, dtype=ctx.u_dtype)
+        return (*_double.backward_of_forward(ctx, dy, dstate), None, None)
+
+
+class _Backward(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, *arguments):
+        *tensors, terms, grad_mask, words = arguments
+        _double.save_backward(ctx, tensors, terms, grad_mask, words)
+        ctx.set_materialize_grads(False)
+        return tuple(_kernels.backward(*arguments))
+
+    @staticmethod
+    def backward(ctx, *cotangents):
+        return (*_double.backward_of_backward(ctx, cotangents), None, None, None)
+
+
+def conv_forward(u, filter, future, skip, bias, pre_gate, post_gate, state, with_state, words):
+    """The convolution of tensors with the right dtypes."""
+    tensors = (u, filter, future, skip, bias, pre_gate, post_gate, state)
+    if _direct(tensors):
+        if _records(tensors):
+            return _Forward.apply(*tensors, with_state, words)
+        return _kernels.forward(*tensors, with_state, words)
+    if with_state:
+        return torch.ops.longconv.conv_state(*tensors, *words)
+    return torch.ops.longconv.conv(*tensors[:-1], *words)
+
+
+def conv_backward(*arguments):
+    """The gradients in the mask; arguments as of _kernels.backward."""
+    *tensors, terms, grad_mask, words = arguments
+    if _direct(tensors):
+        return _Backward.apply(*arguments) if _records(tensors) else _kernels.backward(*arguments)
+    return torch.ops.longconv.conv_backward(*tensors, terms, grad_mask, *words)
+
+
+def conv(u, filter, *, skip=None, bias=None, pre_gate=None, post_gate=None, activation=None, mode="causal",
+         filter_future=None, future_first_lag=1, layout="BDL", state=None, return_state=False, backend="auto"):
+    """longconv.conv for tensors, differentiable to any order in all of them.
+
+    The arguments are those of longconv.conv. Filters, skip, bias and state are converted to float32 (float64 for float64
+    data); under autocast the data is converted to autocast's dtype and they are not. The result is contiguous.
+    """
+    if activation is None:
+        activation = "none"
+    _check_words(activation, mode, layout)
+    if torch.is_autocast_enabled(u.device.type):
+        u, pre_gate, post_gate = (_ops.autocast_data(tensor, u.device.type) for tensor in (u, pre_gate, post_gate))
+    if filter.dim() == 1:
+        filter = filter.unsqueeze(0)
+    if filter_future is not None and filter_future.dim() == 1:
+        filter_future = filter_future.unsqueeze(0)
+    compute = torch.float64 if u.dtype == torch.float64 else torch.float32
+    with_state = return_state or state is not None
+    result = conv_forward(u, _as(filter, compute), _as(filter_future, compute), _as(skip, compute), _as(bias, compute),
+                          pre_gate, post_gate, _as(state, compute), with_state,
+                          (activation, mode, future_first_lag, layout, backend))
+    return result[0] if with_state and not return_state else result
+
+
+def _as(tensor, dtype):
+    if tensor is None or tensor.dtype == dtype:
+        return tensor
+    if tensor.dtype.is_complex:
+        raise _errors.InvalidArgumentError(f"expected real numbers, given a tensor of dtype {tensor.dtype}")
+    return tensor.to(dtype)
+
+
+def _check_words(activation, mode, layout):
+    if activation not in _words.ACTIVATIONS or mode not in _words.MODES or layout not in _words.LAYOUTS:
+        for table, argument, word in ((_words.ACTIVATIONS, "activation", activation), (_words.MODES, "mode", mode),
+                                      (_words.LAYOUTS, "layout", layout)):
+            _words.number(table, argument, word)
