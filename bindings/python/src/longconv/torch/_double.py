@@ -12,9 +12,7 @@ import torch
 from torch.nn import functional
 
 from . import _kernels
-from ._kernels import BIAS, FILTER, FUTURE, POST, PRE, SKIP, STATE, U
-
-_ORDER = (U, FILTER, FUTURE, SKIP, BIAS, PRE, POST, STATE)
+from ._kernels import BIAS, BITS, FILTER, FUTURE, POST, PRE, SKIP, STATE, U
 
 
 # ---- What is kept between forward and backward ----
@@ -23,7 +21,7 @@ def save_forward(ctx, tensors, wanted, with_state, words):
     """Keeps of the inputs what the wanted gradients depend on."""
     _, _, _, skip, bias, pre_gate, post_gate, _ = tensors
     ctx.words, ctx.terms = words, _kernels.terms_of(skip, bias, pre_gate, post_gate, with_state)
-    ctx.grad_mask = sum(bit for bit, want, tensor in zip(_ORDER, wanted, tensors) if want and tensor is not None)
+    ctx.grad_mask = sum(bit for bit, want, tensor in zip(BITS, wanted, tensors) if want and tensor is not None)
     keep = _kernels.needed(ctx.terms, ctx.grad_mask, words[0])
     ctx.save_for_backward(*(tensor if kept else None for tensor, kept in zip(tensors, keep)))
 
@@ -39,20 +37,21 @@ def backward_of_forward(ctx, dy, dstate):
 def save_backward(ctx, tensors, terms, grad_mask, words):
     """Keeps the inputs of a backward."""
     ctx.terms, ctx.grad_mask, ctx.words = terms, grad_mask, words
-    ctx.given = [tensor is not None for tensor in tensors]
     ctx.save_for_backward(*tensors)
 
 
 def _spread(gradients, grad_mask):
     """A list of the gradients in the mask as eight entries."""
     following = iter(gradients)
-    return [next(following) if grad_mask & bit else None for bit in _ORDER]
+    return [next(following) if grad_mask & bit else None for bit in BITS]
 
 
 def backward_of_backward(ctx, cotangents):
     """Gradients of (dy, dstate, u, filter, future, skip, bias, pre_gate, post_gate, state)."""
     tensors = ctx.saved_tensors
     cotangents = _spread(cotangents, ctx.grad_mask)
+    if all(cotangent is None for cotangent in cotangents):
+        return [None] * len(tensors)
     if ctx.terms == 0 and ctx.words[0] == "none":
         if ctx.grad_mask == U:
             return _of_adjoint(tensors, cotangents[0], ctx.words, ctx.needs_input_grad)
@@ -163,7 +162,7 @@ def _unfused(tensors, terms, grad_mask, words):
         gradients[SKIP] = (dz * x).sum((0, time))
     if grad_mask & BIAS:
         gradients[BIAS] = dz.sum((0, time))
-    return [gradients[bit].to(data_dtype if bit & (U | PRE | POST) else compute) for bit in _ORDER if grad_mask & bit]
+    return [gradients[bit].to(data_dtype if bit & (U | PRE | POST) else compute) for bit in BITS if grad_mask & bit]
 
 
 def _linear(x, filter, future, skip, bias, state, words):

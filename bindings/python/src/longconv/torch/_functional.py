@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The functions that users and other modules of this package call. Each takes the shortest way: the kernel itself when
-nothing records or traces, an autograd.Function when a gradient is wanted, the registered operator when something traces
-(torch.compile, torch.export, torch.func, fake tensors, tensor subclasses)."""
+nothing records or traces, an autograd.Function when a gradient is wanted (of another make below the transforms of
+torch.func), the registered operator when something traces (torch.compile, torch.export, fake tensors, subclasses)."""
 import torch
 from torch.autograd import forward_ad
 
 from .. import _errors, _words
-from . import _double, _kernels, _ops
+from . import _double, _kernels, _ops, _vmap
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _length_of_modes = torch._C._len_torch_dispatch_stack
@@ -15,13 +15,23 @@ _transforms = torch._C._functorch.peek_interpreter_stack
 
 def _direct(tensors):
     """May the kernel be called on these tensors without the dispatcher?"""
-    if torch.compiler.is_compiling() or _length_of_modes() or _transforms() is not None or (
-            forward_ad._current_level >= 0):
+    if torch.compiler.is_compiling():
+        return False
+    if forward_ad._current_level >= 0:
+        _refuse_tangents(tensors)
+    if _length_of_modes() or not (tensors[0].is_cpu or tensors[0].is_cuda):
         return False
     for tensor in tensors:
         if tensor is not None and (type(tensor) not in _PLAIN or tensor.is_neg()):
             return False
     return True
+
+
+def _refuse_tangents(tensors):
+    """Forward-mode differentiation would lose them."""
+    for tensor in tensors:
+        if tensor is not None and forward_ad.unpack_dual(tensor).tangent is not None:
+            raise _errors.UnsupportedError("forward-mode differentiation is not served; use reverse mode")
 
 
 def _records(tensors):
@@ -63,24 +73,67 @@ class _Backward(torch.autograd.Function):
         return (*_double.backward_of_backward(ctx, cotangents), None, None, None)
 
 
-def conv_forward(u, filter, future, skip, bias, pre_gate, post_gate, state, with_state, words):
-    """The convolution of tensors with the right dtypes."""
-    tensors = (u, filter, future, skip, bias, pre_gate, post_gate, state)
-    if _direct(tensors):
-        if _records(tensors):
-            return _Forward.apply(*tensors, with_state, words)
-        return _kernels.forward(*tensors, with_state, words)
-    if with_state:
-        return torch.ops.longconv.conv_state(*tensors, *words)
-    return torch.ops.longconv.conv(*tensors[:-1], *words)
+class _MappedForward(torch.autograd.Function):
+    """The same for torch.func, whose transforms want what is kept to be said apart; it takes longer to enter."""
+
+    @staticmethod
+    def forward(*arguments):
+        return conv_forward(*arguments)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        *tensors, with_state, words = inputs
+        _double.save_forward(ctx, tensors, ctx.needs_input_grad, with_state, words)
+
+    @staticmethod
+    def backward(ctx, dy, dstate=None):
+        return (*_double.backward_of_forward(ctx, dy, dstate), None, None)
+
+    @staticmethod
+    def vmap(info, axes, *arguments):
+        *tensors, with_state, words = arguments
+        return _vmap.forward(conv_forward, info, axes[:8], tensors, with_state, words)
+
+
+class _MappedBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(*arguments):
+        return tuple(conv_backward(*arguments))
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        *tensors, terms, grad_mask, words = inputs
+        _double.save_backward(ctx, tensors, terms, grad_mask, words)
+
+    @staticmethod
+    def backward(ctx, *cotangents):
+        return (*_double.backward_of_backward(ctx, cotangents), None, None, None)
+
+    @staticmethod
+    def vmap(info, axes, *arguments):
+        *tensors, terms, grad_mask, words = arguments
+        results, places = _vmap.backward(conv_backward, info, axes[:10], tensors, terms, grad_mask, words)
+        return tuple(results), tuple(places)
+
+
+def conv_forward(*arguments):
+    """The convolution of tensors with the right dtypes; arguments as of _kernels.forward."""
+    tensors = arguments[:8]
+    if not _direct(tensors):
+        return _ops.call_forward(*arguments)
+    if _transforms() is not None:
+        return _MappedForward.apply(*arguments)
+    return _Forward.apply(*arguments) if _records(tensors) else _kernels.forward(*arguments)
 
 
 def conv_backward(*arguments):
     """The gradients in the mask; arguments as of _kernels.backward."""
-    *tensors, terms, grad_mask, words = arguments
-    if _direct(tensors):
-        return _Backward.apply(*arguments) if _records(tensors) else _kernels.backward(*arguments)
-    return torch.ops.longconv.conv_backward(*tensors, terms, grad_mask, *words)
+    tensors = arguments[:10]
+    if not _direct(tensors):
+        return _ops.call_backward(*arguments)
+    if _transforms() is not None:
+        return _MappedBackward.apply(*arguments)
+    return _Backward.apply(*arguments) if _records(tensors) else _kernels.backward(*arguments)
 
 
 def conv(u, filter, *, skip=None, bias=None, pre_gate=None, post_gate=None, activation=None, mode="causal",
@@ -93,8 +146,9 @@ def conv(u, filter, *, skip=None, bias=None, pre_gate=None, post_gate=None, acti
     if activation is None:
         activation = "none"
     _check_words(activation, mode, layout)
-    if torch.is_autocast_enabled(u.device.type):
-        u, pre_gate, post_gate = (_ops.autocast_data(tensor, u.device.type) for tensor in (u, pre_gate, post_gate))
+    device = "cpu" if u.is_cpu else "cuda"
+    if torch.is_autocast_enabled(device) and u.device.type == device:
+        u, pre_gate, post_gate = (_ops.autocast_data(tensor, device) for tensor in (u, pre_gate, post_gate))
     if filter.dim() == 1:
         filter = filter.unsqueeze(0)
     if filter_future is not None and filter_future.dim() == 1:

@@ -13,7 +13,7 @@ INPUTS = ("u", "filter", "filter_future", "skip", "bias", "pre_gate", "post_gate
 WORDS = ("activation", "mode", "future_first_lag", "layout", "backend")
 _DTYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
 _DEVICES = {"cpu": _words.CPU, "cuda": _words.CUDA}
-_BITS = tuple(_words.GRADS[name] for name in INPUTS)
+BITS = tuple(_words.GRADS[name] for name in INPUTS)
 _entries = _plans.bindings.entries  # looked up without a call
 
 U, FILTER, FUTURE = _words.GRADS["u"], _words.GRADS["filter"], _words.GRADS["filter_future"]
@@ -51,6 +51,8 @@ def _view(name, tensor):
             f"{name}: expected dtype float32, float64, float16 or bfloat16, given {tensor.dtype}")
     if tensor.device.type not in _DEVICES:
         raise _errors.InvalidArgumentError(f"{name}: expected a tensor on the CPU or on CUDA, given {tensor.device}")
+    if tensor.layout != torch.strided:
+        raise _errors.InvalidArgumentError(f"{name}: expected a dense tensor, given layout {tensor.layout}")
     return (_DTYPES[tensor.dtype], tuple(tensor.shape), tensor.stride(), _DEVICES[tensor.device.type],
             max(tensor.get_device(), 0))
 
@@ -112,11 +114,22 @@ def state_shape(data, filter, layout):
     return data.shape[0], data.shape[1 if layout == "BDL" else 2], max(filter.shape[-1] - 1, 0)
 
 
-def _empty(shape, dtype, like):
+def _like(tensor):
+    return torch.empty_like(tensor, memory_format=torch.contiguous_format)
+
+
+def _results(make, *arguments):
+    """New tensors; where there is no memory for them, this package's own error."""
     try:
-        return torch.empty(shape, dtype=dtype, device=like.device)
+        return make(*arguments)
     except RuntimeError as failure:
-        raise _errors.OutOfMemoryError(f"no memory for a result of shape {list(shape)}: {failure}") from failure
+        raise _errors.OutOfMemoryError(f"no memory for a result: {failure}") from failure
+
+
+def _forward_results(u, filter, with_state, layout):
+    if not with_state:
+        return (_like(u),)
+    return _like(u), torch.empty(state_shape(u, filter, layout), dtype=compute_dtype(u.dtype), device=u.device)
 
 
 def forward(u, filter, future, skip, bias, pre_gate, post_gate, state, with_state, words):
@@ -124,13 +137,9 @@ def forward(u, filter, future, skip, bias, pre_gate, post_gate, state, with_stat
     inputs = (u, filter, future, skip, bias, pre_gate, post_gate, state)
     key = _key(with_state, inputs, words)
     binding = _entries.get(key) or _first_forward(key, inputs, with_state, words)
-    y = _empty(u.shape, u.dtype, u)
-    if not with_state:
-        _run(binding, u, (*inputs, y))
-        return y
-    state_out = _empty(state_shape(u, filter, words[3]), compute_dtype(u.dtype), u)
-    _run(binding, u, (*inputs, y, state_out))
-    return y, state_out
+    results = _results(_forward_results, u, filter, with_state, words[3])
+    _run(binding, u, (*inputs, *results))
+    return results if with_state else results[0]
 
 
 def _first_forward(key, inputs, with_state, words):
@@ -152,7 +161,7 @@ def gradient_shapes(dy, filter, future, grad_mask, layout):
              "pre_gate": data, "post_gate": data}
     if grad_mask & STATE:
         every["state"] = state_shape(dy, filter, layout), compute
-    return {name: every[name] for name, bit in zip(INPUTS, _BITS) if grad_mask & bit}
+    return {name: every[name] for name, bit in zip(INPUTS, BITS) if grad_mask & bit}
 
 
 def backward(dy, dstate, u, filter, future, skip, bias, pre_gate, post_gate, state, terms, grad_mask, words):
@@ -160,15 +169,24 @@ def backward(dy, dstate, u, filter, future, skip, bias, pre_gate, post_gate, sta
     `future` are always given, for their shapes."""
     inputs = (u, filter, future, skip, bias, pre_gate, post_gate, state, dy, dstate)
     key = _key((terms, grad_mask), inputs, words)
-    shapes = gradient_shapes(dy, filter, future, grad_mask, words[3])
-    binding = _entries.get(key) or _first_backward(key, inputs, shapes, terms, grad_mask, words)
-    gradients = [_empty(shape, dtype, dy) for shape, dtype in shapes.values()]
+    binding = _entries.get(key) or _first_backward(key, inputs, terms, grad_mask, words)
+    gradients = _results(_gradients, dy, filter, future, grad_mask, words[3])
     _run(binding, dy, (*inputs, *gradients))
     return gradients
 
 
-def _first_backward(key, inputs, shapes, terms, grad_mask, words):
+def _gradients(dy, filter, future, grad_mask, layout):
+    """The same as new tensors; where they are like one that is there, in the cheapest way."""
+    prototypes = (dy, filter, future, None, None, dy, dy, None)
+    if not grad_mask & (SKIP | BIAS | STATE):
+        return [_like(prototype) for prototype, bit in zip(prototypes, BITS) if grad_mask & bit]
+    shapes = gradient_shapes(dy, filter, future, grad_mask, layout).values()
+    return [torch.empty(shape, dtype=dtype, device=dy.device) for shape, dtype in shapes]
+
+
+def _first_backward(key, inputs, terms, grad_mask, words):
     filter, future, dy = inputs[1], inputs[2], inputs[8]
+    shapes = gradient_shapes(dy, filter, future, grad_mask, words[3])
     found = problem(dy, filter, future, terms, grad_mask, words)
     names = (*INPUTS[:-1], "state_in", "dy", "dstate_out")
     outputs = {f"d{name}" if name != "state" else "dstate_in": shape for name, shape in shapes.items()}

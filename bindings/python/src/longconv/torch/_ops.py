@@ -4,7 +4,7 @@ schemas, shapes without data, automatic differentiation, autocast and vmap. They
 torch.export, torch.func): `longconv.torch.conv` calls the kernels directly where nothing traces."""
 import torch
 
-from . import _double, _kernels
+from . import _double, _kernels, _vmap
 
 _WORDS = "str activation, str mode, int future_first_lag, str layout, str backend"
 _PARAMETERS = "Tensor? filter_future, Tensor? skip, Tensor? bias, Tensor? pre_gate, Tensor? post_gate"
@@ -14,9 +14,9 @@ SCHEMAS = {
     "conv_backward": f"(Tensor dy, Tensor? dstate, Tensor? u, Tensor filter, {_PARAMETERS}, Tensor? state, int terms, "
                      f"int grad_mask, {_WORDS}) -> Tensor[]",
 }
-_library = torch.library.Library("longconv", "DEF")
+library = torch.library.Library("longconv", "DEF")
 for _name, _schema in SCHEMAS.items():
-    _library.define(_name + _schema)
+    library.define(_name + _schema)
 
 
 def conv(u, filter, future, skip, bias, pre_gate, post_gate, *words):
@@ -34,24 +34,24 @@ def conv_backward(dy, dstate, u, filter, future, skip, bias, pre_gate, post_gate
 
 for _device in ("CPU", "CUDA"):
     for _name, _kernel in (("conv", conv), ("conv_state", conv_state), ("conv_backward", conv_backward)):
-        _library.impl(_name, _kernel, _device)
+        library.impl(_name, _kernel, _device)
 
 
 # ---- Shapes without data ----
 
-@torch.library.register_fake("longconv::conv", lib=_library)
+@torch.library.register_fake("longconv::conv", lib=library)
 def _(u, filter, *rest):
     return u.new_empty(u.shape)
 
 
-@torch.library.register_fake("longconv::conv_state", lib=_library)
+@torch.library.register_fake("longconv::conv_state", lib=library)
 def _(u, filter, *rest):
     channels = u.shape[1] if rest[-2] == "BDL" else u.shape[2]
     length = torch.sym_max(filter.shape[-1] - 1, 0)
     return u.new_empty(u.shape), u.new_empty((u.shape[0], channels, length), dtype=_kernels.compute_dtype(u.dtype))
 
 
-@torch.library.register_fake("longconv::conv_backward", lib=_library)
+@torch.library.register_fake("longconv::conv_backward", lib=library)
 def _(dy, dstate, u, filter, future, skip, bias, pre_gate, post_gate, state, terms, grad_mask, *words):
     shapes = _kernels.gradient_shapes(dy, filter, future, grad_mask, words[3])
     return [dy.new_empty(shape, dtype=dtype) for shape, dtype in shapes.values()]
@@ -90,10 +90,40 @@ def _backward_gradients(ctx, gradients):
     return (*_double.backward_of_backward(ctx, gradients), *[None] * 7)
 
 
-torch.library.register_autograd("longconv::conv", _conv_gradients, setup_context=_conv_setup, lib=_library)
-torch.library.register_autograd("longconv::conv_state", _state_gradients, setup_context=_state_setup, lib=_library)
+torch.library.register_autograd("longconv::conv", _conv_gradients, setup_context=_conv_setup, lib=library)
+torch.library.register_autograd("longconv::conv_state", _state_gradients, setup_context=_state_setup, lib=library)
 torch.library.register_autograd("longconv::conv_backward", _backward_gradients, setup_context=_backward_setup,
-                                lib=_library)
+                                lib=library)
+
+
+# ---- vmap ----
+
+def call_forward(*arguments):
+    """The operator, with the arguments of _kernels.forward."""
+    *tensors, with_state, words = arguments
+    if with_state:
+        return torch.ops.longconv.conv_state(*tensors, *words)
+    return torch.ops.longconv.conv(*tensors[:-1], *words)
+
+
+def call_backward(*arguments):
+    """The operator, with the arguments of _kernels.backward."""
+    return torch.ops.longconv.conv_backward(*arguments[:-1], *arguments[-1])
+
+
+@torch.library.register_vmap("longconv::conv", lib=library)
+def _(info, axes, *arguments):
+    return _vmap.forward(call_forward, info, (*axes[:7], None), (*arguments[:7], None), False, arguments[7:])
+
+
+@torch.library.register_vmap("longconv::conv_state", lib=library)
+def _(info, axes, *arguments):
+    return _vmap.forward(call_forward, info, axes[:8], arguments[:8], True, arguments[8:])
+
+
+@torch.library.register_vmap("longconv::conv_backward", lib=library)
+def _(info, axes, *arguments):
+    return _vmap.backward(call_backward, info, axes[:10], arguments[:10], *arguments[10:12], arguments[12:])
 
 
 # ---- Autocast: data in the lower precision, filters, skip, bias and state in float32 ----
@@ -126,4 +156,4 @@ def _autocast(operator, device, with_state):
 for _device in ("cpu", "cuda"):
     for _name in ("conv", "conv_state"):
         _operator = getattr(torch.ops.longconv, _name).default
-        _library.impl(_name, _autocast(_operator, _device, _name == "conv_state"), f"Autocast{_device.upper()}")
+        library.impl(_name, _autocast(_operator, _device, _name == "conv_state"), f"Autocast{_device.upper()}")
