@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Rows of data of any dtype to rows of reals and back: the load and store kernels. Part of kernels.c, and
+ * like it compiled for each type and each CPU level. */
+#ifndef LCV_CPU_KERNELS_CONVERT_H
+#define LCV_CPU_KERNELS_CONVERT_H
+
+#include "kernels.h"
+
+#include <longconv/half.h>
+
+#include <string.h>
+
+#if defined(__F16C__) || defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+static inline float widen_f16(uint16_t half)
+{
+#ifdef __F16C__
+    return _cvtsh_ss(half);
+#else
+    return lcv_f16_to_f32(half);
+#endif
+}
+
+static inline uint16_t narrow_f16(float value)
+{
+#ifdef __F16C__
+    return _cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT);
+#else
+    return lcv_f32_to_f16(value);
+#endif
+}
+
+/* Elements may lie at any address, so each is copied; a compiler makes plain vector moves of it. */
+#define LOAD_LOOP(type, convert)                                                                             \
+    for (int64_t i = 0; i < count; i++) {                                                                    \
+        type element;                                                                                        \
+        memcpy(&element, place + i * step, sizeof element);                                                  \
+        to[i] = (real)convert(element);                                                                      \
+    }
+
+#define STORE_LOOP(type, convert)                                                                            \
+    for (int64_t i = 0; i < count; i++) {                                                                    \
+        type element = (type)convert(from[i]);                                                               \
+        memcpy(place + i * step, &element, sizeof element);                                                  \
+    }
+
+/* A constant step lets the loop become vector code. */
+#define FOR_STEP(type, loop, convert)                                                                        \
+    if (stride == 1) {                                                                                       \
+        const int64_t step = sizeof(type);                                                                   \
+        loop(type, convert)                                                                                  \
+    } else {                                                                                                 \
+        const int64_t step = stride * (int64_t)sizeof(type);                                                 \
+        loop(type, convert)                                                                                  \
+    }
+
+#define LOAD_ROWS(type, convert)                                                                             \
+    for (int64_t row = 0; row < rows; row++, to += count) {                                                  \
+        const char *place = (const char *)data + row * row_stride * (int64_t)sizeof(type);                   \
+        FOR_STEP(type, LOAD_LOOP, convert)                                                                   \
+    }                                                                                                        \
+    return;
+
+#define STORE_ROWS(type, convert)                                                                            \
+    for (int64_t row = 0; row < rows; row++, from += count) {                                                \
+        char *place = (char *)data + row * row_stride * (int64_t)sizeof(type);                               \
+        FOR_STEP(type, STORE_LOOP, convert)                                                                  \
+    }                                                                                                        \
+    return;
+
+#if defined(__F16C__) && defined(__AVX2__) && !REAL_IS_DOUBLE
+/* Eight at a time: the compiler does not find this conversion by itself. Each returns how many it has done.
+ */
+static int64_t widen_f16_eights(const void *data, int64_t count, float *to)
+{
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        _mm256_storeu_ps(to + i,
+                         _mm256_cvtph_ps(_mm_loadu_si128((const void *)((const char *)data + 2 * i))));
+    return i;
+}
+
+static int64_t narrow_f16_eights(void *data, int64_t count, const float *from)
+{
+    int64_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        _mm_storeu_si128((void *)((char *)data + 2 * i),
+                         _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
+    return i;
+}
+#else
+static int64_t widen_f16_eights(const void *data, int64_t count, real *to)
+{
+    (void)data, (void)count, (void)to;
+    return 0;
+}
+
+static int64_t narrow_f16_eights(void *data, int64_t count, const real *from)
+{
+    (void)data, (void)count, (void)from;
+    return 0;
+}
+#endif
+
+static void load_f16_row(const char *data, int64_t stride, int64_t count, real *to)
+{
+    for (int64_t i = stride == 1 ? widen_f16_eights(data, count, to) : 0; i < count; i++) {
+        uint16_t element;
+        memcpy(&element, data + i * stride * (int64_t)sizeof element, sizeof element);
+        to[i] = (real)widen_f16(element);
+    }
+}
+
+static void store_f16_row(char *data, int64_t stride, int64_t count, const real *from)
+{
+    for (int64_t i = stride == 1 ? narrow_f16_eights(data, count, from) : 0; i < count; i++) {
+        const uint16_t element = narrow_f16((float)from[i]);
+        memcpy(data + i * stride * (int64_t)sizeof element, &element, sizeof element);
+    }
+}
+
+static void load(const void *data, lcv_dtype dtype, int64_t row_stride, int64_t rows, int64_t stride,
+                 int64_t count, real *to)
+{
+    const int64_t half_step = 2 * row_stride;
+    switch (dtype) {
+    case LCV_F32:
+        LOAD_ROWS(float, )
+    case LCV_F64:
+        LOAD_ROWS(double, )
+    case LCV_F16:
+        for (int64_t row = 0; row < rows; row++)
+            load_f16_row((const char *)data + row * half_step, stride, count, to + row * count);
+        return;
+    case LCV_BF16:
+        LOAD_ROWS(uint16_t, lcv_bf16_to_f32)
+    }
+}
+
+static inline uint16_t narrow_to_bf16(real value)
+{
+    return lcv_f32_to_bf16((float)value);
+}
+
+static void store(void *data, lcv_dtype dtype, int64_t row_stride, int64_t rows, int64_t stride,
+                  int64_t count, const real *from)
+{
+    const int64_t half_step = 2 * row_stride;
+    switch (dtype) {
+    case LCV_F32:
+        STORE_ROWS(float, )
+    case LCV_F64:
+        STORE_ROWS(double, )
+    case LCV_F16:
+        for (int64_t row = 0; row < rows; row++)
+            store_f16_row((char *)data + row * half_step, stride, count, from + row * count);
+        return;
+    case LCV_BF16:
+        STORE_ROWS(uint16_t, narrow_to_bf16)
+    }
+}
+
+/* Square blocks of SIDE x SIDE. */
+#if defined(__AVX2__) && REAL_IS_DOUBLE
+enum { SIDE = 4 };
+
+static inline void transpose_block(const real *from, int64_t from_stride, real *to, int64_t to_stride)
+{
+    const __m256d a = _mm256_loadu_pd(from), b = _mm256_loadu_pd(from + from_stride);
+    const __m256d c = _mm256_loadu_pd(from + 2 * from_stride), d = _mm256_loadu_pd(from + 3 * from_stride);
+    const __m256d ab_even = _mm256_unpacklo_pd(a, b), ab_odd = _mm256_unpackhi_pd(a, b);
+    const __m256d cd_even = _mm256_unpacklo_pd(c, d), cd_odd = _mm256_unpackhi_pd(c, d);
+    _mm256_storeu_pd(to, _mm256_permute2f128_pd(ab_even, cd_even, 0x20));
+    _mm256_storeu_pd(to + to_stride, _mm256_permute2f128_pd(ab_odd, cd_odd, 0x20));
+    _mm256_storeu_pd(to + 2 * to_stride, _mm256_permute2f128_pd(ab_even, cd_even, 0x31));
+    _mm256_storeu_pd(to + 3 * to_stride, _mm256_permute2f128_pd(ab_odd, cd_odd, 0x31));
+}
+#elif defined(__AVX2__)
+enum { SIDE = 8 };
+
+static inline void transpose_block(const real *from, int64_t from_stride, real *to, int64_t to_stride)
+{
+    __m256 row[8], pair[8], quad[8];
+    for (int i = 0; i < 8; i++)
+        row[i] = _mm256_loadu_ps(from + i * from_stride);
+    for (int i = 0; i < 8; i += 2) {
+        pair[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
+        pair[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4)
+        for (int k = 0; k < 2; k++) {
+            quad[i + 2 * k] = _mm256_shuffle_ps(pair[i + k], pair[i + k + 2], 0x44);
+            quad[i + 2 * k + 1] = _mm256_shuffle_ps(pair[i + k], pair[i + k + 2], 0xee);
+        }
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(quad[i], quad[i + 4], 0x20));
+        _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(quad[i], quad[i + 4], 0x31));
+    }
+}
+#else
+enum { SIDE = 16 / sizeof(real) };
+
+static inline void transpose_block(const real *from, int64_t from_stride, real *to, int64_t to_stride)
+{
+    real block[SIDE][SIDE];
+    for (int i = 0; i < SIDE; i++)
+        for (int j = 0; j < SIDE; j++)
+            block[j][i] = from[i * from_stride + j];
+    for (int j = 0; j < SIDE; j++)
+        for (int i = 0; i < SIDE; i++)
+            to[j * to_stride + i] = block[j][i];
+}
+#endif
+
+/* Far enough ahead to hide a trip to memory: lines of a long side lie on many pages, where no hardware
+ * prefetch follows. */
+enum { AHEAD = 4 * SIDE };
+
+static void transpose_tall(const real *from, int64_t from_stride, int64_t rows, int64_t columns, real *to,
+                           int64_t to_stride)
+{
+    for (int64_t i = 0; i < rows; i += SIDE) {
+        for (int64_t k = 0; k < SIDE && i + AHEAD < rows; k++)
+            __builtin_prefetch(from + (i + AHEAD + k) * from_stride, 0);
+        for (int64_t j = 0; j < columns; j += SIDE)
+            transpose_block(from + i * from_stride + j, from_stride, to + j * to_stride + i, to_stride);
+    }
+}
+
+static void transpose_wide(const real *from, int64_t from_stride, int64_t rows, int64_t columns, real *to,
+                           int64_t to_stride)
+{
+    for (int64_t j = 0; j < columns; j += SIDE) {
+        for (int64_t k = 0; k < SIDE && j + AHEAD < columns; k++)
+            __builtin_prefetch(to + (j + AHEAD + k) * to_stride, 1);
+        for (int64_t i = 0; i < rows; i += SIDE)
+            transpose_block(from + i * from_stride + j, from_stride, to + j * to_stride + i, to_stride);
+    }
+}
+
+static void transpose(const real *from, int64_t from_stride, int64_t rows, int64_t columns, real *to,
+                      int64_t to_stride)
+{
+    const int64_t whole_rows = rows - rows % SIDE, whole_columns = columns - columns % SIDE;
+    if (rows > columns)
+        transpose_tall(from, from_stride, whole_rows, whole_columns, to, to_stride);
+    else
+        transpose_wide(from, from_stride, whole_rows, whole_columns, to, to_stride);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; j++)
+            to[j * to_stride + i] = from[i * from_stride + j];
+}
+
+#endif
