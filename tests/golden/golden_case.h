@@ -1,27 +1,72 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* golden_case.h: one case of golden vectors as a problem with its arrays. */
+/* golden_case.h: one case of golden vectors: its folder read, its numbers compared. */
 #ifndef TESTS_GOLDEN_CASE_H
 #define TESTS_GOLDEN_CASE_H
 
-#include "arrays.h"
 #include "npy.h"
 #include "suite.h"
 
+#include <cjson/cJSON.h>
+
 typedef enum golden_outcome { GOLDEN_PASSED, GOLDEN_FAILED, GOLDEN_UNSUPPORTED } golden_outcome;
 
-enum { GOLDEN_OUTCOMES = GOLDEN_UNSUPPORTED + 1 };
+enum { GOLDEN_OUTCOMES = GOLDEN_UNSUPPORTED + 1, GOLDEN_NAME = 64, GOLDEN_ARRAYS = 96 };
 
 typedef struct golden_case {
-    problem p;                    /* in float64 */
-    npy_array array[ARRAY_COUNT]; /* by role; data NULL where the case has none */
-    char message[512];            /* why it failed or is not supported */
+    cJSON *meta;
+    const char *system;
+    const cJSON *hyper;
+    int count;
+    struct {
+        char name[GOLDEN_NAME]; /* file name without .npy */
+        npy_array data;
+    } array[GOLDEN_ARRAYS];
+    struct {
+        double error; /* largest relative 2-norm error so far */
+        char name[GOLDEN_NAME];
+    } worst[2];        /* by lcv_dtype: float32, float64 */
+    char message[512]; /* why it failed or is not supported */
 } golden_case;
 
-/* Reads the folder of a case. GOLDEN_PASSED: it can be run. Free it in every case. */
+/* What the cases run on. */
+typedef struct golden_setup {
+    lcv_context *context;
+    target targets[TARGETS_MAX]; /* every backend and engine */
+    size_t target_count;
+} golden_setup;
+
+/* One row of golden_systems.inc. */
+typedef struct golden_system {
+    const char *system; /* as meta.json writes it */
+    const char *needs;  /* an array that tells this kind of case from others of the system; NULL: all */
+    golden_outcome (*run)(golden_case *c, const golden_setup *setup, lcv_dtype dtype);
+} golden_system;
+
+#define GOLDEN_SYSTEM(system, needs, function)                                                               \
+    golden_outcome function(golden_case *c, const golden_setup *setup, lcv_dtype dtype);
+#include "golden_systems.inc"
+#undef GOLDEN_SYSTEM
+
+/* Reads the folder of a case. Free it in every case. */
 golden_outcome golden_read(const char *folder, const char *name, golden_case *out);
 void golden_free(golden_case *c);
 
-/* Runs it on every target, in both dtypes. */
-golden_outcome golden_run(const target *targets, size_t count, golden_case *c);
+/* An array of the case, or NULL. */
+const npy_array *golden_find(const golden_case *c, const char *name);
+
+/* Fields of "hyper". */
+bool golden_flag(const golden_case *c, const char *name, bool absent);
+double golden_number(const golden_case *c, const char *name, double absent);
+const char *golden_text(const golden_case *c, const char *name, const char *absent);
+
+/* Sets the message and returns the outcome. */
+golden_outcome golden_say(golden_case *c, golden_outcome outcome, const char *format, ...) LCV_PRINTF(3, 4);
+
+/* Compares an output of `count` numbers, in row-major order, with the array `name`. Relative 2-norm error: at
+ * most 1e-9 in float64 (or what the case itself records, where that is larger) and 2e-5 in float32. */
+bool golden_compare(golden_case *c, lcv_dtype dtype, const char *name, const double *got, int64_t count);
+
+/* All numbers of an array as double, to be freed; NULL: no such array or no memory. */
+double *golden_values(const golden_case *c, const char *name);
 
 #endif
