@@ -108,7 +108,7 @@ lcv_status lcv_filter_evaluate(const lcv_filter *filter, const lcv_filter_args *
     lcv_status status = lcvi_adopt(filter->context, "args", &args, sizeof args, sizeof args, given);
     if (status != LCV_OK)
         return status;
-    lcvi_filter_call call = {.seqlen = args.seqlen, .first = args.first, .exec = args.exec};
+    lcvi_filter_call call = {.filter = filter, .seqlen = args.seqlen, .first = args.first, .exec = args.exec};
     lcvi_checker checker = {.context = filter->context, .device = LCV_DEVICE_CPU};
     status = bind_taps(&checker, filter, "taps", true, &args.taps, &call);
     return status == LCV_OK && call.count > 0 ? run(filter, &call, false) : status;
@@ -168,7 +168,7 @@ lcv_status lcv_filter_backward(const lcv_filter *filter, const lcv_filter_grad_a
     lcv_status status = lcvi_adopt(filter->context, "args", &args, sizeof args, sizeof args, given);
     if (status != LCV_OK)
         return status;
-    lcvi_filter_call call = {.seqlen = args.seqlen, .first = args.first, .exec = args.exec};
+    lcvi_filter_call call = {.filter = filter, .seqlen = args.seqlen, .first = args.first, .exec = args.exec};
     lcvi_checker checker = {.context = filter->context, .device = LCV_DEVICE_CPU};
     status = bind_taps(&checker, filter, "dtaps", false, &args.dtaps, &call);
     if (status == LCV_OK)

@@ -26,6 +26,7 @@ typedef struct lcvi_sink {
 
 /* One evaluation or backward call. */
 typedef struct lcvi_filter_call {
+    const lcv_filter *filter; /* for tasks that get the call alone */
     int64_t seqlen;
     int64_t first, count; /* taps [first, first + count) of [0, seqlen) */
     lcv_array taps; /* axes (0, row, tap), the instance's dtype: written, or (backward) their gradients */

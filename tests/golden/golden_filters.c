@@ -21,3 +21,16 @@ golden_outcome golden_run_evo2_decay(golden_case *c, const golden_setup *setup, 
              preset[0] == 's' ? "1" : (preset[0] == 'w' ? "0.01" : "0.1"), golden_number(c, "L_cache", 0));
     return golden_filter_run(c, setup, &g, dtype);
 }
+
+/* Real exponentials from p and gamma. */
+golden_outcome golden_run_evo2_modal(golden_case *c, const golden_setup *setup, lcv_dtype dtype)
+{
+    golden_filter g = {.family = "modal",
+                       .channels = (int64_t)golden_number(c, "D", 0),
+                       .seqlen = (int64_t)golden_number(c, "L", 0),
+                       .taps = "out_h",
+                       .dtaps = "in_dk",
+                       .names = {{"R", "residues"}, {"p", "p"}, {"gamma", "gamma"}}};
+    snprintf(g.options, sizeof g.options, "modes=%.0f form=p_gamma", golden_number(c, "order", 16));
+    return golden_filter_run(c, setup, &g, dtype);
+}

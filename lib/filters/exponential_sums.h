@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* exponential_sums.h: taps that are sums of exponentials, h[t] = Re sum_n residue[n] pole[n]^(t - origin[n]),
+ * and the sums over their gradients that the gradients of poles and residues are made of.
+ *
+ * A family turns its parameters into modes (one array for all rows), evaluates, or takes moments:
+ *     d loss / d residue  = conj(zeroth),   d loss / d log pole = conj(residue first)
+ * with the derivative of a real loss by x + iy written as d/dx + i d/dy.
+ *
+ * Everything is in double. Positions are cut into chunks at fixed places; each chunk starts from an
+ * exponential of its own and is stepped through in blocks, so errors do not grow with t, nothing of the size
+ * of modes times positions is stored, and a tap has the same bits whatever range it is asked in. */
+#ifndef LCVI_EXPONENTIAL_SUMS_H
+#define LCVI_EXPONENTIAL_SUMS_H
+
+#include "family.h"
+
+typedef struct lcvi_mode {
+    double log_size, angle; /* pole = exp(log_size + i angle); log_size may be minus infinity: a pole of 0 */
+    double re, im;          /* residue */
+    double origin;          /* where the power is 1: 0, or late for poles outside the unit circle */
+} lcvi_mode;
+
+typedef struct lcvi_moment {
+    double re0, im0; /* zeroth: sum over t of dtaps[t] pole^(t - origin) */
+    double re1, im1; /* first: sum over t of dtaps[t] (t - origin) pole^(t - origin) */
+} lcvi_moment;
+
+/* Mode n of a row, from the parameters. */
+typedef lcvi_mode (*lcvi_mode_fn)(const lcv_filter *filter, int64_t seqlen, int64_t row, int64_t n);
+
+/* The family's workspace entry: room for all modes, and in backward for all moments. */
+bool lcvi_exponential_workspace(const lcv_filter *filter, int64_t seqlen, int64_t count, bool backward,
+                                size_t *bytes);
+
+/* Writes the taps of a call. Parallel over rows and chunks. */
+void lcvi_exponential_evaluate(const lcv_filter *filter, const lcvi_filter_call *call, lcvi_mode_fn mode);
+
+/* Modes and moments of a backward call, both [filters][modes], in its workspace. Parallel over rows; sums in
+ * a fixed order. */
+void lcvi_exponential_moments(const lcv_filter *filter, const lcvi_filter_call *call, lcvi_mode_fn mode,
+                              const lcvi_mode **modes, const lcvi_moment **moments);
+
+/* Poles and residues of a row as lcv_filter_modes gives them, with the origin at 0. */
+void lcvi_exponential_row(const lcv_filter *filter, int64_t seqlen, int64_t row, lcvi_mode_fn mode,
+                          double *poles, double *residues);
+
+#endif
