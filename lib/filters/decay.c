@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Family decay: exponential moving averages, damped (Mega's) or not. */
 #include "exponential_sums.h"
+#include "transforms.h"
 
 #include <math.h>
+
+LCVI_EXACT_ARITHMETIC
 
 enum { OPTION_MODES, OPTION_DAMPED };
 enum { DELTA, BETA, GAMMA, ALPHA };
@@ -46,16 +49,10 @@ static lcv_status configure(lcv_filter *filter)
 static void initialise(const lcv_filter *filter, int32_t parameter, const lcvi_random *random, int64_t first,
                        int64_t count, double *values)
 {
-    LCVI_EXACT_ARITHMETIC
     const double deviation = parameter == GAMMA ? 1.0 : (parameter == BETA ? 0.02 : 0.2);
     lcvi_fill_normal(random, first, count, deviation, values);
     for (int64_t i = 0; i < count && parameter == BETA; i++)
         values[i] += (first + i) % filter->modes % 2 == 0 ? 1.0 : -1.0;
-}
-
-static double sigmoid(double x)
-{
-    return x >= 0.0 ? 1.0 / (1.0 + exp(-x)) : exp(x) / (1.0 + exp(x));
 }
 
 /* The parameters of one average. */
@@ -70,10 +67,10 @@ static average load(const lcv_filter *filter, int64_t index)
     lcvi_filter_load(filter, DELTA, index, 1, &delta);
     lcvi_filter_load(filter, BETA, index, 1, &a.beta);
     lcvi_filter_load(filter, GAMMA, index, 1, &a.gamma);
-    a.p = sigmoid(delta);
+    a.p = lcvi_transform_value(LCVI_TRANSFORM_SIGMOID, delta);
     if (is_damped(filter)) {
         lcvi_filter_load(filter, ALPHA, index, 1, &alpha);
-        a.damping = sigmoid(alpha);
+        a.damping = lcvi_transform_value(LCVI_TRANSFORM_SIGMOID, alpha);
     }
     return a;
 }

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+LCVI_EXACT_ARITHMETIC
+
 enum { OPTION_MODES, OPTION_FORM, OPTION_GAMMA_MIN, OPTION_GAMMA_MAX };
 enum { FORM_LOG_POLES, FORM_P_GAMMA };
 enum { RESIDUES, LOG_POLES, P = LOG_POLES, GAMMA };
@@ -48,7 +50,6 @@ static lcv_status configure(lcv_filter *filter)
 static void initialise(const lcv_filter *filter, int32_t parameter, const lcvi_random *random, int64_t first,
                        int64_t count, double *values)
 {
-    LCVI_EXACT_ARITHMETIC
     const double least = filter->option[OPTION_GAMMA_MIN].real, most = filter->option[OPTION_GAMMA_MAX].real;
     if (parameter == RESIDUES) {
         lcvi_fill_normal(random, first, count, 0.1 / sqrt((double)filter->modes), values);

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+LCVI_EXACT_ARITHMETIC
+
 enum { OPTION_STATE };
 enum { B, C };
 enum { MAX_STATE = 1024 };
@@ -35,7 +37,6 @@ static lcv_status configure(lcv_filter *filter)
 static void initialise(const lcv_filter *filter, int32_t parameter, const lcvi_random *random, int64_t first,
                        int64_t count, double *values)
 {
-    LCVI_EXACT_ARITHMETIC
     const double bound = 1.0 / sqrt((double)state_of(filter));
     if (parameter == C)
         lcvi_fill_between(random, first, count, -bound, bound, values);

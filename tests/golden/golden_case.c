@@ -86,6 +86,32 @@ double *golden_values(const golden_case *c, const char *name)
     return values;
 }
 
+/* Every second number from `part` on, as a new array. */
+static bool add_part(golden_case *c, const npy_array *whole, const char *name, int64_t part)
+{
+    npy_array half = {.type = NPY_F8, .rank = whole->rank - 1, .count = whole->count / 2};
+    half.data = malloc((size_t)(half.count + 1) * sizeof(double));
+    if (half.data == NULL || c->count == GOLDEN_ARRAYS) {
+        free(half.data);
+        return false;
+    }
+    memcpy(half.shape, whole->shape, sizeof half.shape);
+    for (int64_t i = 0; i < half.count; i++)
+        ((double *)half.data)[i] = npy_get(whole, 2 * i + part);
+    snprintf(c->array[c->count].name, GOLDEN_NAME, "%s", name);
+    c->array[c->count++].data = half;
+    return true;
+}
+
+bool golden_split(golden_case *c, const char *name, const char *real, const char *imag)
+{
+    const npy_array *whole = golden_find(c, name);
+    if (whole == NULL || golden_find(c, real) != NULL)
+        return true;
+    return whole->rank > 0 && whole->shape[whole->rank - 1] == 2 && add_part(c, whole, real, 0) &&
+           add_part(c, whole, imag, 1);
+}
+
 bool golden_flag(const golden_case *c, const char *name, bool absent)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(c->hyper, name);

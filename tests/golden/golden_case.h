@@ -54,6 +54,10 @@ void golden_free(golden_case *c);
 /* An array of the case, or NULL. */
 const npy_array *golden_find(const golden_case *c, const char *name);
 
+/* Adds the real and the imaginary part of a complex array (last axis of 2) as arrays of their own, if they
+ * are not there yet. A case without the array is left as it is. False: no memory or no complex array. */
+bool golden_split(golden_case *c, const char *name, const char *real, const char *imag);
+
 /* Fields of "hyper". */
 bool golden_flag(const golden_case *c, const char *name, bool absent);
 double golden_number(const golden_case *c, const char *name, double absent);
