@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "instance.h"
+
+#include "random.h"
+
+#include <stdlib.h>
+
+const filter_case filter_cases[] = {
+#define FILTER_CASE(family, options, channels, spread) {family, options, channels, spread},
+#include "cases.inc"
+#undef FILTER_CASE
+};
+const size_t filter_case_count = COUNT_OF(filter_cases);
+
+double instance_noise(uint64_t seed, int64_t index)
+{
+    return random_normal(seed, 3, (uint64_t)index);
+}
+
+static void *room(int64_t count, size_t size)
+{
+    void *memory = malloc((size_t)(count + 1) * size);
+    assert_non_null(memory);
+    return memory;
+}
+
+static lcv_port_info port_of(const instance *i, int32_t parameter)
+{
+    lcv_port_info port = {.struct_size = sizeof port};
+    assert_int_equal(lcv_filter_parameter(i->filter, parameter, &port), LCV_OK);
+    return port;
+}
+
+/* ---- Conversion ---- */
+
+static double *widen(lcv_dtype dtype, void *memory, int64_t count)
+{
+    double *values = room(count, sizeof *values);
+    for (int64_t k = 0; k < count; k++)
+        values[k] = dtype == LCV_F64 ? ((double *)memory)[k] : (double)((float *)memory)[k];
+    free(memory);
+    return values;
+}
+
+static void *narrow(lcv_dtype dtype, const double *values, int64_t count)
+{
+    void *memory = room(count, lcv_dtype_size(dtype));
+    for (int64_t k = 0; k < count; k++) {
+        if (dtype == LCV_F64)
+            ((double *)memory)[k] = values[k];
+        else
+            ((float *)memory)[k] = (float)values[k];
+    }
+    return memory;
+}
+
+/* ---- Instances ---- */
+
+static void spread_parameters(const instance *i)
+{
+    for (int32_t parameter = 0; parameter < i->info.parameter_count; parameter++) {
+        double *values = instance_get(i, parameter);
+        for (int64_t k = 0; k < i->elements[parameter]; k++)
+            values[k] += i->row->spread * instance_noise((uint64_t)parameter, k);
+        instance_set(i, parameter, values);
+        free(values);
+    }
+}
+
+instance instance_open(lcv_context *context, const filter_case *row, lcv_dtype dtype, int64_t max_len,
+                       int32_t threads)
+{
+    instance i = {.row = row, .info = {.struct_size = sizeof i.info}};
+    lcv_filter_params params = LCV_FILTER_PARAMS_INIT;
+    params.family = row->family;
+    params.options = row->options;
+    params.dtype = dtype;
+    params.channels = row->channels;
+    params.max_len = max_len;
+    params.num_threads = threads;
+    if (lcv_filter_create(context, &params, &i.filter) != LCV_OK)
+        fail_msg("%s \"%s\": %s", row->family, row->options, lcv_context_message(context));
+    assert_int_equal(lcv_filter_describe(i.filter, &i.info), LCV_OK);
+    assert_in_range(i.info.parameter_count, 1, INSTANCE_PARAMETERS);
+    for (int32_t parameter = 0; parameter < i.info.parameter_count; parameter++) {
+        const lcv_port_info port = port_of(&i, parameter);
+        i.elements[parameter] = 1;
+        for (int32_t axis = 0; axis < port.rank; axis++)
+            i.elements[parameter] *= port.shape[axis];
+    }
+    spread_parameters(&i);
+    return i;
+}
+
+void instance_close(instance *i)
+{
+    lcv_filter_destroy(&i->filter);
+    assert_null(i->filter);
+}
+
+double *instance_get(const instance *i, int32_t parameter)
+{
+    const lcv_port_info port = port_of(i, parameter);
+    double *values = room(i->elements[parameter], sizeof *values);
+    const lcv_tensor view = lcv_tensor_compact(values, LCV_F64, port.rank, port.shape);
+    assert_int_equal(lcv_filter_get(i->filter, port.name, &view), LCV_OK);
+    return values;
+}
+
+void instance_set(const instance *i, int32_t parameter, const double *values)
+{
+    const lcv_port_info port = port_of(i, parameter);
+    void *memory = narrow(LCV_F64, values, i->elements[parameter]);
+    const lcv_tensor view = lcv_tensor_compact(memory, LCV_F64, port.rank, port.shape);
+    if (lcv_filter_set(i->filter, port.name, &view) != LCV_OK)
+        FAIL_INSTANCE(i, "%s", lcv_context_message(NULL));
+    free(memory);
+}
+
+double *instance_taps(const instance *i, int64_t seqlen, int64_t first, int64_t count)
+{
+    const int64_t shape[] = {i->info.filters, count};
+    void *memory = room(shape[0] * shape[1], lcv_dtype_size(i->info.dtype));
+    lcv_filter_args args = LCV_FILTER_ARGS_INIT;
+    args.seqlen = seqlen;
+    args.first = first;
+    args.taps = lcv_tensor_compact(memory, i->info.dtype, 2, shape);
+    if (lcv_filter_evaluate(i->filter, &args) != LCV_OK)
+        FAIL_INSTANCE(i, "%s", lcv_context_message(NULL));
+    return widen(i->info.dtype, memory, shape[0] * shape[1]);
+}
+
+/* ---- Gradients ---- */
+
+gradients gradients_zero(const instance *i)
+{
+    gradients g = {{NULL}};
+    for (int32_t parameter = 0; parameter < i->info.parameter_count; parameter++) {
+        g.of[parameter] = calloc((size_t)i->elements[parameter] + 1, sizeof(double));
+        assert_non_null(g.of[parameter]);
+    }
+    return g;
+}
+
+void gradients_free(gradients *g)
+{
+    for (int32_t parameter = 0; parameter < INSTANCE_PARAMETERS; parameter++)
+        free(g->of[parameter]);
+    *g = (gradients){{NULL}};
+}
+
+void instance_backward(const instance *i, int64_t seqlen, int64_t first, int64_t count, const double *dtaps,
+                       bool accumulate, gradients *g)
+{
+    const lcv_dtype dtype = i->info.dtype;
+    const int64_t shape[] = {i->info.filters, count};
+    void *memory = narrow(dtype, dtaps, shape[0] * shape[1]), *arrays[INSTANCE_PARAMETERS] = {NULL};
+    lcv_tensor views[INSTANCE_PARAMETERS] = {{0}};
+    for (int32_t parameter = 0; parameter < i->info.parameter_count; parameter++) {
+        const lcv_port_info port = port_of(i, parameter);
+        arrays[parameter] = narrow(dtype, g->of[parameter], i->elements[parameter]);
+        if (port.trainable)
+            views[parameter] = lcv_tensor_compact(arrays[parameter], dtype, port.rank, port.shape);
+    }
+    lcv_filter_grad_args args = LCV_FILTER_GRAD_ARGS_INIT;
+    args.seqlen = seqlen;
+    args.first = first;
+    args.dtaps = lcv_tensor_compact(memory, dtype, 2, shape);
+    args.gradient_count = i->info.parameter_count;
+    args.gradients = views;
+    args.accumulate = accumulate;
+    if (lcv_filter_backward(i->filter, &args) != LCV_OK)
+        FAIL_INSTANCE(i, "%s", lcv_context_message(NULL));
+    for (int32_t parameter = 0; parameter < i->info.parameter_count; parameter++) {
+        free(g->of[parameter]);
+        g->of[parameter] = widen(dtype, arrays[parameter], i->elements[parameter]);
+    }
+    free(memory);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Taps of every family: ranges, views, threads, poles and residues, seeds, spectra. */
+#include "instance.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEQLEN = 2200 };
+
+static int open_context(void **state)
+{
+    lcv_context *context;
+    if (lcv_context_create(NULL, &context) != LCV_OK)
+        return 1;
+    *state = context;
+    return 0;
+}
+
+static int close_context(void **state)
+{
+    lcv_context *context = *state;
+    lcv_context_destroy(&context);
+    return 0;
+}
+
+/* Every family of the library is among the cases. */
+static void every_family_has_a_case(void **state)
+{
+    (void)state;
+    assert_true(lcv_filter_family_count() > 0);
+    for (int32_t family = 0; family < lcv_filter_family_count(); family++) {
+        lcv_filter_family_info info = {.struct_size = sizeof info};
+        bool found = false;
+        assert_int_equal(lcv_filter_family_describe(family, &info), LCV_OK);
+        assert_int_equal(lcv_filter_family_find(info.name), family);
+        assert_true(strlen(info.summary) > 0 && strlen(info.formula) > 0 && strlen(info.source) > 0);
+        for (size_t row = 0; row < filter_case_count; row++)
+            found = found || strcmp(filter_cases[row].family, info.name) == 0;
+        if (!found)
+            fail_msg("family %s has no row in tests/filters/cases.inc", info.name);
+    }
+}
+
+/* The same bits whatever range is asked for, and for every number of threads. */
+static void ranges_and_threads(void **state)
+{
+    static const int64_t ranges[][2] = {{0, SEQLEN}, {0, 1},       {1, 1},    {63, 2},
+                                        {1000, 100}, {1023, 1026}, {2199, 1}, {2200, 0}};
+    for (size_t row = 0; row < filter_case_count; row++) {
+        instance i = instance_open(*state, &filter_cases[row], LCV_F64, SEQLEN, 1);
+        instance many = instance_open(*state, &filter_cases[row], LCV_F64, SEQLEN, 4);
+        double *whole = instance_taps(&i, SEQLEN, 0, SEQLEN);
+        for (size_t r = 0; r < COUNT_OF(ranges); r++) {
+            const int64_t first = ranges[r][0], count = ranges[r][1];
+            double *part = instance_taps(&many, SEQLEN, first, count);
+            for (int64_t f = 0; f < i.info.filters; f++)
+                for (int64_t t = 0; t < count; t++)
+                    if (part[f * count + t] != whole[f * SEQLEN + first + t])
+                        FAIL_INSTANCE(&i, "range %lld + %lld: filter %lld tap %lld differs", (long long)first,
+                                      (long long)count, (long long)f, (long long)(first + t));
+            free(part);
+        }
+        free(whole);
+        instance_close(&i);
+        instance_close(&many);
+    }
+}
+
+/* Strided, transposed and unaligned outputs hold the same numbers, and nothing else is written. */
+static void views(void **state)
+{
+    enum { COUNT = 37, STEP = 3 };
+    for (size_t row = 0; row < filter_case_count; row++) {
+        instance i = instance_open(*state, &filter_cases[row], LCV_F64, COUNT, 1);
+        const int64_t filters = i.info.filters, size = filters * COUNT * STEP + 1;
+        double *expected = instance_taps(&i, COUNT, 0, COUNT);
+        unsigned char *memory = malloc((size_t)size * sizeof(double));
+        assert_non_null(memory);
+        memset(memory, 0xa5, (size_t)size * sizeof(double));
+        lcv_filter_args args = LCV_FILTER_ARGS_INIT;
+        args.seqlen = COUNT;
+        args.taps = (lcv_tensor){.data = memory + 1,
+                                 .dtype = LCV_F64,
+                                 .rank = 2,
+                                 .shape = {filters, COUNT},
+                                 .strides = {STEP, filters * STEP}};
+        assert_int_equal(lcv_filter_evaluate(i.filter, &args), LCV_OK);
+        for (int64_t k = 0; k < size - 1; k++) {
+            double value;
+            unsigned char untouched[sizeof value];
+            memset(untouched, 0xa5, sizeof untouched);
+            memcpy(&value, memory + 1 + k * (int64_t)sizeof value, sizeof value);
+            if (k % STEP == 0)
+                assert_true(value == expected[k / STEP % filters * COUNT + k / STEP / filters]);
+            else
+                assert_memory_equal(&value, untouched, sizeof value);
+        }
+        free(memory);
+        free(expected);
+        instance_close(&i);
+    }
+}
+
+/* Poles and residues give the taps. */
+static void modes(void **state)
+{
+    int modal = 0;
+    for (size_t row = 0; row < filter_case_count; row++) {
+        instance i = instance_open(*state, &filter_cases[row], LCV_F64, 100, 1);
+        const int64_t shape[] = {i.info.filters, i.info.modal ? i.info.modes : 1, 2};
+        double *poles = calloc((size_t)(shape[0] * shape[1] * 2), sizeof *poles);
+        double *residues = calloc((size_t)(shape[0] * shape[1] * 2), sizeof *residues);
+        assert_true(poles != NULL && residues != NULL);
+        const lcv_tensor pole_view = lcv_tensor_compact(poles, LCV_F64, 3, shape),
+                         residue_view = lcv_tensor_compact(residues, LCV_F64, 3, shape);
+        const lcv_status status = lcv_filter_modes(i.filter, 100, &pole_view, &residue_view);
+        assert_int_equal(status, i.info.modal ? LCV_OK : LCV_UNSUPPORTED);
+        modal += i.info.modal;
+        double *taps = instance_taps(&i, 100, 0, 100);
+        for (int64_t f = 0; f < shape[0] && i.info.modal; f++) {
+            for (int64_t t = 0; t < 100; t++) {
+                double sum = 0.0, size = 0.0;
+                for (int64_t n = 0; n < shape[1]; n++) {
+                    const double *z = poles + 2 * (f * shape[1] + n), *c = residues + 2 * (f * shape[1] + n);
+                    const double r = pow(hypot(z[0], z[1]), (double)t), angle = atan2(z[1], z[0]) * (double)t;
+                    sum += r * (c[0] * cos(angle) - c[1] * sin(angle));
+                    size += r * hypot(c[0], c[1]);
+                }
+                if (!(fabs(taps[f * 100 + t] - sum) <= 1e-12 * size + 1e-300))
+                    FAIL_INSTANCE(&i, "filter %lld tap %lld: %.15g, modes give %.15g", (long long)f,
+                                  (long long)t, taps[f * 100 + t], sum);
+            }
+        }
+        free(taps);
+        free(poles);
+        free(residues);
+        instance_close(&i);
+    }
+    assert_true(modal > 0);
+}
+
+/* Far along a slowly turning mode the error has not grown: against the exponential of each position. */
+static void no_drift(void **state)
+{
+    const filter_case row = {
+        "diag_ssm", "modes=1 discretisation=unscaled with_b=0 conjugate=0 dt_min=1 dt_max=1", 1, 0.0};
+    const int64_t length = 1000001;
+    instance i = instance_open(*state, &row, LCV_F64, length, 1);
+    const double a_real = -13.0, a_imag = 0.7, c[] = {1.0, 0.0}; /* e^-2.3 of its size is left at the end */
+    instance_set(&i, lcv_filter_parameter_find(i.filter, "a_real"), &a_real);
+    instance_set(&i, lcv_filter_parameter_find(i.filter, "a_imag"), &a_imag);
+    instance_set(&i, lcv_filter_parameter_find(i.filter, "c"), c);
+    for (int64_t t = 0; t < length; t += 9973) {
+        double *tap = instance_taps(&i, length, t, 1);
+        const double expected = exp(-exp(a_real) * (double)t) * cos(0.7 * (double)t);
+        if (!(fabs(*tap - expected) < 2e-10))
+            FAIL_INSTANCE(&i, "tap %lld is off by %g", (long long)t, *tap - expected);
+        free(tap);
+    }
+    instance_close(&i);
+}
+
+static void seeds(void **state)
+{
+    for (size_t row = 0; row < filter_case_count; row++) {
+        instance i = instance_open(*state, &filter_cases[row], LCV_F32, 50, 1);
+        bool differs = false;
+        for (int32_t p = 0; p < i.info.parameter_count; p++) {
+            assert_int_equal(lcv_filter_initialise(i.filter, 11), LCV_OK);
+            double *a = instance_get(&i, p);
+            assert_int_equal(lcv_filter_initialise(i.filter, 12), LCV_OK);
+            double *b = instance_get(&i, p);
+            assert_int_equal(lcv_filter_initialise(i.filter, 11), LCV_OK);
+            double *again = instance_get(&i, p);
+            assert_memory_equal(a, again, (size_t)i.elements[p] * sizeof *a);
+            differs = differs || memcmp(a, b, (size_t)i.elements[p] * sizeof *a) != 0;
+            for (int64_t k = 0; k < i.elements[p]; k++)
+                assert_true(isfinite(a[k]));
+            free(a);
+            free(b);
+            free(again);
+        }
+        if (!differs)
+            FAIL_INSTANCE(&i, "%s", "another seed gives the same numbers");
+        instance_close(&i);
+    }
+}
+
+/* The options that an instance reports make the same instance. */
+static void options_make_it_again(void **state)
+{
+    for (size_t row = 0; row < filter_case_count; row++) {
+        instance i = instance_open(*state, &filter_cases[row], LCV_F64, 60, 1);
+        filter_case reported = filter_cases[row];
+        reported.options = i.info.options;
+        instance again = instance_open(*state, &reported, LCV_F64, 60, 1);
+        assert_string_equal(i.info.options, again.info.options);
+        double *a = instance_taps(&i, 60, 0, 60), *b = instance_taps(&again, 60, 0, 60);
+        assert_memory_equal(a, b, (size_t)(i.info.filters * 60) * sizeof *a);
+        free(a);
+        free(b);
+        instance_close(&i);
+        instance_close(&again);
+    }
+}
+
+/* ---- Spectra ---- */
+
+/* y of a convolution by the taps of `past` (and `future`), by taps or by a spectrum that was prepared. */
+static double *convolve(lcv_context *context, const instance *past, const instance *future, bool prepared)
+{
+    enum { LENGTH = 70 };
+    const int64_t channels = past->info.filters, shape[] = {1, channels, LENGTH},
+                  taps_shape[] = {channels, LENGTH};
+    lcv_conv_params params = LCV_CONV_PARAMS_INIT;
+    lcv_plan *plan;
+    lcv_spectrum *spectrum = NULL;
+    lcv_conv_args args = LCV_CONV_ARGS_INIT;
+    double *u = malloc((size_t)(channels * LENGTH) * sizeof *u),
+           *y = malloc((size_t)(channels * LENGTH) * sizeof *y);
+    double *taps = instance_taps(past, LENGTH, 0, LENGTH), *ahead = NULL;
+    assert_true(u != NULL && y != NULL);
+    for (int64_t k = 0; k < channels * LENGTH; k++)
+        u[k] = instance_noise(5, k);
+    params.dtype = LCV_F64;
+    params.mode = future != NULL ? LCV_CONV_TWOSIDED : LCV_CONV_CAUSAL;
+    params.batch = 1;
+    params.channels = channels;
+    params.seqlen = params.filter_len = LENGTH;
+    params.filter_future_len = future != NULL ? LENGTH : 0;
+    assert_int_equal(lcv_conv_plan_create(context, &params, &plan), LCV_OK);
+    args.u = lcv_tensor_compact(u, LCV_F64, 3, shape);
+    args.y = lcv_tensor_compact(y, LCV_F64, 3, shape);
+    args.filter = lcv_tensor_compact(taps, LCV_F64, 2, taps_shape);
+    if (future != NULL) {
+        ahead = instance_taps(future, LENGTH, 0, LENGTH);
+        args.filter_future = lcv_tensor_compact(ahead, LCV_F64, 2, taps_shape);
+    }
+    if (prepared) {
+        assert_int_equal(lcv_spectrum_create(plan, NULL, 0, &spectrum), LCV_OK);
+        assert_int_equal(
+            lcv_filter_prepare(past->filter, future != NULL ? future->filter : NULL, plan, spectrum, NULL),
+            LCV_OK);
+        args.filter = args.filter_future = (lcv_tensor){0};
+        args.spectrum = spectrum;
+    }
+    assert_int_equal(lcv_conv_forward(plan, &args), LCV_OK);
+    lcv_spectrum_destroy(&spectrum);
+    lcv_plan_destroy(&plan);
+    free(u);
+    free(taps);
+    free(ahead);
+    return y;
+}
+
+static void prepared_spectra(void **state)
+{
+    for (size_t row = 0; row < filter_case_count; row++) {
+        for (int two = 0; two < 2; two++) {
+            instance past = instance_open(*state, &filter_cases[row], LCV_F64, 70, 1);
+            instance future = instance_open(*state, &filter_cases[row], LCV_F64, 70, 1);
+            lcv_filter_initialise(future.filter, 99);
+            double *a = convolve(*state, &past, two ? &future : NULL, false);
+            double *b = convolve(*state, &past, two ? &future : NULL, true);
+            double size = 0.0;
+            for (int64_t k = 0; k < past.info.filters * 70; k++)
+                size = fmax(size, fabs(a[k]));
+            for (int64_t k = 0; k < past.info.filters * 70; k++)
+                assert_true(fabs(a[k] - b[k]) <= 1e-13 * size);
+            free(a);
+            free(b);
+            instance_close(&past);
+            instance_close(&future);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_family_has_a_case),
+                                       cmocka_unit_test(ranges_and_threads),
+                                       cmocka_unit_test(views),
+                                       cmocka_unit_test(modes),
+                                       cmocka_unit_test(no_drift),
+                                       cmocka_unit_test(seeds),
+                                       cmocka_unit_test(options_make_it_again),
+                                       cmocka_unit_test(prepared_spectra)};
+    return cmocka_run_group_tests(tests, open_context, close_context);
+}
