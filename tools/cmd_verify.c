@@ -31,6 +31,7 @@ static const char help[] =
     "  op:short_conv:DTYPE:bB:dD:lL[:taps=N][:order=fir|correlation][:bias][:state][:act=...][:bld]\n"
     "      [:fwd|bwd|fwdbwd]\n"
     "  op:gate:DTYPE:bB:dD:lL[:fwd|bwd|fwdbwd]\n"
+    "  filter:FAMILY:DTYPE:dD:lL[:OPTION=VALUE...][:fwd|bwd|fwdbwd]\n"
     "  and behind it, separated by blanks: backend= engine= threads= seed=\n"
     "Exit status: 0 when no problem failed (unsupported and skipped ones do not fail), 1 when one did, 2 "
     "for\n"

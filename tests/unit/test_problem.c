@@ -99,6 +99,7 @@ static void canonical_text_parses_back(void **state)
         "conv:f32:b0:d0:l0:k0:causal:state:chunk3",
         "op:short_conv:f32:b1:d2:l9:taps=4:order=correlation:bias:act=gelu_tanh:state:bld:fwdbwd backend=ref",
         "op:gate:bf16:b1:d2:l9:bwd seed=77",
+        "filter:modal:f64:d3:l100:modes=4:form=p_gamma:fwdbwd threads=2",
     };
     (void)state;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -113,6 +114,8 @@ static void canonical_text_parses_back(void **state)
         assert_int_equal(first.threads, second.threads);
         assert_true(first.seed == second.seed);
         assert_string_equal(problem_print(&second, true, twice), once);
+        assert_string_equal(first.name, second.name);
+        assert_string_equal(first.options, second.options);
         /* These were written in the canonical form. */
         assert_true(strncmp(once, texts[i], strlen("conv:f32:b")) == 0);
     }
@@ -161,7 +164,12 @@ static void errors_name_the_wrong_word(void **state)
         {"conv:f32:b1:d1:l5 seed=x", "'seed=x'"},
         {"conv:f32:b1:d1:l5 backend=", "'backend='"},
         {"conv:f32:b1:d1:l5 colour=red", "'colour=red'"},
-        {"filter:hyena:f32:d1:l5", "not in this version"},
+        {"filter:hyena:f32:d1:l5", "'filter:hyena'"},
+        {"filter", "'filter:'"},
+        {"filter:modal:f16:d1:l5", "'f16'"},
+        {"filter:modal:f32:b1:d1:l5", "'b1'"},
+        {"filter:modal:f32:d1", "'l'"},
+        {"filter:modal:f32:d1:l5:causal", "'causal'"},
         {"op:hyena:f32:b1:d1:l5", "'op:hyena'"},
         {"op:gate:f32:b1:d1:l5:skip", "'skip'"},
         {"op", "'op:'"},

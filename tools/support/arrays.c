@@ -57,6 +57,8 @@ static bool gate_has(array_role role)
 
 bool arrays_has(const problem *p, array_role role)
 {
+    if (p->kind == PROBLEM_FILTER)
+        return false; /* filter_run.h has its arrays */
     /* A chunked backward runs forward too, to know the state of each piece. */
     const unsigned passes = p->passes | (p->chunk > 0 ? PROBLEM_FORWARD : 0u);
     if ((roles[role].passes & passes) == 0)

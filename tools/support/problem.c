@@ -26,7 +26,9 @@ enum {
     IN_CONV = 1 << PROBLEM_CONV,
     IN_SHORT = 1 << PROBLEM_SHORT_CONV,
     IN_GATE = 1 << PROBLEM_GATE,
-    IN_ALL = IN_CONV | IN_SHORT | IN_GATE
+    IN_FILTER = 1 << PROBLEM_FILTER,
+    IN_DATA = IN_CONV | IN_SHORT | IN_GATE,
+    IN_ALL = IN_DATA | IN_FILTER
 };
 
 typedef struct {
@@ -192,7 +194,7 @@ static bool parse_numbered(parser *s, const char *text)
         {"chunk", IN_CONV, 1, &g->chunk, &p->chunk},
         {"kf", IN_CONV, 0, &g->filter_future_len, &p->filter_future_len},
         {"k", IN_CONV, 0, &g->filter_len, &p->filter_len},
-        {"b", IN_ALL, 0, &g->batch, &p->batch},
+        {"b", IN_DATA, 0, &g->batch, &p->batch},
         {"d", IN_ALL, 0, &g->channels, &p->channels},
         {"l", IN_ALL, 0, &g->seqlen, &p->seqlen},
     };
@@ -206,8 +208,21 @@ static bool parse_numbered(parser *s, const char *text)
     return fail(s, "'%s': not a word of this kind of problem", text);
 }
 
+/* NAME=VALUE, whose meaning only the library knows. */
+static bool add_option(parser *s, const char *text)
+{
+    problem *p = s->p;
+    const size_t used = strlen(p->options), length = strlen(text);
+    if (used + length + 2 > sizeof p->options)
+        return fail(s, "'%.40s': the options are longer than %d letters", text, PROBLEM_OPTIONS_MAX - 1);
+    snprintf(p->options + used, sizeof p->options - used, "%s%s", used > 0 ? ":" : "", text);
+    return true;
+}
+
 static bool parse_word(parser *s, const char *text)
 {
+    if (s->p->kind == PROBLEM_FILTER && strchr(text, '=') != NULL)
+        return add_option(s, text);
     for (size_t i = 0; i < WORD_COUNT; i++)
         if (strcmp(text, words[i].text) == 0 && (words[i].kinds & 1u << s->p->kind) != 0)
             return set_word(s, &words[i]);
@@ -251,6 +266,18 @@ static bool parse_operator(parser *s, const char *name)
     return true;
 }
 
+static bool parse_family(parser *s, const char *name)
+{
+    if (lcv_filter_family_find(name) < 0 || strlen(name) >= PROBLEM_NAME_MAX)
+        return fail(s, "'filter:%.40s': there is no filter family of this name; see 'longconv filter --list'",
+                    name == NULL ? "" : name);
+    s->p->kind = PROBLEM_FILTER;
+    s->p->batch = 1;
+    s->given.batch = true;
+    strcpy(s->p->name, name);
+    return true;
+}
+
 static bool parse_kind(parser *s, char **rest)
 {
     const char *kind = next_word(rest);
@@ -261,7 +288,7 @@ static bool parse_kind(parser *s, char **rest)
     if (strcmp(kind, "op") == 0)
         return parse_operator(s, next_word(rest));
     if (strcmp(kind, "filter") == 0)
-        return fail(s, "'filter:': not in this version, which has conv:, op:short_conv: and op:gate:");
+        return parse_family(s, next_word(rest));
     return fail(s, "'%s': expected conv, op or filter", kind);
 }
 
@@ -274,6 +301,8 @@ static bool complete(parser *s)
                     !g->batch      ? "b"
                     : !g->channels ? "d"
                                    : "l");
+    if (p->kind == PROBLEM_FILTER && p->dtype != LCV_F32 && p->dtype != LCV_F64)
+        return fail(s, "'%s': expected f32 or f64 for a filter", lcv_dtype_name(p->dtype));
     if (p->kind == PROBLEM_CONV && !g->filter_len)
         p->filter_len = p->seqlen;
     if (p->mode == LCV_CONV_TWOSIDED && !g->filter_future_len)
@@ -413,8 +442,12 @@ const char *problem_print(const problem *p, bool with_options, char *text)
 {
     static const char *const kinds[] = {"conv", "op:short_conv", "op:gate"};
     text[0] = '\0';
-    append(text, "%s:%s:b%" PRId64 ":d%" PRId64 ":l%" PRId64, kinds[p->kind], lcv_dtype_name(p->dtype),
-           p->batch, p->channels, p->seqlen);
+    if (p->kind == PROBLEM_FILTER)
+        append(text, "filter:%s:%s:d%" PRId64 ":l%" PRId64 "%s%s", p->name, lcv_dtype_name(p->dtype),
+               p->channels, p->seqlen, p->options[0] != '\0' ? ":" : "", p->options);
+    else
+        append(text, "%s:%s:b%" PRId64 ":d%" PRId64 ":l%" PRId64, kinds[p->kind], lcv_dtype_name(p->dtype),
+               p->batch, p->channels, p->seqlen);
     if (p->kind == PROBLEM_CONV)
         append_filter(text, p);
     if (p->kind == PROBLEM_SHORT_CONV) {
@@ -491,6 +524,8 @@ uint32_t problem_grad_mask(const problem *p)
         {LCV_TERM_PRE_GATE, LCV_GRAD_PRE_GATE}, {LCV_TERM_POST_GATE, LCV_GRAD_POST_GATE},
         {LCV_TERM_STATE, LCV_GRAD_STATE},
     };
+    if (p->kind == PROBLEM_FILTER)
+        return 0;
     if (p->kind == PROBLEM_GATE)
         return LCV_GRAD_U | LCV_GRAD_PRE_GATE;
     uint32_t mask = LCV_GRAD_U | LCV_GRAD_FILTER;

@@ -7,6 +7,7 @@
  *     op:short_conv:DTYPE:bB:dD:lL[:taps=N][:order=fir|correlation][:bias][:state][:act=...][:bld]
  *         [:fwd|bwd|fwdbwd]
  *     op:gate:DTYPE:bB:dD:lL[:fwd|bwd|fwdbwd]
+ *     filter:FAMILY:DTYPE:dD:lL[:OPTION=VALUE...][:fwd|bwd|fwdbwd]    (f32 or f64)
  * and after any of them, separated by blanks: backend= engine= vs= threads= seed=
  *
  * Not given: k = l, kf = k (twosided), causal, lag1, a filter per channel, taps = 3, fir, BDL, fwd, seed = 1.
@@ -20,9 +21,9 @@
 
 #include <stdbool.h>
 
-enum { PROBLEM_NAME_MAX = 64, PROBLEM_TEXT_MAX = 768 };
+enum { PROBLEM_NAME_MAX = 64, PROBLEM_TEXT_MAX = 768, PROBLEM_OPTIONS_MAX = 384 };
 
-typedef enum problem_kind { PROBLEM_CONV, PROBLEM_SHORT_CONV, PROBLEM_GATE } problem_kind;
+typedef enum problem_kind { PROBLEM_CONV, PROBLEM_SHORT_CONV, PROBLEM_GATE, PROBLEM_FILTER } problem_kind;
 
 enum { PROBLEM_FORWARD = 1, PROBLEM_BACKWARD = 2 };
 
@@ -48,7 +49,9 @@ typedef struct problem {
     char vs[PROBLEM_NAME_MAX]; /* "" where not given, also of the two above */
     int32_t threads;           /* 0: not given */
     uint64_t seed;
-    bool measured; /* plans may measure (LCV_PLANNING_MEASURED); not part of the text */
+    char name[PROBLEM_NAME_MAX];       /* a filter's family; else "" */
+    char options[PROBLEM_OPTIONS_MAX]; /* its options, separated by ':'; else "" */
+    bool measured;                     /* plans may measure (LCV_PLANNING_MEASURED); not part of the text */
 } problem;
 
 /* Reads one problem. On failure `message` (of `message_bytes`) names the word that is wrong. */

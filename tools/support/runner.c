@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "runner.h"
 
+#include "filter_run.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +14,7 @@ struct runner {
     problem p;
     bool prepared;
     int64_t pieces, piece_len, last_len;
+    filter_run *filter; /* PROBLEM_FILTER, which has no plan */
     lcv_plan *plan[SIZES];
     lcv_spectrum *spectrum[SIZES];
     char *states;       /* chunked: [pieces + 1] states, or 2 where backward does not need them */
@@ -76,6 +79,8 @@ static lcv_status create_plan(runner *r, int size)
         const lcv_gate_params params = arrays_gate_params(&r->p);
         return lcv_gate_plan_create(r->context, &params, &r->plan[size]);
     }
+    case PROBLEM_FILTER:
+        return filter_run_create(r->context, &r->p, &r->filter);
     case PROBLEM_CONV:
         break;
     }
@@ -154,6 +159,7 @@ void runner_destroy(runner **pointer)
         lcv_spectrum_destroy(&r->spectrum[size]);
         lcv_plan_destroy(&r->plan[size]);
     }
+    filter_run_destroy(&r->filter);
     free(r->states);
     free(r->state_grads);
     free(r);
@@ -166,7 +172,7 @@ bool runner_is_prepared(const runner *r)
 
 lcv_plan_info runner_describe(const runner *r)
 {
-    return describe(r->plan[0]);
+    return r->filter != NULL ? filter_run_describe(r->filter) : describe(r->plan[0]);
 }
 
 lcv_status runner_prepare(runner *r, const arrays *a)
@@ -254,6 +260,8 @@ static void zero_sums(const arrays *a)
 lcv_status runner_forward(runner *r, const arrays *a)
 {
     const lcv_tensor *t = a->tensor;
+    if (r->filter != NULL)
+        return filter_run_forward(r->filter);
     if (r->p.kind == PROBLEM_GATE)
         return lcv_gate_forward(r->plan[0], &t[ARRAY_U], &t[ARRAY_PRE_GATE], &t[ARRAY_Y], NULL);
     lcv_status status = LCV_OK;
@@ -265,6 +273,8 @@ lcv_status runner_forward(runner *r, const arrays *a)
 lcv_status runner_backward(runner *r, const arrays *a)
 {
     const lcv_tensor *t = a->tensor;
+    if (r->filter != NULL)
+        return filter_run_backward(r->filter);
     if (r->p.kind == PROBLEM_GATE)
         return lcv_gate_backward(r->plan[0], &t[ARRAY_U], &t[ARRAY_PRE_GATE], &t[ARRAY_DY], &t[ARRAY_DU],
                                  &t[ARRAY_DPRE_GATE], NULL);

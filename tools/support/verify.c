@@ -2,6 +2,7 @@
 #include "verify.h"
 
 #include "bounds.h"
+#include "filter_verify.h"
 #include "oracle.h"
 #include "reference.h"
 #include "runner.h"
@@ -264,6 +265,8 @@ verify_result verify_problem(lcv_context *context, const problem *p, const verif
     arrays inputs = {0}, copy = {0};
     problem pristine = *p;
     pristine.inplace = false;
+    if (p->kind == PROBLEM_FILTER)
+        return filter_verify(context, p);
     const lcv_status status = runner_create(context, p, options->prepared, &r);
     if (status != LCV_OK) {
         refuse(context, status, &result);
