@@ -253,6 +253,7 @@ lcv_status lcv_filter_describe(const lcv_filter *filter, lcv_filter_info *info)
         .parameter_count = filter->parameters.count,
         .modal = filter->modes > 0,
         .modes = filter->modes,
+        .threads = filter->threads,
     };
     return lcvi_hand_out(filter->context, "info", info, &full, sizeof full, sizeof full);
 }

@@ -184,6 +184,7 @@ lcv_plan_info filter_run_describe(const filter_run *run)
         .engine = run->info.family,
         .explanation = run->info.options,
         .workspace_bytes = run->workspace_bytes,
+        .threads = run->info.threads,
     };
 }
 
