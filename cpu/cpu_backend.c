@@ -3,6 +3,7 @@
 #include "cpu_conv.h"
 #include "engine.h"
 #include "cpu_features.h"
+#include "cpu_filter.h"
 #include "cpu_matmul.h"
 #include "cpu_planning.h"
 #include "cpu_threads.h"
@@ -111,4 +112,7 @@ const lcv_backend lcv_cpu_backend = {
     .parallel_for = parallel_for,
     .matmul_query = lcv_cpu_matmul_query,
     .matmul = lcv_cpu_matmul,
+    .filter_query = lcv_cpu_filter_query,
+    .filter_evaluate = lcv_cpu_filter_evaluate,
+    .filter_backward = lcv_cpu_filter_backward,
 };

@@ -49,6 +49,9 @@ static const char *missing_entry(const lcv_backend *table)
         return "planning_export, planning_import (both or none)";
     if ((table->matmul_query != NULL) != (table->matmul != NULL))
         return "matmul_query, matmul (both or none)";
+    if ((table->filter_query != NULL) != (table->filter_evaluate != NULL) ||
+        (table->filter_query != NULL) != (table->filter_backward != NULL))
+        return "filter_query, filter_evaluate, filter_backward (all or none)";
     return NULL;
 }
 

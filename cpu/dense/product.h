@@ -7,6 +7,41 @@
 #include "../simd/vec.h"
 #include "dense.h"
 
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+
+/* A store that does not read the line first and leaves it out of the caches; `to` is aligned to a vector.
+ * finish_streams makes such stores visible to other threads. */
+#if defined(__AVX512F__) && LCV_SIMD_BYTES == 64
+INLINE void store_around_caches(real *to, vec x)
+{
+    _mm512_stream_si512((void *)to, (__m512i)x);
+}
+#elif defined(__AVX__) && LCV_SIMD_BYTES == 32
+INLINE void store_around_caches(real *to, vec x)
+{
+    _mm256_stream_si256((void *)to, (__m256i)x);
+}
+#elif defined(__SSE2__)
+INLINE void store_around_caches(real *to, vec x)
+{
+    _mm_stream_si128((void *)to, (__m128i)x);
+}
+#else
+INLINE void store_around_caches(real *to, vec x)
+{
+    store(to, x);
+}
+#endif
+
+INLINE void finish_streams(void)
+{
+#ifdef __SSE2__
+    _mm_sfence();
+#endif
+}
+
 /* As many sums as the vector registers hold, with room for one row of the right operand. */
 enum { TILE_VECTORS = 3, TILE_ROWS = LCV_SIMD_BYTES == 64 ? 8 : 4, TILE_COLUMNS = TILE_VECTORS * LANES };
 
@@ -40,9 +75,8 @@ static void multiply(const lcv_dense_product *p)
     real *to = p->to;
     for (int64_t j = 0; j < p->right_panels; j++)
         for (int64_t i = 0; i < p->left_panels; i++)
-            multiply_tile(p->inner, left + i * p->inner * TILE_ROWS, right + j * p->right_panel,
-                          p->right_step, to + i * TILE_ROWS * p->to_step + j * TILE_COLUMNS, p->to_step,
-                          p->add);
+            multiply_tile(p->inner, left + i * p->left_panel, right + j * p->right_panel, p->right_step,
+                          to + i * TILE_ROWS * p->to_step + j * TILE_COLUMNS, p->to_step, p->add);
 }
 
 #endif

@@ -80,8 +80,8 @@ typedef struct lcv_gate_call {
  * for b < batch, i < rows, j < columns, k < inner. The matrix products of operators and filters go through
  * this one entry. With sum_batch there is one c[i,j], and the sum goes over b as well.
  *
- * Types: left, right and c are all LCV_F64, or each of them is LCV_F32, LCV_F16 or LCV_BF16 and the product is
- * computed in float32. bias has the compute type. */
+ * Types: left, right and c are all LCV_F64, or each of them is LCV_F32, LCV_F16 or LCV_BF16 and the product
+ * is computed in float32. bias has the compute type. */
 typedef struct lcv_matmul_params {
     lcv_dtype left, right, c;
     int64_t batch, rows, columns, inner; /* any of them may be 0 */
@@ -90,14 +90,71 @@ typedef struct lcv_matmul_params {
 } lcv_matmul_params;
 
 /* Arrays with their axes as above; any strides, so a transposed matrix is one with its strides exchanged.
- * left, right and bias may have strides of 0. c overlaps nothing else; where it is not accumulated to, what it
- * held is not read. */
+ * left, right and bias may have strides of 0. c overlaps nothing else; where it is not accumulated to, what
+ * it held is not read. */
 typedef struct lcv_matmul_call {
     lcv_array left, right, c;
     lcv_array bias; /* data NULL: none; with sum_batch it is added once, from b = 0 */
     int32_t accumulate;
     lcv_exec exec; /* workspace: at least the bytes that matmul_query said, any alignment */
 } lcv_matmul_call;
+
+/* ---- Filter families that a backend evaluates by itself ---- */
+
+typedef enum lcv_mlp_norm {
+    LCV_MLP_NORM_NONE = 0,
+    LCV_MLP_NORM_L1 = 1,   /* by the sum of magnitudes over the filters, at each position */
+    LCV_MLP_NORM_LAYER = 2 /* by mean and variance over the filters, at each position */
+} lcv_mlp_norm;
+
+/* Family "implicit_mlp". At position t, with h_0 = posenc[t] and m = 0 .. layers - 1,
+ *
+ *   h_(m+1) = sin(freq_scale sine_freq_m (weight_m h_m + bias_m)),   o = weight_out h_layers,
+ *   q = o (exp(-|decay_rate| t / (max_len - 1)) + shift)             (q = o where decay_rate is NULL),
+ *   taps[t] = q,  q / sum_c |q_c|,  or  norm_weight (q - mean) / sqrt(variance + norm_epsilon) + norm_bias.
+ *
+ * A sum of magnitudes that is 0 leaves q as it is. All arrays are compact, in the problem's dtype and aligned
+ * to their elements. Without layers, weight_out is [filters, features]. */
+typedef struct lcv_mlp_problem {
+    int64_t features, width, layers;
+    const void *posenc;        /* [max_len, features] */
+    const void *weight_in;     /* [width, features]: weight_0 */
+    const void *weight_hidden; /* [layers - 1, width, width]: weight_1 and on */
+    const void *bias;          /* [layers, width] */
+    const void *weight_out;    /* [filters, width] */
+    const void *sine_freq;     /* [width] for all layers, or [layers, width] */
+    int32_t freq_per_layer;
+    double freq_scale;
+    const void *decay_rate; /* [filters], or NULL */
+    double shift;
+    lcv_mlp_norm norm;
+    const void *norm_weight, *norm_bias; /* [filters], LCV_MLP_NORM_LAYER only */
+    double norm_epsilon;
+} lcv_mlp_problem;
+
+/* Where its gradients go: axes as above, from stride[0] on; data NULL: not wanted. */
+typedef struct lcv_mlp_gradients {
+    lcv_array posenc, weight_in, weight_hidden, bias, weight_out, sine_freq, decay_rate, norm_weight,
+        norm_bias;
+} lcv_mlp_gradients;
+
+/* One instance of a family. */
+typedef struct lcv_filter_problem {
+    const char *family;
+    lcv_dtype dtype; /* LCV_F32 or LCV_F64 */
+    int64_t filters, max_len;
+    int32_t num_threads;
+    const void *details; /* the family's struct: lcv_mlp_problem */
+} lcv_filter_problem;
+
+/* One call for taps [first, first + count) of [0, seqlen); count >= 1. */
+typedef struct lcv_filter_call {
+    int64_t seqlen, first, count;
+    lcv_array taps;        /* axes (0, filter, tap): written by evaluate; backward: their gradients, read */
+    const void *gradients; /* backward: the family's struct, lcv_mlp_gradients */
+    int32_t accumulate;    /* backward, 1: gradients are added to what is there */
+    lcv_exec exec;         /* workspace: at least what filter_query said, any alignment */
+} lcv_filter_call;
 
 /* What a query answers. */
 typedef struct lcv_backend_plan_info {
@@ -175,6 +232,17 @@ typedef struct lcv_backend {
      * multiplies by itself, where the backend shares the host's memory. */
     lcv_status (*matmul_query)(void *device, const lcv_matmul_params *params, size_t *workspace_bytes);
     lcv_status (*matmul)(void *device, const lcv_matmul_params *params, const lcv_matmul_call *call);
+
+    /* Optional, all or none; arrays are in the host's memory. Filter families that the backend evaluates by
+     * itself; UNSUPPORTED for others, which the core evaluates. The query looks at sizes, not at values, and
+     * its answer says how much workspace a call of `count` taps needs. The taps do not depend on the range
+     * they are asked in; gradients are summed in an order that does not depend on the number of threads. */
+    lcv_status (*filter_query)(void *device, const lcv_filter_problem *problem, int64_t count,
+                               int32_t backward, size_t *workspace_bytes);
+    lcv_status (*filter_evaluate)(void *device, const lcv_filter_problem *problem,
+                                  const lcv_filter_call *call);
+    lcv_status (*filter_backward)(void *device, const lcv_filter_problem *problem,
+                                  const lcv_filter_call *call);
 } lcv_backend;
 
 /* The symbol of a module. It returns a static table, or NULL when the module has none. */

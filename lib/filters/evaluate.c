@@ -2,7 +2,7 @@
 /* Taps and gradients: checks, workspace, and the family's entries. */
 #include "../check.h"
 #include "../size.h"
-#include "family.h"
+#include "dispatch.h"
 
 LCVI_DEFINE_INIT(lcv_filter_args, LCV_FILTER_ARGS_INIT)
 LCVI_DEFINE_INIT(lcv_filter_grad_args, LCV_FILTER_GRAD_ARGS_INIT)
@@ -17,6 +17,8 @@ static lcv_status workspace_bytes(const lcv_filter *filter, int64_t seqlen, int6
 {
     size_t needed = 0;
     *bytes = 0;
+    if (filter->backend != NULL && count > 0)
+        return lcvi_filter_backend_workspace(filter, count, backward, bytes);
     if (filter->family->workspace == NULL || count == 0)
         return LCV_OK;
     if (!filter->family->workspace(filter, seqlen, count, backward, &needed) ||
@@ -57,7 +59,7 @@ static lcv_status run(const lcv_filter *filter, lcvi_filter_call *call, bool bac
 {
     size_t bytes;
     void *owned = NULL;
-    const lcv_status status = workspace_bytes(filter, call->seqlen, call->count, backward, &bytes);
+    lcv_status status = workspace_bytes(filter, call->seqlen, call->count, backward, &bytes);
     if (status != LCV_OK)
         return status;
     if (call->exec.workspace != NULL && call->exec.workspace_bytes < bytes)
@@ -69,6 +71,12 @@ static lcv_status run(const lcv_filter *filter, lcvi_filter_call *call, bool bac
         if (owned == NULL)
             return lcvi_fail(filter->context, LCV_OUT_OF_MEMORY, "workspace: no memory for %zu bytes", bytes);
         call->exec.workspace = owned;
+    }
+    if (filter->backend != NULL) {
+        call->exec.workspace_bytes = bytes;
+        status = lcvi_filter_run_on_backend(filter, call, backward);
+        lcvi_free(filter->context, owned, bytes);
+        return status;
     }
     const uintptr_t address = (uintptr_t)call->exec.workspace + ALIGNMENT - 1;
     call->workspace = (void *)(address - address % ALIGNMENT);

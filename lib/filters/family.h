@@ -35,6 +35,8 @@ typedef struct lcvi_filter_call {
     lcv_exec exec;
 } lcvi_filter_call;
 
+struct lcvi_handover; /* dispatch.h */
+
 typedef struct lcvi_family {
     const char *name;
     const char *summary;
@@ -53,6 +55,10 @@ typedef struct lcvi_family {
 
     /* Optional: parameters have new values; brings tables in filter->own up to date. */
     void (*changed)(lcv_filter *filter);
+
+    /* Optional: fills the unions of `to` for a backend that evaluates the family by itself. `call` NULL:
+     * sizes only, there is no call yet. */
+    void (*hand_over)(const lcv_filter *filter, const lcvi_filter_call *call, struct lcvi_handover *to);
 
     /* Optional (NULL: none is needed): bytes for a call of `count` taps. False: the number overflows. */
     bool (*workspace)(const lcv_filter *filter, int64_t seqlen, int64_t count, bool backward, size_t *bytes);
@@ -84,8 +90,9 @@ struct lcv_filter {
     int64_t modes; /* of one row; 0: not modal */
     int32_t threads;
     lcvi_ports parameters;
-    void *data[LCVI_MAX_PARAMETERS]; /* compact, in dtype */
-    void *own;                       /* the family's tables, one block */
+    void *data[LCVI_MAX_PARAMETERS];    /* compact, in dtype */
+    const struct lcvi_backend *backend; /* which evaluates; NULL: the core */
+    void *own;                          /* the family's tables, one block */
     size_t own_bytes;
 };
 

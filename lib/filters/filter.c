@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Filter families and the life of their instances. */
-#include "../backend.h"
 #include "../size.h"
-#include "family.h"
+#include "dispatch.h"
 
 #include <string.h>
 
@@ -85,30 +84,6 @@ static lcv_status check_params(lcv_context *context, const lcv_filter_params *p)
     return LCV_OK;
 }
 
-struct backend_request {
-    lcv_context *context;
-    const char *family;
-};
-
-/* The core evaluates every family; a backend that a caller names has to do it itself. */
-static lcv_status query_backend(const lcvi_backend *backend, const void *params, lcv_backend_plan_info *info)
-{
-    const struct backend_request *request = params;
-    (void)info;
-    return lcvi_fail(request->context, LCV_UNSUPPORTED, "backend: %s does not evaluate the filter family %s",
-                     backend->name, request->family);
-}
-
-static lcv_status check_backend(lcv_context *context, const lcv_filter_params *p)
-{
-    const struct backend_request request = {context, p->family};
-    const lcvi_backend *chosen;
-    lcv_backend_plan_info info;
-    if (p->backend == NULL || strcmp(p->backend, "auto") == 0 || strcmp(p->backend, "core") == 0)
-        return LCV_OK;
-    return lcvi_backend_select(context, p->backend, LCV_DEVICE_CPU, query_backend, &request, &chosen, &info);
-}
-
 static lcv_status print_options(lcv_filter *filter)
 {
     const lcvi_option_table *table = &filter->family->options;
@@ -153,6 +128,8 @@ static lcv_status fill_filter(lcv_filter *filter, const lcv_filter_params *p)
                            (long long)filter->filters, (long long)p->max_len);
     if (status == LCV_OK)
         status = allocate_parameters(filter);
+    if (status == LCV_OK)
+        status = lcvi_filter_choose_backend(filter, p->backend);
     return status == LCV_OK ? lcv_filter_initialise(filter, p->seed) : status;
 }
 
@@ -170,8 +147,6 @@ lcv_status lcv_filter_create(lcv_context *context, const lcv_filter_params *give
     lcv_status status = lcvi_adopt(context, "params", &params, sizeof params, sizeof params, given);
     if (status == LCV_OK)
         status = check_params(context, &params);
-    if (status == LCV_OK)
-        status = check_backend(context, &params);
     if (status != LCV_OK)
         return status;
     blank.family = lcvi_family_at(lcv_filter_family_find(params.family));
@@ -245,7 +220,7 @@ lcv_status lcv_filter_describe(const lcv_filter *filter, lcv_filter_info *info)
         .struct_size = sizeof full,
         .family = filter->family->name,
         .options = filter->options_text,
-        .backend = "core",
+        .backend = filter->backend != NULL ? filter->backend->name : "core",
         .dtype = filter->dtype,
         .channels = filter->channels,
         .filters = filter->filters,
