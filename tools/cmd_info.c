@@ -11,10 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char help[] = "Usage: longconv info [--json]\n\n"
+static const char help[] = "Usage: longconv info [--json]\n"
+                           "       longconv info --mixer NAME\n\n"
                            "Prints the version, every backend with its engines, or the reason why it is not "
                            "available, the number of\n"
-                           "threads, and the licence of this binary.\n";
+                           "threads, the licence of this binary, and the sequence mixers that it has.\n\n"
+                           "  --mixer NAME     describes one mixer: its formula and its options\n"
+                           "  --json           one JSON object\n";
 
 static const char licence_plain[] = "BSD-3-Clause";
 static const char licence_fftw[] =
@@ -60,6 +63,34 @@ static void print_text(lcv_context *context)
             printf("         engines: %s\n", info.engines);
         printf("         %s\n", info.origin);
     }
+    for (int32_t i = 0; i < lcv_mixer_count(); i++) {
+        lcv_mixer_info info = {.struct_size = sizeof info};
+        if (lcv_mixer_describe(i, &info) == LCV_OK)
+            printf("mixer    %s: %s\n", info.name, info.summary);
+    }
+}
+
+static void print_option(const lcv_option_info *option)
+{
+    printf("  %-16s %s", option->name, option->help);
+    if (option->type == LCV_OPTION_CHOICE)
+        printf(" (%s)", option->choices);
+    printf(" [%s]\n", option->default_text);
+}
+
+static int print_mixer(const char *name)
+{
+    const int32_t mixer = lcv_mixer_find(name);
+    lcv_mixer_info info = {.struct_size = sizeof info};
+    lcv_option_info option = {.struct_size = sizeof option};
+    if (lcv_mixer_describe(mixer, &info) != LCV_OK)
+        return command_fail(EXIT_USAGE, "info: --mixer: '%s': there is no mixer of this name", name);
+    printf("%s: %s\n  %s\n  %s\noptions, with their defaults\n", info.name, info.summary, info.formula,
+           info.source);
+    for (int32_t i = 0; i < info.option_count; i++)
+        if (lcv_mixer_option(mixer, i, &option) == LCV_OK)
+            print_option(&option);
+    return EXIT_FINE;
 }
 
 static cJSON *backend_json(const lcv_backend_info *info)
@@ -88,23 +119,35 @@ static bool print_json(lcv_context *context)
         const lcv_backend_info info = describe(context, i);
         cJSON_AddItemToArray(backends, backend_json(&info));
     }
+    cJSON *mixers = cJSON_AddArrayToObject(object, "mixers");
+    for (int32_t i = 0; i < lcv_mixer_count(); i++) {
+        lcv_mixer_info info = {.struct_size = sizeof info};
+        if (lcv_mixer_describe(i, &info) == LCV_OK)
+            cJSON_AddItemToArray(mixers, cJSON_CreateString(info.name));
+    }
     return record_print(object);
 }
 
 static int run(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+    static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+                                            {"mixer", required_argument, NULL, 'm'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {NULL, 0, NULL, 0}};
+    const char *mixer = NULL;
     bool json = false, fine = true;
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         if (option == 'h')
             return command_help(&command_info);
-        if (option != 'j')
+        if (option != 'j' && option != 'm')
             return command_usage(&command_info);
-        json = true;
+        json = json || option == 'j';
+        mixer = option == 'm' ? optarg : mixer;
     }
     if (optind < argc)
         return command_fail(EXIT_USAGE, "info: '%s': takes no arguments", argv[optind]);
+    if (mixer != NULL)
+        return print_mixer(mixer);
     lcv_context *context = command_context(0);
     if (context == NULL)
         return EXIT_WRONG;

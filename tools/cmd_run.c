@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* longconv run: a gated causal long convolution over a whole file in one piece. */
 #include "command.h"
+#include "run.h"
 
 #include "support/clock.h"
 #include "support/contestant.h"
@@ -37,18 +38,25 @@ static const char help[] =
     "  --measure        the plan is made by measuring\n"
     "  --wisdom FILE    reads first what 'longconv wisdom --export FILE' has written\n"
     "  --no-compare     without the FFTW pipeline\n"
-    "  --json           one JSON object\n";
+    "  --json           one JSON object\n\n"
+    "With --model hyena a whole operator runs instead: each symbol's vector goes through the input\n"
+    "projection, the short convolution, the gates and long convolutions, and the output projection. The\n"
+    "check is then the whole operator in double.\n\n"
+    "  --model NAME     hyena\n"
+    "  --order N        gates; one less is the number of long convolutions (default 2)\n"
+    "  --filter FAMILY  of the long filters (default implicit_mlp; 'longconv filter' lists them)\n"
+    "  --filter-options TEXT\n"
+    "                   options of the family, 'NAME=VALUE NAME=VALUE'\n"
+    "  --weights PATH   a trained operator: a .safetensors file or a folder of NAME.npy files. Names: those\n"
+    "                   of the operator's ports (in_weight, ...), filter.NAME of the family's parameters "
+    "(or\n"
+    "                   filter, the taps), embedding [symbols, D]. What is not there is seeded\n"
+    "  --save-weights PATH\n"
+    "                   writes them, to a file when PATH ends with .safetensors, else into a folder\n";
 
-/* A sequence this long is run once, a shorter one three times. */
 static const double long_run = 3e7;
 
-enum { MOST_REPS = 3, MOST_CHANNELS = 65536 };
-
-typedef struct {
-    const char *input, *output, *backend, *engine, *wisdom;
-    long long channels, seed, threads, check;
-    bool json, no_compare, measure;
-} job;
+enum { MOST_CHANNELS = 65536, MOST_ORDER = 16 };
 
 typedef struct {
     lcv_plan_info info;
@@ -57,6 +65,11 @@ typedef struct {
     const char *refusal; /* why there is no comparison; NULL: there is one */
     spot_check check;
 } outcome;
+
+bool run_is_long(double rows, double samples)
+{
+    return rows * samples > long_run;
+}
 
 /* ---- Computing ---- */
 
@@ -73,9 +86,9 @@ static bool timed(contestant *c, const arrays *a, double *seconds)
 /* Both write the same y, the library last. Filters are transformed in every run, on both sides. */
 static bool race(contestant *ours, contestant *other, const arrays *a, outcome *o)
 {
-    double our_seconds[MOST_REPS], other_seconds[MOST_REPS], first;
-    const bool is_long = (double)problem_rows(&a->p) * (double)a->p.seqlen > long_run;
-    const int reps = is_long ? 1 : MOST_REPS;
+    double our_seconds[RUN_MOST_REPS], other_seconds[RUN_MOST_REPS], first;
+    const bool is_long = run_is_long((double)problem_rows(&a->p), (double)a->p.seqlen);
+    const int reps = is_long ? 1 : RUN_MOST_REPS;
     bool fine = true;
     if (!is_long)
         fine = timed(ours, a, &first);
@@ -101,7 +114,7 @@ static void describe(const runner *r, outcome *o)
              o->info.explanation == NULL ? "" : o->info.explanation);
 }
 
-static bool convolve(lcv_context *context, const job *j, const arrays *a, outcome *o)
+static bool convolve(lcv_context *context, const run_job *j, const arrays *a, outcome *o)
 {
     contestant ours = {0}, other = {0};
     progress_show("planning");
@@ -123,15 +136,21 @@ static bool convolve(lcv_context *context, const job *j, const arrays *a, outcom
 
 /* ---- Results ---- */
 
-static void print_text(const job *j, const sequence *s, const arrays *a, const outcome *o)
+void run_print_input(const run_job *j, const sequence *s)
 {
-    char text[PROBLEM_TEXT_MAX];
-    const double outputs = (double)problem_rows(&a->p) * (double)a->p.seqlen;
     printf("input     %s: %s, %" PRId64 " %s", j->input, s->format, s->length,
            s->symbols != NULL ? "symbols" : "vectors");
     if (s->records > 0)
         printf(" in %" PRId64 " record%s", s->records, s->records == 1 ? "" : "s");
-    printf("\nproblem   %s\n", problem_print(&a->p, true, text));
+    printf("\n");
+}
+
+static void print_text(const run_job *j, const sequence *s, const arrays *a, const outcome *o)
+{
+    char text[PROBLEM_TEXT_MAX];
+    const double outputs = (double)problem_rows(&a->p) * (double)a->p.seqlen;
+    run_print_input(j, s);
+    printf("problem   %s\n", problem_print(&a->p, true, text));
     printf("plan      %s/%s, %d thread%s%s%s\n", o->backend, o->engine, (int)o->info.threads,
            o->info.threads == 1 ? "" : "s", o->explanation[0] != '\0' ? ": " : "", o->explanation);
     printf("time      %.1f ms: %.3g ns per output, %.1f million outputs per second\n", o->ours.median * 1e3,
@@ -151,7 +170,7 @@ static void print_text(const job *j, const sequence *s, const arrays *a, const o
         printf("written   %s: float32 [%" PRId64 ", %" PRId64 "]\n", j->output, a->p.channels, a->p.seqlen);
 }
 
-static bool print_json(const job *j, const sequence *s, const arrays *a, const outcome *o)
+static bool print_json(const run_job *j, const sequence *s, const arrays *a, const outcome *o)
 {
     char text[PROBLEM_TEXT_MAX];
     const double outputs = (double)problem_rows(&a->p) * (double)a->p.seqlen;
@@ -183,15 +202,14 @@ static bool print_json(const job *j, const sequence *s, const arrays *a, const o
     return record_print(object);
 }
 
-static bool write_output(const job *j, const arrays *a)
+bool run_write_output(const run_job *j, int64_t channels, int64_t seqlen, const void *y)
 {
     char message[512];
-    const int64_t shape[2] = {a->p.channels, a->p.seqlen};
+    const int64_t shape[2] = {channels, seqlen};
     if (j->output == NULL)
         return true;
     progress_show("writing %s", j->output);
-    const bool fine =
-        npy_write(j->output, NPY_F4, 2, shape, a->tensor[ARRAY_Y].data, message, sizeof message);
+    const bool fine = npy_write(j->output, NPY_F4, 2, shape, y, message, sizeof message);
     progress_clear();
     if (!fine)
         command_fail(0, "--output: %s", message);
@@ -200,7 +218,7 @@ static bool write_output(const job *j, const arrays *a)
 
 /* ---- Steps ---- */
 
-static int compute(lcv_context *context, const job *j, const sequence *s, const arrays *a)
+static int compute(lcv_context *context, const run_job *j, const sequence *s, const arrays *a)
 {
     outcome o = {0};
     if (!convolve(context, j, a, &o))
@@ -212,7 +230,7 @@ static int compute(lcv_context *context, const job *j, const sequence *s, const 
         return command_fail(EXIT_WRONG, "run: out of memory for the check");
     if (interrupted())
         return command_fail(EXIT_WRONG, "interrupted");
-    if (!write_output(j, a))
+    if (!run_write_output(j, a->p.channels, a->p.seqlen, a->tensor[ARRAY_Y].data))
         return EXIT_WRONG;
     if (!j->json)
         print_text(j, s, a, &o);
@@ -221,7 +239,7 @@ static int compute(lcv_context *context, const job *j, const sequence *s, const 
     return o.check.pass ? EXIT_FINE : EXIT_WRONG;
 }
 
-static int embed_and_compute(const job *j, const sequence *s)
+static int embed_and_compute(const run_job *j, const sequence *s)
 {
     arrays a = {0};
     problem p = embedding_problem(s, s->symbols != NULL ? j->channels : s->channels, (uint64_t)j->seed);
@@ -244,7 +262,7 @@ static int embed_and_compute(const job *j, const sequence *s)
     return code;
 }
 
-static int run_job(const job *j)
+static int run_on_file(const run_job *j)
 {
     sequence s;
     char message[512];
@@ -256,11 +274,12 @@ static int run_job(const job *j)
     progress_clear();
     if (!fine)
         return command_fail(EXIT_WRONG, "--input: %s", message);
-    job settled = *j;
+    run_job settled = *j;
     if (settled.channels == 0)
         settled.channels = 16;
-    const int code =
-        interrupted() ? command_fail(EXIT_WRONG, "interrupted") : embed_and_compute(&settled, &s);
+    const int code = interrupted()           ? command_fail(EXIT_WRONG, "interrupted")
+                     : settled.model != NULL ? run_model(&settled, &s)
+                                             : embed_and_compute(&settled, &s);
     sequence_free(&s);
     return code;
 }
@@ -277,7 +296,7 @@ static bool take_name(const char *option, const char *text, const char **out)
 }
 
 /* False: a message was printed, or help is wanted. */
-static bool take_option(int option, job *j, int *code)
+static bool take_option(int option, run_job *j, int *code)
 {
     *code = EXIT_USAGE;
     switch (option) {
@@ -308,6 +327,23 @@ static bool take_option(int option, job *j, int *code)
         return j->no_compare = true;
     case 'j':
         return j->json = true;
+    case 'M':
+        j->model = optarg;
+        return true;
+    case 'O':
+        return command_number("--order", optarg, 2, MOST_ORDER, &j->order);
+    case 'F':
+        j->family = optarg;
+        return true;
+    case 'P':
+        j->family_options = optarg;
+        return true;
+    case 'W':
+        j->weights = optarg;
+        return true;
+    case 'S':
+        j->save_weights = optarg;
+        return true;
     case 'h':
         *code = command_help(&command_run);
         return false;
@@ -326,9 +362,12 @@ static int run(int argc, char **argv)
         {"backend", required_argument, NULL, 'b'},  {"engine", required_argument, NULL, 'e'},
         {"no-compare", no_argument, NULL, 'x'},     {"json", no_argument, NULL, 'j'},
         {"measure", no_argument, NULL, 'm'},        {"wisdom", required_argument, NULL, 'w'},
+        {"model", required_argument, NULL, 'M'},    {"order", required_argument, NULL, 'O'},
+        {"filter", required_argument, NULL, 'F'},   {"filter-options", required_argument, NULL, 'P'},
+        {"weights", required_argument, NULL, 'W'},  {"save-weights", required_argument, NULL, 'S'},
         {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
-    job j = {.backend = "", .engine = "", .seed = 1, .check = 64};
+    run_job j = {.backend = "", .engine = "", .seed = 1, .check = 64, .order = 2, .family = "implicit_mlp"};
     int code;
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;)
         if (!take_option(option, &j, &code))
@@ -338,7 +377,9 @@ static int run(int argc, char **argv)
                             argv[optind]);
     if (j.input == NULL)
         return command_fail(EXIT_USAGE, "run: --input is missing; try 'longconv help run'");
-    return run_job(&j);
+    if (j.model == NULL && (j.weights != NULL || j.save_weights != NULL))
+        return command_fail(EXIT_USAGE, "run: weights belong to an operator; give --model hyena");
+    return run_on_file(&j);
 }
 
 const command command_run = {"run", "a gated convolution over a whole file, checked and timed", help, run};

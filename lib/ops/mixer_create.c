@@ -40,6 +40,11 @@ lcv_status lcvi_program_query(const lcvi_backend *backend, const void *params, l
     }
     for (int32_t i = 0; status == LCV_OK && i < program->step_count; i++)
         status = program->step[i].kind->query(program, &program->step[i], backend, &workspace);
+    if (info->engine == NULL) { /* nothing but projections */
+        info->engine = "matmul";
+        info->threads = program->params.num_threads > 0 ? program->params.num_threads
+                                                        : program->context->host.num_threads;
+    }
     return status;
 }
 

@@ -87,6 +87,11 @@ static void operators_are_understood(void **state)
     p = parsed("op:gate:f32:b1:d2:l9:fwdbwd threads=2");
     assert_int_equal(p.kind, PROBLEM_GATE);
     assert_int_equal(p.threads, 2);
+    p = parsed("op:h3:f64:b1:d4:l9:head_dim=2:bwd:head_order=first");
+    assert_int_equal(p.kind, PROBLEM_MIXER);
+    assert_string_equal(p.name, "h3");
+    assert_string_equal(p.options, "head_dim=2:head_order=first");
+    assert_int_equal(p.passes, PROBLEM_BACKWARD);
 }
 
 static void canonical_text_parses_back(void **state)
@@ -99,6 +104,7 @@ static void canonical_text_parses_back(void **state)
         "conv:f32:b0:d0:l0:k0:causal:state:chunk3",
         "op:short_conv:f32:b1:d2:l9:taps=4:order=correlation:bias:act=gelu_tanh:state:bld:fwdbwd backend=ref",
         "op:gate:bf16:b1:d2:l9:bwd seed=77",
+        "op:hyena:f32:b1:d2:l9:order=3:short_taps=5:fwdbwd backend=cpu",
         "filter:modal:f64:d3:l100:modes=4:form=p_gamma:fwdbwd threads=2",
     };
     (void)state;
@@ -170,7 +176,10 @@ static void errors_name_the_wrong_word(void **state)
         {"filter:modal:f32:b1:d1:l5", "'b1'"},
         {"filter:modal:f32:d1", "'l'"},
         {"filter:modal:f32:d1:l5:causal", "'causal'"},
-        {"op:hyena:f32:b1:d1:l5", "'op:hyena'"},
+        {"op:hyaena:f32:b1:d1:l5", "'op:hyaena'"},
+        {"op:hyena:f32:b1:d1:l5:colour=red", "'colour=red'"},
+        {"op:hyena:f32:b1:d1:l5:skip", "'skip'"},
+        {"op:gate:f32:b1:d1:l5:order=3", "'order=3'"},
         {"op:gate:f32:b1:d1:l5:skip", "'skip'"},
         {"op", "'op:'"},
     };

@@ -65,6 +65,8 @@ bool arrays_has(const problem *p, array_role role)
         return false;
     if (p->kind == PROBLEM_GATE)
         return gate_has(role);
+    if (p->kind == PROBLEM_MIXER)
+        return false; /* its arrays are mixer_arrays */
     if (roles[role].shape == SHAPE_FILTER_FUTURE && p->mode != LCV_CONV_TWOSIDED)
         return false;
     return roles[role].term == 0 || (p->terms & roles[role].term) != 0;

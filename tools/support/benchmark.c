@@ -26,13 +26,13 @@ static void copy_text(char *out, size_t room, const char *text)
 
 static void describe(const contestant *c, benchmark_result *out)
 {
-    const lcv_plan_info info = runner_describe(c->library);
+    const lcv_plan_info info = contestant_describe(c);
     copy_text(out->backend, sizeof out->backend, info.backend);
     copy_text(out->engine, sizeof out->engine, info.engine);
     copy_text(out->explanation, sizeof out->explanation, info.explanation);
     out->threads = info.threads;
     out->fft_size = info.fft_size;
-    out->prepared = runner_is_prepared(c->library);
+    out->prepared = contestant_is_prepared(c);
 }
 
 static bool is_backend(lcv_context *context, const char *name)
@@ -84,7 +84,7 @@ static lcv_status create_library_other(lcv_context *context, bool prepared, benc
     const lcv_status status = contestant_library(context, rival, prepared, other);
     if (status != LCV_OK)
         return status;
-    const lcv_plan_info info = runner_describe(other->library);
+    const lcv_plan_info info = contestant_describe(other);
     snprintf(out->vs_engine, sizeof out->vs_engine, "%s/%s", info.backend, info.engine);
     return LCV_OK;
 }
@@ -98,6 +98,8 @@ static lcv_status create_other(lcv_context *context, const problem *p, bool prep
     choose_vs(p, out);
     if (strcmp(out->vs, "none") == 0)
         return LCV_OK;
+    if (strcmp(out->vs, "parts") == 0)
+        return contestant_parts(context, p, prepared, other);
     if (yardstick_exists(out->vs)) {
         status = contestant_yardstick(out->vs, p, prepared, out->threads, other);
         if (status == LCV_OK)
@@ -195,12 +197,12 @@ static bool has_floor(const problem *p)
            p->chunk == 0 && p->filter_len >= p->seqlen && p->seqlen > 1;
 }
 
-static void conclude(const problem *p, const arrays *a, calibration before, benchmark_result *out)
+static void conclude(const problem *p, double bytes, calibration before, benchmark_result *out)
 {
     const double outputs = (double)problem_rows(p) * (double)p->seqlen;
     out->ns_per_output = out->ours.median / outputs * 1e9;
     out->ratio = out->other.median / out->ours.median;
-    out->gigabytes = all_bytes(a) / out->ours.median * 1e-9;
+    out->gigabytes = bytes / out->ours.median * 1e-9;
     out->machine = calibrate_mean(before, calibrate());
     out->floor_ns =
         has_floor(p) ? calibrate_floor(&out->machine, p->dtype, p->seqlen, out->threads) : (double)NAN;
@@ -235,7 +237,7 @@ static lcv_status set_up_and_race(side *ours, side *other, const benchmark_optio
         const calibration before = calibrate();
         status = race(ours, other, options, out);
         if (status == LCV_OK)
-            conclude(&ours->p, ours->a, before, out);
+            conclude(&ours->p, all_bytes(ours->a) + contestant_bytes(&ours->who), before, out);
     }
     arrays_free(&ours->own);
     arrays_free(&other->own);
@@ -252,7 +254,9 @@ static lcv_status create_both(lcv_context *context, const problem *p, bool prepa
         describe(&ours->who, out);
         status = create_other(context, p, prepared, out, &other->who, &other->p);
     }
-    if (status == LCV_UNSUPPORTED && yardstick_exists(out->vs))
+    if (status == LCV_UNSUPPORTED && strcmp(out->vs, "parts") == 0)
+        snprintf(message, message_bytes, "vs=parts: only for mixers whose parts are known: hyena, h3");
+    else if (status == LCV_UNSUPPORTED && yardstick_exists(out->vs))
         snprintf(message, message_bytes, "vs=%s does not serve this problem: %s", out->vs,
                  yardstick_refusal(out->vs, p));
     else if (status != LCV_OK)

@@ -27,7 +27,8 @@ enum {
     IN_SHORT = 1 << PROBLEM_SHORT_CONV,
     IN_GATE = 1 << PROBLEM_GATE,
     IN_FILTER = 1 << PROBLEM_FILTER,
-    IN_DATA = IN_CONV | IN_SHORT | IN_GATE,
+    IN_MIXER = 1 << PROBLEM_MIXER,
+    IN_DATA = IN_CONV | IN_SHORT | IN_GATE | IN_MIXER,
     IN_ALL = IN_DATA | IN_FILTER
 };
 
@@ -208,10 +209,27 @@ static bool parse_numbered(parser *s, const char *text)
     return fail(s, "'%s': not a word of this kind of problem", text);
 }
 
-/* NAME=VALUE, whose meaning only the library knows. */
+/* Has the problem's mixer an option of this name? */
+static bool is_mixer_option(const problem *p, const char *name, size_t length)
+{
+    const int32_t mixer = lcv_mixer_find(p->name);
+    lcv_mixer_info info = {.struct_size = sizeof info};
+    lcv_option_info option = {.struct_size = sizeof option};
+    if (lcv_mixer_describe(mixer, &info) != LCV_OK)
+        return false;
+    for (int32_t i = 0; i < info.option_count; i++)
+        if (lcv_mixer_option(mixer, i, &option) == LCV_OK && strlen(option.name) == length &&
+            strncmp(option.name, name, length) == 0)
+            return true;
+    return false;
+}
+
+/* NAME=VALUE, whose meaning only the library knows. Values are looked at when a plan is made. */
 static bool add_option(parser *s, const char *text)
 {
     problem *p = s->p;
+    if (p->kind == PROBLEM_MIXER && !is_mixer_option(p, text, strcspn(text, "=")))
+        return fail(s, "'%s': %s has no such option", text, p->name);
     const size_t used = strlen(p->options), length = strlen(text);
     if (used + length + 2 > sizeof p->options)
         return fail(s, "'%.40s': the options are longer than %d letters", text, PROBLEM_OPTIONS_MAX - 1);
@@ -221,7 +239,7 @@ static bool add_option(parser *s, const char *text)
 
 static bool parse_word(parser *s, const char *text)
 {
-    if (s->p->kind == PROBLEM_FILTER && strchr(text, '=') != NULL)
+    if ((s->p->kind == PROBLEM_FILTER || s->p->kind == PROBLEM_MIXER) && strchr(text, '=') != NULL)
         return add_option(s, text);
     for (size_t i = 0; i < WORD_COUNT; i++)
         if (strcmp(text, words[i].text) == 0 && (words[i].kinds & 1u << s->p->kind) != 0)
@@ -256,13 +274,18 @@ static char *next_word(char **rest)
 
 static bool parse_operator(parser *s, const char *name)
 {
-    if (name != NULL && strcmp(name, "short_conv") == 0)
+    if (name == NULL)
+        return fail(s, "'op:': expected short_conv, gate or a mixer after it");
+    if (strcmp(name, "short_conv") == 0)
         s->p->kind = PROBLEM_SHORT_CONV;
-    else if (name != NULL && strcmp(name, "gate") == 0)
+    else if (strcmp(name, "gate") == 0)
         s->p->kind = PROBLEM_GATE;
+    else if (lcv_mixer_find(name) >= 0)
+        s->p->kind = PROBLEM_MIXER;
     else
-        return fail(s, "'op:%s': not in this version, which has op:short_conv and op:gate",
-                    name == NULL ? "" : name);
+        return fail(s, "'op:%s': expected short_conv, gate or a mixer (hyena, h3, ...)", name);
+    if (s->p->kind == PROBLEM_MIXER)
+        snprintf(s->p->name, sizeof s->p->name, "%s", name);
     return true;
 }
 
@@ -440,14 +463,19 @@ static void append_options(char *text, const problem *p)
 
 const char *problem_print(const problem *p, bool with_options, char *text)
 {
-    static const char *const kinds[] = {"conv", "op:short_conv", "op:gate"};
+    static const char *const kinds[] = {[PROBLEM_CONV] = "conv",
+                                        [PROBLEM_SHORT_CONV] = "op:short_conv",
+                                        [PROBLEM_GATE] = "op:gate",
+                                        [PROBLEM_FILTER] = "filter:",
+                                        [PROBLEM_MIXER] = "op:"};
     text[0] = '\0';
     if (p->kind == PROBLEM_FILTER)
         append(text, "filter:%s:%s:d%" PRId64 ":l%" PRId64 "%s%s", p->name, lcv_dtype_name(p->dtype),
                p->channels, p->seqlen, p->options[0] != '\0' ? ":" : "", p->options);
     else
-        append(text, "%s:%s:b%" PRId64 ":d%" PRId64 ":l%" PRId64, kinds[p->kind], lcv_dtype_name(p->dtype),
-               p->batch, p->channels, p->seqlen);
+        append(text, "%s%s:%s:b%" PRId64 ":d%" PRId64 ":l%" PRId64 "%s%s", kinds[p->kind], p->name,
+               lcv_dtype_name(p->dtype), p->batch, p->channels, p->seqlen, p->options[0] != '\0' ? ":" : "",
+               p->options);
     if (p->kind == PROBLEM_CONV)
         append_filter(text, p);
     if (p->kind == PROBLEM_SHORT_CONV) {

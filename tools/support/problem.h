@@ -7,6 +7,7 @@
  *     op:short_conv:DTYPE:bB:dD:lL[:taps=N][:order=fir|correlation][:bias][:state][:act=...][:bld]
  *         [:fwd|bwd|fwdbwd]
  *     op:gate:DTYPE:bB:dD:lL[:fwd|bwd|fwdbwd]
+ *     op:MIXER:DTYPE:bB:dD:lL[:OPTION=VALUE...][:fwd|bwd|fwdbwd]     (hyena, h3, ...: operator.h)
  *     filter:FAMILY:DTYPE:dD:lL[:OPTION=VALUE...][:fwd|bwd|fwdbwd]    (f32 or f64)
  * and after any of them, separated by blanks: backend= engine= vs= threads= seed=
  *
@@ -23,7 +24,13 @@
 
 enum { PROBLEM_NAME_MAX = 64, PROBLEM_TEXT_MAX = 768, PROBLEM_OPTIONS_MAX = 384 };
 
-typedef enum problem_kind { PROBLEM_CONV, PROBLEM_SHORT_CONV, PROBLEM_GATE, PROBLEM_FILTER } problem_kind;
+typedef enum problem_kind {
+    PROBLEM_CONV,
+    PROBLEM_SHORT_CONV,
+    PROBLEM_GATE,
+    PROBLEM_FILTER,
+    PROBLEM_MIXER
+} problem_kind;
 
 enum { PROBLEM_FORWARD = 1, PROBLEM_BACKWARD = 2 };
 
@@ -49,7 +56,7 @@ typedef struct problem {
     char vs[PROBLEM_NAME_MAX]; /* "" where not given, also of the two above */
     int32_t threads;           /* 0: not given */
     uint64_t seed;
-    char name[PROBLEM_NAME_MAX];       /* a filter's family; else "" */
+    char name[PROBLEM_NAME_MAX];       /* of a filter's family or a mixer; else "" */
     char options[PROBLEM_OPTIONS_MAX]; /* its options, separated by ':'; else "" */
     bool measured;                     /* plans may measure (LCV_PLANNING_MEASURED); not part of the text */
 } problem;

@@ -79,6 +79,8 @@ static lcv_status create_plan(runner *r, int size)
         const lcv_gate_params params = arrays_gate_params(&r->p);
         return lcv_gate_plan_create(r->context, &params, &r->plan[size]);
     }
+    case PROBLEM_MIXER:
+        return LCV_UNSUPPORTED; /* they have mixer_runner */
     case PROBLEM_FILTER:
         return filter_run_create(r->context, &r->p, &r->filter);
     case PROBLEM_CONV:

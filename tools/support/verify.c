@@ -6,6 +6,7 @@
 #include "oracle.h"
 #include "reference.h"
 #include "runner.h"
+#include "verify_mixer.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -264,6 +265,8 @@ verify_result verify_problem(lcv_context *context, const problem *p, const verif
     runner *r = NULL;
     arrays inputs = {0}, copy = {0};
     problem pristine = *p;
+    if (p->kind == PROBLEM_MIXER)
+        return verify_mixer(context, p, options);
     pristine.inplace = false;
     if (p->kind == PROBLEM_FILTER)
         return filter_verify(context, p);
