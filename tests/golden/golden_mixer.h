@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* golden_mixer.h: a mixer with filters of families, forward and backward, beside a case. */
+#ifndef TESTS_GOLDEN_MIXER_H
+#define TESTS_GOLDEN_MIXER_H
+
+#include "golden_case.h"
+
+enum { GOLDEN_BINDINGS = 12, GOLDEN_PIECES = 4, GOLDEN_TAPS = 2, GOLDEN_MIXER_OPTIONS = 512 };
+
+/* A port or parameter, and the arrays of the case that it is made of, one after the other: "Wq" stands for
+ * p_Wq and its gradient g_Wq. */
+typedef struct golden_binding {
+    const char *name;
+    const char *pieces[GOLDEN_PIECES]; /* ends with a NULL */
+} golden_binding;
+
+/* The taps of one port. */
+typedef struct golden_taps {
+    const char *port, *family;
+    char options[GOLDEN_MIXER_OPTIONS];
+    int64_t channels, max_len;
+    golden_binding parameters[GOLDEN_BINDINGS]; /* ends with a NULL name */
+} golden_taps;
+
+typedef struct golden_mixer {
+    const char *mixer;
+    char options[GOLDEN_MIXER_OPTIONS];
+    int64_t batch, channels, seqlen;
+    golden_binding ports[GOLDEN_BINDINGS];
+    golden_taps taps[GOLDEN_TAPS];
+} golden_mixer;
+
+/* in_x, in_dy, out_y and g_x are input, upstream gradient, output and the input's gradient. A case without
+ * in_dy is forward only. */
+golden_outcome golden_mixer_run(golden_case *c, const golden_setup *setup, const golden_mixer *g,
+                                lcv_dtype dtype);
+
+#endif

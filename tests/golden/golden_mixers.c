@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Systems that are a mixer with filters of families. */
+#include "golden_mixer.h"
+
+#include <stdio.h>
+
+static int64_t whole(const golden_case *c, const char *name, double absent)
+{
+    return (int64_t)golden_number(c, name, absent);
+}
+
+/* Sizes of in_x, [batch, seqlen, channels]. */
+static bool take_sizes(golden_case *c, golden_mixer *g)
+{
+    const npy_array *x = golden_find(c, "in_x");
+    if (x == NULL || x->rank != 3) {
+        golden_say(c, GOLDEN_FAILED, "in_x is missing, or not of three axes");
+        return false;
+    }
+    g->batch = x->shape[0];
+    g->seqlen = x->shape[1];
+    g->channels = x->shape[2];
+    return true;
+}
+
+/* The standalone implementation orders filters by order first, and its cases do not say how many heads. */
+static bool is_standalone(const golden_case *c)
+{
+    return cJSON_GetObjectItemCaseSensitive(c->hyper, "num_heads") == NULL;
+}
+
+golden_outcome golden_run_hyena(golden_case *c, const golden_setup *setup, lcv_dtype dtype)
+{
+    const int64_t order = whole(c, "order", 2);
+    golden_mixer g = {.mixer = "hyena",
+                      .ports = {{"in_weight", {"W_in"}},
+                                {"in_bias", {"b_in"}},
+                                {"short_weight", {"W_short"}},
+                                {"short_bias", {"b_short"}},
+                                {"skip", {"D"}},
+                                {"out_weight", {"W_out_proj"}},
+                                {"out_bias", {"b_out_proj"}}},
+                      .taps = {{.port = "filter",
+                                .family = "implicit_mlp",
+                                .parameters = {{"weight_in", {"f_W0"}},
+                                               {"weight_hidden", {"f_W1", "f_W2"}},
+                                               {"bias", {"f_b0", "f_b1", "f_b2"}},
+                                               {"weight_out", {"f_W_out"}},
+                                               {"sine_freq", {"f_freq"}}}}}};
+    if (!take_sizes(c, &g))
+        return GOLDEN_FAILED;
+    snprintf(g.options, sizeof g.options, "order=%lld short_taps=%lld filter_index=%s", (long long)order,
+             (long long)whole(c, "short_filter_order", 3),
+             is_standalone(c) ? "order_major" : "channel_major");
+    g.taps[0].channels = (order - 1) * g.channels;
+    g.taps[0].max_len = whole(c, "seq_len", 0);
+    snprintf(
+        g.taps[0].options, sizeof g.taps[0].options,
+        "posenc_dim=%.0f mlp_width=%.0f mlp_depth=%.0f sine_freq=%.17g fast_decay=%.17g slow_decay=%.17g "
+        "target=%.17g shift=%.17g window=%d norm=%s",
+        golden_number(c, "emb_dim", 3), golden_number(c, "filter_order", 16),
+        golden_number(c, "num_inner_mlps", 2), golden_number(c, "w", 1),
+        golden_number(c, "fast_decay_pct", 0.3), golden_number(c, "slow_decay_pct", 1.5),
+        golden_number(c, "target", 0.01), golden_number(c, "shift", 0), golden_flag(c, "modulate", true),
+        golden_flag(c, "normalized", false) ? "l1" : "none");
+    return golden_mixer_run(c, setup, &g, dtype);
+}
+
+golden_outcome golden_run_h3(golden_case *c, const golden_setup *setup, lcv_dtype dtype)
+{
+    const int64_t head_dim = whole(c, "head_dim", 1), state = whole(c, "d_state", 64);
+    golden_mixer g = {.mixer = "h3",
+                      .ports = {{"in_weight", {"Wq", "Wk", "Wv"}},
+                                {"in_bias", {"bq", "bk", "bv"}},
+                                {"shift_skip", {"shift_D"}},
+                                {"skip", {"D"}},
+                                {"out_weight", {"Wo"}},
+                                {"out_bias", {"bo"}}},
+                      .taps = {{.port = "shift_filter",
+                                .family = "shift_ssm",
+                                .parameters = {{"b", {"shift_B"}}, {"c", {"shift_C"}}}},
+                               {.port = "filter",
+                                .family = "diag_ssm",
+                                .parameters = {{"b", {"diag_B"}},
+                                               {"c", {"diag_C"}},
+                                               {"inv_dt", {"diag_log_dt"}},
+                                               {"a_real", {"diag_inv_A_real"}},
+                                               {"a_imag", {"diag_A_imag"}}}}}};
+    if (!take_sizes(c, &g))
+        return GOLDEN_FAILED;
+    snprintf(g.options, sizeof g.options, "head_dim=%lld shift_len=%lld", (long long)head_dim,
+             (long long)state);
+    g.taps[0].channels = g.channels;
+    g.taps[1].channels = g.channels / head_dim;
+    g.taps[0].max_len = g.taps[1].max_len = g.seqlen;
+    snprintf(g.taps[0].options, sizeof g.taps[0].options, "state=%lld", (long long)state);
+    snprintf(g.taps[1].options, sizeof g.taps[1].options, "modes=%lld discretisation=%s imag_sign=plus",
+             (long long)state / 2, golden_text(c, "disc", "bilinear"));
+    return golden_mixer_run(c, setup, &g, dtype);
+}
