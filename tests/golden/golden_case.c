@@ -184,3 +184,43 @@ bool golden_compare(golden_case *c, lcv_dtype dtype, const char *name, const dou
                most);
     return false;
 }
+
+/* ---- Dtypes ---- */
+
+void *golden_narrow(lcv_dtype dtype, const double *values, int64_t count)
+{
+    void *memory = malloc((size_t)(count + 1) * lcv_dtype_size(dtype));
+    for (int64_t i = 0; memory != NULL && i < count; i++) {
+        if (dtype == LCV_F64)
+            ((double *)memory)[i] = values[i];
+        else
+            ((float *)memory)[i] = (float)values[i];
+    }
+    return memory;
+}
+
+double *golden_widen(lcv_dtype dtype, const void *memory, int64_t count)
+{
+    double *values = malloc((size_t)(count + 1) * sizeof *values);
+    for (int64_t i = 0; values != NULL && i < count; i++)
+        values[i] = dtype == LCV_F64 ? ((const double *)memory)[i] : (double)((const float *)memory)[i];
+    return values;
+}
+
+void *golden_load(const golden_case *c, lcv_dtype dtype, const char *name)
+{
+    const npy_array *array = golden_find(c, name);
+    double *values = golden_values(c, name);
+    void *memory = values != NULL ? golden_narrow(dtype, values, array->count) : NULL;
+    free(values);
+    return memory;
+}
+
+bool golden_compare_memory(golden_case *c, lcv_dtype dtype, const char *name, const void *memory,
+                           int64_t count)
+{
+    double *values = golden_widen(dtype, memory, count);
+    const bool same = values != NULL && golden_compare(c, dtype, name, values, count);
+    free(values);
+    return same;
+}

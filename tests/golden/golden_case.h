@@ -70,6 +70,17 @@ golden_outcome golden_say(golden_case *c, golden_outcome outcome, const char *fo
  * most 1e-9 in float64 (or what the case itself records, where that is larger) and 2e-5 in float32. */
 bool golden_compare(golden_case *c, lcv_dtype dtype, const char *name, const double *got, int64_t count);
 
+/* Copies of numbers in another dtype (float32 or float64), to be freed; NULL: no memory. */
+void *golden_narrow(lcv_dtype dtype, const double *values, int64_t count);
+double *golden_widen(lcv_dtype dtype, const void *memory, int64_t count);
+
+/* An array of the case in a dtype, to be freed; NULL: no such array or no memory. */
+void *golden_load(const golden_case *c, lcv_dtype dtype, const char *name);
+
+/* Compares an output that is in `dtype`. */
+bool golden_compare_memory(golden_case *c, lcv_dtype dtype, const char *name, const void *memory,
+                           int64_t count);
+
 /* All numbers of an array as double, to be freed; NULL: no such array or no memory. */
 double *golden_values(const golden_case *c, const char *name);
 

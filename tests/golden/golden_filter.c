@@ -25,27 +25,6 @@ static const char *with_prefix(const char *prefix, const char *name, char text[G
     return text;
 }
 
-/* Numbers in another dtype; NULL: no memory. */
-static void *convert_to(lcv_dtype dtype, const double *values, int64_t count)
-{
-    void *memory = malloc((size_t)(count + 1) * lcv_dtype_size(dtype));
-    for (int64_t i = 0; memory != NULL && i < count; i++) {
-        if (dtype == LCV_F64)
-            ((double *)memory)[i] = values[i];
-        else
-            ((float *)memory)[i] = (float)values[i];
-    }
-    return memory;
-}
-
-static double *convert_from(lcv_dtype dtype, const void *memory, int64_t count)
-{
-    double *values = malloc((size_t)(count + 1) * sizeof *values);
-    for (int64_t i = 0; values != NULL && i < count; i++)
-        values[i] = dtype == LCV_F64 ? ((const double *)memory)[i] : (double)((const float *)memory)[i];
-    return values;
-}
-
 /* ---- The instance ---- */
 
 /* A parameter of the same number of elements, whatever its shape in the case was. */
@@ -108,7 +87,7 @@ double *golden_filter_taps(golden_case *c, const lcv_filter *filter, int64_t seq
     args.seqlen = seqlen;
     args.taps = lcv_tensor_compact(memory, dtype, 2, shape);
     if (memory != NULL && lcv_filter_evaluate(filter, &args) == LCV_OK)
-        taps = convert_from(dtype, memory, shape[0] * shape[1]);
+        taps = golden_widen(dtype, memory, shape[0] * shape[1]);
     else
         golden_say(c, GOLDEN_FAILED, "%s", lcv_context_message(NULL));
     free(memory);
@@ -135,7 +114,7 @@ static bool compare_gradient(golden_case *c, const lcv_filter *filter, const cha
     args->gradients = gradients;
     bool same = false;
     if (memory != NULL && lcv_filter_backward(filter, args) == LCV_OK) {
-        double *got = convert_from(info.dtype, memory, expected->count);
+        double *got = golden_widen(info.dtype, memory, expected->count);
         same = got != NULL && golden_compare(c, info.dtype, name, got, expected->count);
         free(got);
     } else {
@@ -149,7 +128,7 @@ bool golden_filter_compare_gradients(golden_case *c, const lcv_filter *filter, c
                                      const double *dtaps)
 {
     const int64_t shape[] = {rows_of(filter), g->seqlen};
-    void *memory = convert_to(dtype_of(filter), dtaps, shape[0] * shape[1]);
+    void *memory = golden_narrow(dtype_of(filter), dtaps, shape[0] * shape[1]);
     bool same = memory != NULL;
     lcv_filter_grad_args args = LCV_FILTER_GRAD_ARGS_INIT;
     args.seqlen = g->seqlen;

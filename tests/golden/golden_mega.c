@@ -20,35 +20,6 @@ static void *room(const layer *l, int64_t count)
     return malloc((size_t)(count + 1) * lcv_dtype_size(l->dtype));
 }
 
-static void *copy_in(const layer *l, const double *values, int64_t count)
-{
-    void *memory = room(l, count);
-    for (int64_t i = 0; memory != NULL && i < count; i++) {
-        if (l->dtype == LCV_F64)
-            ((double *)memory)[i] = values[i];
-        else
-            ((float *)memory)[i] = (float)values[i];
-    }
-    return memory;
-}
-
-static double *copy_out(const layer *l, const void *memory, int64_t count)
-{
-    double *values = malloc((size_t)(count + 1) * sizeof *values);
-    for (int64_t i = 0; values != NULL && i < count; i++)
-        values[i] = l->dtype == LCV_F64 ? ((const double *)memory)[i] : (double)((const float *)memory)[i];
-    return values;
-}
-
-static void *copy_array(const golden_case *c, const layer *l, const char *name)
-{
-    const npy_array *array = golden_find(c, name);
-    double *values = golden_values(c, name);
-    void *memory = values != NULL ? copy_in(l, values, array->count) : NULL;
-    free(values);
-    return memory;
-}
-
 /* [batch, channels, seqlen] over time-major memory. */
 static lcv_tensor data_view(const layer *l, void *memory)
 {
@@ -119,25 +90,18 @@ static lcv_status run_backward(const layer *l, void *dy)
     return lcv_conv_backward(l->plan, &args);
 }
 
-static bool compare(golden_case *c, const layer *l, const char *name, const void *memory, int64_t count)
-{
-    double *values = copy_out(l, memory, count);
-    const bool same = values != NULL && golden_compare(c, l->dtype, name, values, count);
-    free(values);
-    return same;
-}
-
 /* The layer on one target, with the taps in l->k; leaves their gradients in l->dk. */
 static bool run_on(golden_case *c, const target *t, layer *l)
 {
     const int64_t samples = l->seqlen * l->batch * l->channels;
-    void *dy = copy_array(c, l, "in_dy");
+    void *dy = golden_load(c, l->dtype, "in_dy");
     bool same = dy != NULL && run_forward(l) == LCV_OK && run_backward(l, dy) == LCV_OK;
     if (!same)
         golden_say(c, GOLDEN_FAILED, "%s: %s", t->name, lcv_context_message(t->context));
     free(dy);
-    return same && compare(c, l, "out_y", l->y, samples) && compare(c, l, "g_x", l->dx, samples) &&
-           compare(c, l, "g_omega", l->domega, l->channels);
+    return same && golden_compare_memory(c, l->dtype, "out_y", l->y, samples) &&
+           golden_compare_memory(c, l->dtype, "g_x", l->dx, samples) &&
+           golden_compare_memory(c, l->dtype, "g_omega", l->domega, l->channels);
 }
 
 static bool run_layer(golden_case *c, const golden_setup *setup, const golden_filter *g,
@@ -152,7 +116,7 @@ static bool run_layer(golden_case *c, const golden_setup *setup, const golden_fi
             continue;
         }
         same = run_on(c, &setup->targets[i], l);
-        double *dk = copy_out(l, l->dk, all_taps);
+        double *dk = golden_widen(l->dtype, l->dk, all_taps);
         same = same && dk != NULL && golden_filter_compare_gradients(c, filter, g, dk);
         free(dk);
         lcv_plan_destroy(&l->plan);
@@ -173,9 +137,9 @@ static bool run_case(golden_case *c, const golden_setup *setup, const golden_fil
                    .taps = g->seqlen,
                    .twosided = golden_flag(c, "bidirectional", false),
                    .dtype = dtype};
-        l.x = copy_array(c, &l, "in_x");
-        l.omega = copy_array(c, &l, "p_omega");
-        l.k = copy_in(&l, taps, g->channels * g->seqlen);
+        l.x = golden_load(c, l.dtype, "in_x");
+        l.omega = golden_load(c, l.dtype, "p_omega");
+        l.k = golden_narrow(l.dtype, taps, g->channels * g->seqlen);
         l.dk = room(&l, g->channels * g->seqlen);
         l.y = room(&l, x->count);
         l.dx = room(&l, x->count);
