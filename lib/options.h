@@ -26,7 +26,7 @@ typedef struct lcvi_option {
     }
 #define LCVI_OPTION_REAL_ROW(name, default_text, least, most, help)                                          \
     {                                                                                                        \
-        name, LCV_OPTION_REAL, default_text, least, most, "", help                                           \
+        name, LCV_OPTION_REAL, default_text, (double)(least), (double)(most), "", help                       \
     }
 #define LCVI_OPTION_BOOLEAN_ROW(name, default_text, help)                                                    \
     {                                                                                                        \

@@ -16,8 +16,8 @@ static double square(double complex z)
 static double complex exp_minus_1(double complex z)
 {
     const double half_sine = sin(0.5 * cimag(z));
-    return CMPLX(expm1(creal(z)) * cos(cimag(z)) - 2.0 * half_sine * half_sine,
-                 exp(creal(z)) * sin(cimag(z)));
+    return lcvi_complex(expm1(creal(z)) * cos(cimag(z)) - 2.0 * half_sine * half_sine,
+                        exp(creal(z)) * sin(cimag(z)));
 }
 
 /* 1 / A with |A|^2 held above a least value. */

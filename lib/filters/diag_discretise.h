@@ -19,6 +19,16 @@ typedef enum lcvi_discretisation {
 
 #define LCVI_DISCRETISATION_WORDS "zoh bilinear softmax exp unscaled"
 
+/* CMPLX of C11, which not every compiler with this C library has. */
+static inline double complex lcvi_complex(double re, double im)
+{
+    const union {
+        double parts[2];
+        double complex value;
+    } both = {{re, im}};
+    return both.value;
+}
+
 typedef struct lcvi_continuous {
     lcvi_discretisation how;
     double complex eigenvalue; /* A */

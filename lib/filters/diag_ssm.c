@@ -308,7 +308,7 @@ static double complex load_complex(const lcv_filter *filter, int32_t parameter, 
     double values[2] = {1.0, 0.0};
     if (parameter >= 0)
         lcvi_filter_load(filter, parameter, index, parts(filter), values);
-    return CMPLX(values[0], values[1]);
+    return lcvi_complex(values[0], values[1]);
 }
 
 /* Real part of A and its derivative by the parameter. */
@@ -364,8 +364,8 @@ static mode load_mode(const lcv_filter *filter, int64_t seqlen, int64_t row, int
     m.c = load_complex(filter, C, m.at.c);
     m.continuous = (lcvi_continuous){
         .how = (lcvi_discretisation)choice(filter, OPTION_DISCRETISATION),
-        .eigenvalue = CMPLX(re, im),
-        .step = CMPLX(m.dt_re * re, m.dt_im * im),
+        .eigenvalue = lcvi_complex(re, im),
+        .step = lcvi_complex(m.dt_re * re, m.dt_im * im),
         .dt = m.dt_re,
         .seqlen = (double)seqlen,
     };
@@ -456,15 +456,15 @@ static double complex by_log_pole(const lcv_filter *filter, const lcvi_mode *dis
                                   const lcvi_moment *moment)
 {
     const double held = choice(filter, OPTION_HOLD_SHIFT) != 0 ? discrete->origin : 0.0;
-    return conj(CMPLX(discrete->re, discrete->im)) *
-           CMPLX(moment->re1 + held * moment->re0, -moment->im1 - held * moment->im0);
+    return conj(lcvi_complex(discrete->re, discrete->im)) *
+           lcvi_complex(moment->re1 + held * moment->re0, -moment->im1 - held * moment->im0);
 }
 
 static void add_mode(const lcv_filter *filter, const lcvi_filter_call *call, const mode *m,
                      const lcvi_mode *discrete, const lcvi_moment *moment, const sums *s)
 {
     const double complex gain = lcvi_discretise(&m->continuous).gain;
-    const double complex by_product = m->factor * CMPLX(moment->re0, -moment->im0); /* of B C gain */
+    const double complex by_product = m->factor * lcvi_complex(moment->re0, -moment->im0); /* of B C gain */
     const double complex by_c = by_product * conj(m->b * gain);
     const double parts_of_c[2] = {creal(by_c), cimag(by_c)};
     lcvi_sink_write(&call->gradient[C], m->at.c, parts(filter), parts_of_c);
