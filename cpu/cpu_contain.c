@@ -27,15 +27,11 @@ static const TYPED(lcv_cpu_kernels) * kernels_of(const lcv_cpu_plan *p)
 
 /* ---- Filters ---- */
 
-static const lcv_cpu_filter_note *note_of(const lcv_cpu_plan *p, const void *spectrum)
-{
-    return (const void *)((const char *)spectrum + p->note_at);
-}
-
 /* The slow look: notes the size of each tap, takes out what is not finite and scales the rest. */
-static void clean_taps(real *taps, int64_t count, lcv_cpu_filter_note *note)
+static void clean_taps(real *taps, int64_t count, const lcv_cpu_filter *filter)
 {
-    tap_class *classes = (void *)(note + 1);
+    lcv_cpu_filter_note *note = filter->note;
+    tap_class *classes = (tap_class *)(void *)filter->classes;
     double most = 0.0;
     note->plain = 0;
     for (int64_t j = 0; j < count; j++) {
@@ -51,25 +47,26 @@ static void clean_taps(real *taps, int64_t count, lcv_cpu_filter_note *note)
         taps[j] = (real)scalbn((double)taps[j], -note->exponent);
 }
 
-void TYPED(lcv_cpu_note_taps)(const lcv_cpu_plan *p, void *taps, void *spectrum)
+/* Of the squares of a row that meets taps of such a reach. */
+static double filter_limit(const lcv_cpu_plan *p, double reach)
+{
+    const double most = room / fmax(reach, 1.0);
+    return fmin(most * (most / (double)p->geometry.out_len), room);
+}
+
+void TYPED(lcv_cpu_note_taps)(const lcv_cpu_plan *p, void *taps, const lcv_cpu_filter *filter)
 {
     const int64_t count = p->geometry.taps + p->geometry.taps_future;
-    lcv_cpu_filter_note *note = (void *)((char *)spectrum + p->note_at);
+    lcv_cpu_filter_note *note = filter->note;
     double energy = 0.0;
     kernels_of(p)->energy(taps, NULL, count, &energy);
     *note = (lcv_cpu_filter_note){.reach = sqrt((double)count * energy), .plain = 1};
     if (!(note->reach <= most_taps))
-        clean_taps(taps, count, note);
+        clean_taps(taps, count, filter);
+    note->limit = filter_limit(p, note->reach);
 }
 
 /* ---- Limits ---- */
-
-/* Of the squares of a row that meets the filter. */
-static double filter_limit(const lcv_cpu_plan *p, const lcv_cpu_filter_note *note)
-{
-    const double most = room / fmax(note->reach, 1.0);
-    return fmin(most * (most / (double)p->geometry.out_len), room);
-}
 
 /* Of the squares of two rows that meet each other in an accumulator. */
 static double grad_limit(const lcv_cpu_plan *p)
@@ -217,8 +214,8 @@ static real *careful_row(const lcv_cpu_plan *p, const lcv_cpu_worker *worker, in
 enum { CLEAN, PART, TOTAL };
 
 /* Adds what a segment of a row gives. */
-static void add_segment(const lcv_cpu_plan *p, const void *spectrum, const map *m, const lcv_cpu_row *row,
-                        stretch at, const lcv_cpu_worker *worker)
+static void add_segment(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const map *m,
+                        const lcv_cpu_row *row, stretch at, const lcv_cpu_worker *worker)
 {
     const int64_t seqlen = p->geometry.seqlen;
     const bool longer = p->geometry.out_len > seqlen;
@@ -229,25 +226,25 @@ static void add_segment(const lcv_cpu_plan *p, const void *spectrum, const map *
     if (m->adjoint) {
         const lcv_cpu_row in = {.x = clean, .tail = longer ? clean + seqlen : NULL};
         const lcv_cpu_sink out = {.out = part};
-        p->engine->backward(p->engine_self, spectrum, &in, &out, NULL, NULL, NULL, &worker->work);
+        p->engine->backward(p->engine_self, filter->spectrum, &in, &out, NULL, NULL, NULL, &worker->work);
     } else {
         const lcv_cpu_row in = {.x = clean};
         const lcv_cpu_sink out = {.out = part, .tail = longer ? part + seqlen : NULL};
-        p->engine->forward(p->engine_self, spectrum, &in, &out, NULL, &worker->work);
+        p->engine->forward(p->engine_self, filter->spectrum, &in, &out, NULL, &worker->work);
     }
-    const int scale = exponent + note_of(p, spectrum)->exponent;
+    const int scale = exponent + filter->note->exponent;
     for (int64_t t = max64(at.from - m->to, 0); t < min64(at.to - m->from, m->out_len); t++)
         total[t] += (real)scalbn((double)part[t], scale);
 }
 
 /* A map that looks one way only is computed segment after segment, so that the rounding of large values stays
  * with what depends on them. */
-static void add_segments(const lcv_cpu_plan *p, const void *spectrum, const map *m, const lcv_cpu_row *row,
-                         const lcv_cpu_worker *worker)
+static void add_segments(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const map *m,
+                         const lcv_cpu_row *row, const lcv_cpu_worker *worker)
 {
     const cut how = m->to <= 0 ? CUT_FORWARD : m->from >= 0 ? CUT_BACKWARD : CUT_NOT;
     for (stretch at = {0, 0}; next_segment(p, row, m->in_len, how, &at);)
-        add_segment(p, spectrum, m, row, at, worker);
+        add_segment(p, filter, m, row, at, worker);
 }
 
 /* The taps that an output sees, of a filter that is not plain. */
@@ -255,27 +252,27 @@ typedef struct {
     window past, future;
 } tap_windows;
 
-static int class_of_past(const lcv_cpu_plan *p, const void *note, int64_t tap)
+static int class_of_past(const lcv_cpu_plan *p, const void *classes, int64_t tap)
 {
     (void)p;
-    return ((const tap_class *)(const void *)((const lcv_cpu_filter_note *)note + 1))[tap];
+    return ((const tap_class *)classes)[tap];
 }
 
-static int class_of_future(const lcv_cpu_plan *p, const void *note, int64_t tap)
+static int class_of_future(const lcv_cpu_plan *p, const void *classes, int64_t tap)
 {
-    return class_of_past(p, note, p->geometry.taps + tap);
+    return class_of_past(p, classes, p->geometry.taps + tap);
 }
 
-static void see_taps(const lcv_cpu_plan *p, const lcv_cpu_filter_note *note, const map *m, int64_t t,
-                     tap_windows *w)
+static void see_taps(const lcv_cpu_plan *p, const void *classes, const map *m, int64_t t, tap_windows *w)
 {
     const lcv_cpu_geometry *g = &p->geometry;
     if (m->adjoint) {
-        slide(p, class_of_past, note, &w->past, 0, min64(g->taps, g->out_len - t));
-        slide(p, class_of_future, note, &w->future, 0, min64(g->taps_future, t - g->first_lag + 1));
+        slide(p, class_of_past, classes, &w->past, 0, min64(g->taps, g->out_len - t));
+        slide(p, class_of_future, classes, &w->future, 0, min64(g->taps_future, t - g->first_lag + 1));
     } else {
-        slide(p, class_of_past, note, &w->past, max64(0, t - g->seqlen + 1), min64(g->taps, t + 1));
-        slide(p, class_of_future, note, &w->future, 0, min64(g->taps_future, g->seqlen - t - g->first_lag));
+        slide(p, class_of_past, classes, &w->past, max64(0, t - g->seqlen + 1), min64(g->taps, t + 1));
+        slide(p, class_of_future, classes, &w->future, 0,
+              min64(g->taps_future, g->seqlen - t - g->first_lag));
     }
 }
 
@@ -285,17 +282,17 @@ static double bound_of_taps(const tap_windows *w)
            window_bound(&w->future, (double)window_count(&w->future));
 }
 
-static void contain_outputs(const lcv_cpu_plan *p, const void *spectrum, const map *m, const lcv_cpu_row *row,
-                            real *total)
+static void contain_outputs(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const map *m,
+                            const lcv_cpu_row *row, real *total)
 {
-    const lcv_cpu_filter_note *note = note_of(p, spectrum);
+    const lcv_cpu_filter_note *note = filter->note;
     tap_windows taps = {0};
     window seen = {0};
     double weight = note->reach;
     for (int64_t t = 0; t < m->out_len; t++) {
         slide(p, class_of_sample, row, &seen, max64(t + m->from, 0), min64(t + m->to + 1, m->in_len));
         if (note->plain == 0) {
-            see_taps(p, note, m, t, &taps);
+            see_taps(p, filter->classes, m, t, &taps);
             weight = bound_of_taps(&taps);
         }
         const bool lost = window_is_lost(&taps.past) || window_is_lost(&taps.future) || window_is_lost(&seen);
@@ -304,30 +301,30 @@ static void contain_outputs(const lcv_cpu_plan *p, const void *spectrum, const m
 }
 
 /* The result is in the row TOTAL. */
-static real *map_with_care(const lcv_cpu_plan *p, const void *spectrum, bool adjoint, const lcv_cpu_row *row,
-                           const lcv_cpu_worker *worker)
+static real *map_with_care(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, bool adjoint,
+                           const lcv_cpu_row *row, const lcv_cpu_worker *worker)
 {
     const map m = map_of(p, adjoint);
     real *total = careful_row(p, worker, TOTAL);
     memset(total, 0, (size_t)m.out_len * sizeof(real));
-    add_segments(p, spectrum, &m, row, worker);
-    contain_outputs(p, spectrum, &m, row, total);
+    add_segments(p, filter, &m, row, worker);
+    contain_outputs(p, filter, &m, row, total);
     return total;
 }
 
-bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const void *spectrum, const lcv_cpu_row *x,
+bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *x,
                              const lcv_cpu_sink *sink, void *keep, const lcv_cpu_worker *worker)
 {
     const int64_t seqlen = p->geometry.seqlen;
-    const lcv_cpu_filter_note *note = note_of(p, spectrum);
+    const lcv_cpu_filter_note *note = filter->note;
     lcv_cpu_row row = *x;
-    row.limit = filter_limit(p, note);
+    row.limit = note->limit;
     if (keep != NULL)
         row.limit = fmin(row.limit, grad_limit(p));
     if (note->plain != 0 && is_within(p, &row) &&
-        p->engine->forward(p->engine_self, spectrum, &row, sink, keep, &worker->work))
+        p->engine->forward(p->engine_self, filter->spectrum, &row, sink, keep, &worker->work))
         return true;
-    real *total = map_with_care(p, spectrum, false, x, worker);
+    real *total = map_with_care(p, filter, false, x, worker);
     if (sink->tail != NULL)
         memcpy(sink->tail, total + seqlen, (size_t)(p->geometry.out_len - seqlen) * sizeof(real));
     kernels_of(p)->finish(sink, 0, seqlen, total);
@@ -429,7 +426,7 @@ static void add_with_care(const lcv_cpu_plan *p, const lcv_cpu_row *g, const lcv
     }
 }
 
-static bool back_fast(const lcv_cpu_plan *p, const void *spectrum, const lcv_cpu_row *g,
+static bool back_fast(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *g,
                       const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
                       const lcv_cpu_worker *worker)
 {
@@ -437,27 +434,28 @@ static bool back_fast(const lcv_cpu_plan *p, const void *spectrum, const lcv_cpu
     g_row.limit = grad != NULL ? grad_limit(p) : room;
     x_row.limit = grad_limit(p);
     if (dx != NULL) {
-        const lcv_cpu_filter_note *note = note_of(p, spectrum);
-        g_row.limit = fmin(g_row.limit, filter_limit(p, note));
+        const lcv_cpu_filter_note *note = filter->note;
+        g_row.limit = fmin(g_row.limit, note->limit);
         if (note->plain == 0)
             return false;
     }
     if (!is_within(p, &g_row) || (grad != NULL && kept == NULL && !is_within(p, &x_row)))
         return false;
-    return p->engine->backward(p->engine_self, spectrum, &g_row, dx, &x_row, kept, grad, &worker->work);
+    return p->engine->backward(p->engine_self, dx != NULL ? filter->spectrum : NULL, &g_row, dx, &x_row, kept,
+                               grad, &worker->work);
 }
 
-void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const void *spectrum, const lcv_cpu_row *g,
+void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *g,
                                   const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
                                   const lcv_cpu_worker *worker)
 {
-    if (back_fast(p, spectrum, g, dx, x, kept, grad, worker))
+    if (back_fast(p, filter, g, dx, x, kept, grad, worker))
         return;
     /* One after the other; dx may lie where g does. */
     if (grad != NULL && (dx == NULL || !back_fast(p, NULL, g, NULL, x, kept, grad, worker)))
         add_with_care(p, g, x, grad, worker);
-    if (dx != NULL && (grad == NULL || !back_fast(p, spectrum, g, dx, x, NULL, NULL, worker)))
-        kernels_of(p)->finish(dx, 0, p->geometry.seqlen, map_with_care(p, spectrum, true, g, worker));
+    if (dx != NULL && (grad == NULL || !back_fast(p, filter, g, dx, x, NULL, NULL, worker)))
+        kernels_of(p)->finish(dx, 0, p->geometry.seqlen, map_with_care(p, filter, true, g, worker));
 }
 
 void TYPED(lcv_cpu_merge_late)(const lcv_cpu_plan *p, const void *from, void *to)

@@ -15,14 +15,14 @@
 #include "typed.h"
 
 /* Looks at a filter's taps, cleans and scales them where that is needed, and notes so beside its spectrum. */
-void TYPED(lcv_cpu_note_taps)(const lcv_cpu_plan *p, void *taps, void *spectrum);
+void TYPED(lcv_cpu_note_taps)(const lcv_cpu_plan *p, void *taps, const lcv_cpu_filter *filter);
 
 /* The engine's forward. False: the row needed care, and nothing is in `keep`. */
-bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const void *spectrum, const lcv_cpu_row *x,
+bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *x,
                              const lcv_cpu_sink *sink, void *keep, const lcv_cpu_worker *worker);
 
 /* The engine's backward. x must be given with grad even when kept is. */
-void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const void *spectrum, const lcv_cpu_row *g,
+void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *g,
                                   const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
                                   const lcv_cpu_worker *worker);
 

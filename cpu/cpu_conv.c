@@ -14,17 +14,13 @@ lcv_status lcv_cpu_conv_query(void *device, const lcv_conv_params *params, lcv_b
 {
     const lcv_cpu_device *d = device;
     lcv_cpu_plan plan;
-    size_t spectra;
     lcv_status status = lcv_cpu_conv_choose(d->host, params, &plan);
     if (status != LCV_OK)
         return status;
-    if (__builtin_mul_overflow((size_t)plan.filters, plan.spectrum_stride, &spectra) ||
-        spectra > PTRDIFF_MAX / 2)
-        return d->host->fail(d->host, LCV_TOO_LARGE, "spectrum: its size overflows");
     info->engine = plan.engine->name;
     info->fft_size = plan.info.fft_size;
     info->workspace_bytes = plan.workspace_bytes;
-    info->spectrum_bytes = spectra + LCV_CPU_ALIGNMENT;
+    info->spectrum_bytes = plan.filters_bytes + LCV_CPU_ALIGNMENT;
     info->threads = lcv_cpu_threads_of(&plan);
     info->spectrum_key[0] = plan.geometry.taps;
     info->spectrum_key[1] = plan.geometry.taps_future;
@@ -68,9 +64,9 @@ typedef void (*item_fn)(const execution *e, int64_t item, const lcv_cpu_worker *
 struct execution {
     const lcv_cpu_plan *plan;
     const lcv_conv_call *call;
-    char *workspace;     /* aligned */
-    const char *spectra; /* all filters, prepared: the caller's, or in the workspace; NULL: one by one */
-    char *prepared;      /* where a prepare step writes */
+    char *workspace; /* aligned */
+    char *prepared;  /* all filters: the caller's (not to be written then), or in the workspace; NULL: each
+                      * unit  makes its own */
     lcv_cpu_team team;
     const lcv_cpu_team *inside; /* the team for the inside of a row, when rows are few */
     item_fn item;
@@ -118,16 +114,15 @@ static void begin(execution *e, const lcv_cpu_plan *plan, const lcv_conv_call *c
 
 /* ---- Filters ---- */
 
-static void prepare_into(const execution *e, int64_t f, char *spectrum, const lcv_cpu_worker *worker)
+static void prepare_into(const execution *e, int64_t f, lcv_cpu_filter filter, const lcv_cpu_worker *worker)
 {
     const lcv_cpu_plan *p = e->plan;
-    char *taps = worker->memory + p->worker.taps;
-    p->rows->prepare(p, e->call, f, taps, spectrum, worker);
+    p->rows->prepare(p, e->call, f, worker->memory + p->worker.taps, &filter, worker);
 }
 
 static void prepare_filter(const execution *e, int64_t f, const lcv_cpu_worker *worker)
 {
-    prepare_into(e, f, e->prepared + (size_t)f * e->plan->spectrum_stride, worker);
+    prepare_into(e, f, lcv_cpu_filter_at(e->plan, e->prepared, e->plan->filters, f), worker);
 }
 
 lcv_status lcv_cpu_conv_prepare(void *plan, const lcv_conv_call *call, void *spectrum)
@@ -146,11 +141,10 @@ static void prepare_shared(execution *e)
 {
     const lcv_cpu_plan *p = e->plan;
     if (e->call->spectrum != NULL) {
-        e->spectra = align(e->call->spectrum);
+        e->prepared = align(e->call->spectrum);
     } else if (p->chunks > 1 && p->engine != NULL) {
         e->prepared = e->workspace + p->spectra;
         run(e, prepare_filter, p->filters);
-        e->spectra = e->prepared;
     }
 }
 
@@ -172,23 +166,22 @@ static unit unit_of(const lcv_cpu_plan *p, int64_t index)
     return u;
 }
 
+/* The unit's filter i. */
+static lcv_cpu_filter filter_of(const execution *e, const unit *u, int64_t i, const lcv_cpu_worker *worker)
+{
+    const lcv_cpu_plan *p = e->plan;
+    if (e->prepared != NULL)
+        return lcv_cpu_filter_at(p, e->prepared, p->filters, u->filter + i);
+    return lcv_cpu_filter_at(p, worker->memory + p->worker.spectrum, p->filters_per_block, i);
+}
+
 /* Prepares the unit's filters in the worker's memory, unless all are prepared already. */
 static void prepare_own(const execution *e, const unit *u, const lcv_cpu_worker *worker)
 {
-    const lcv_cpu_plan *p = e->plan;
-    if (e->spectra != NULL || p->engine == NULL)
+    if (e->prepared != NULL || e->plan->engine == NULL)
         return;
     for (int64_t i = 0; i < u->filters; i++)
-        prepare_into(e, u->filter + i, worker->memory + p->worker.spectrum + (size_t)i * p->spectrum_stride,
-                     worker);
-}
-
-static const char *spectrum_of(const execution *e, const unit *u, int64_t i, const lcv_cpu_worker *worker)
-{
-    const lcv_cpu_plan *p = e->plan;
-    if (e->spectra != NULL)
-        return e->spectra + (size_t)(u->filter + i) * p->spectrum_stride;
-    return worker->memory + p->worker.spectrum + (size_t)i * p->spectrum_stride;
+        prepare_into(e, u->filter + i, filter_of(e, u, i, worker), worker);
 }
 
 /* The accumulator of the unit's filter i. */
@@ -205,7 +198,7 @@ static lcv_cpu_panel panel_of(const execution *e, const unit *u, int64_t index, 
 {
     lcv_cpu_panel panel = lcv_cpu_panel_of(e->plan, u->block, index);
     for (int64_t k = 0; k < panel.width; k++)
-        panel.spectra[k] = spectrum_of(e, u, u->filters > 1 ? k : 0, worker);
+        panel.filters[k] = filter_of(e, u, u->filters > 1 ? k : 0, worker);
     return panel;
 }
 

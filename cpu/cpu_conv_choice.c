@@ -108,6 +108,15 @@ static size_t take_many(arena *a, int64_t count, size_t bytes)
     return take(a, total);
 }
 
+/* See lcv_cpu_filter_at. */
+static size_t take_filters(arena *a, const lcv_cpu_plan *plan, int64_t count)
+{
+    const size_t start = take_many(a, count, plan->spectrum_stride);
+    take_many(a, count, sizeof(lcv_cpu_filter_note));
+    take_many(a, count, plan->classes_stride);
+    return start;
+}
+
 static bool lay_out_worker(lcv_cpu_plan *plan)
 {
     lcv_cpu_worker_layout *w = &plan->worker;
@@ -118,7 +127,7 @@ static bool lay_out_worker(lcv_cpu_plan *plan)
     w->taps = take_many(&a, g->taps + g->taps_future, plan->real_size);
     w->x = take_many(&a, plan->width * plan->x_len, plan->real_size);
     w->g = take_many(&a, plan->width * plan->g_len, plan->real_size);
-    w->spectrum = take_many(&a, shared ? 0 : plan->filters_per_block, plan->spectrum_stride);
+    w->spectrum = take_filters(&a, plan, shared ? 0 : plan->filters_per_block);
     w->grad = take_many(&a, taps_wanted && !shared ? plan->filters_per_block : 0, plan->grad_stride);
     w->keep = take_many(&a, kept ? plan->width : 0, plan->keep_stride);
     w->scratch = take(&a, plan->info.scratch_bytes);
@@ -137,21 +146,23 @@ static bool lay_out(lcv_cpu_plan *plan)
     plan->x_len = plan->geometry.seqlen + gap;
     plan->g_len = plan->geometry.out_len + gap;
     const size_t taps = (size_t)(plan->geometry.taps + plan->geometry.taps_future);
-    plan->note_at = lcv_cpu_round_up(plan->info.spectrum_bytes);
-    plan->spectrum_stride =
-        plan->note_at + lcv_cpu_round_up(sizeof(lcv_cpu_filter_note) + taps * (plan->real_size / 4));
+    plan->spectrum_stride = lcv_cpu_round_up(plan->info.spectrum_bytes);
+    plan->classes_stride = taps * (plan->real_size / sizeof(float));
     plan->late_at = lcv_cpu_round_up(plan->info.grad_bytes);
     plan->grad_stride = plan->late_at + lcv_cpu_round_up(sizeof(lcv_cpu_late) + taps * plan->real_size);
     plan->keep_stride = lcv_cpu_round_up(plan->info.row_bytes);
     bool fits = lay_out_worker(plan);
-    plan->spectra = take_many(&a, shared ? plan->filters : 0, plan->spectrum_stride);
+    plan->spectra = take_filters(&a, plan, shared ? plan->filters : 0);
     plan->grads = take_many(&a, shared && lcv_cpu_wants_taps(plan) ? plan->filters * plan->chunks : 0,
                             plan->grad_stride);
     plan->sums = take_many(&a, sums ? 2 * plan->geometry.rows : 0, sizeof(double));
     plan->first_worker = take_many(&a, plan->workers, plan->worker.bytes);
     take(&a, LCV_CPU_ALIGNMENT); /* the caller's workspace may start anywhere */
     plan->workspace_bytes = a.used;
-    return fits && !a.overflow;
+    arena filters = {0};
+    take_filters(&filters, plan, plan->filters);
+    plan->filters_bytes = filters.used;
+    return fits && !a.overflow && !filters.overflow;
 }
 
 /* Waking a thread costs more than a little work. A number that the plan asks for is taken as it is. */

@@ -27,10 +27,18 @@ typedef struct lcv_cpu_worker_layout {
 /* What is known of a filter beside its spectrum, which is that of its finite taps over 2^exponent. */
 typedef struct lcv_cpu_filter_note {
     double reach;     /* plain: at least the sum of |tap| */
+    double limit;     /* plain: of the squares of a row that it meets, see engine.h */
     int32_t exponent; /* plain: 0 */
-    int32_t plain;    /* 0: not all taps are finite and of moderate size, and the class of each (cpu_window.h)
-                       * follows, in at most two bytes */
+    int32_t plain; /* 0: not all taps are finite and of moderate size, and the class of each is noted, too */
 } lcv_cpu_filter_note;
+
+/* One prepared filter, in an area of many: all spectra, then all notes, then all classes, so that spectra
+ * follow one another. */
+typedef struct lcv_cpu_filter {
+    char *spectrum;
+    lcv_cpu_filter_note *note;
+    char *classes; /* tap_class of each tap (cpu_window.h), unless the filter is plain */
+} lcv_cpu_filter;
 
 /* Gradients of rows that needed care: reals for all taps follow. */
 typedef struct lcv_cpu_late {
@@ -64,20 +72,22 @@ typedef struct lcv_cpu_plan {
     /* Distances: gathered rows in reals, the rest in bytes, multiples of the alignment. */
     int64_t x_len, g_len;
     size_t spectrum_stride, grad_stride, keep_stride;
-    size_t note_at, late_at; /* of a filter's note behind its spectrum, and of late gradients behind others */
+    size_t classes_stride;
+    size_t late_at; /* of late gradients behind others */
 
     /* Byte offsets in the workspace. spectra and grads when chunks > 1; sums: 2 doubles a row. */
     size_t spectra, grads, sums;
     size_t first_worker;
     lcv_cpu_worker_layout worker;
     size_t workspace_bytes;
+    size_t filters_bytes; /* of an area with all filters */
 } lcv_cpu_plan;
 
 /* Rows in work together: channels c, c+1, ... of batch entry b. */
 typedef struct lcv_cpu_panel {
     int64_t b, c, width;
-    const void *spectra[LCV_CPU_MAX_WIDTH]; /* each row's filter; NULL where nobody needs it */
-    void *grads[LCV_CPU_MAX_WIDTH];         /* its gradient's accumulator, or NULL */
+    lcv_cpu_filter filters[LCV_CPU_MAX_WIDTH]; /* each row's */
+    void *grads[LCV_CPU_MAX_WIDTH];            /* its gradient's accumulator, or NULL */
 } lcv_cpu_panel;
 
 /* One worker at work. */
@@ -92,8 +102,8 @@ struct lcv_cpu_rows {
 
     /* Filter f's taps, folded and clipped to the geometry: past, then future. Makes its spectrum, by way of
      * `taps`. */
-    void (*prepare)(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *taps, void *spectrum,
-                    const lcv_cpu_worker *worker);
+    void (*prepare)(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *taps,
+                    const lcv_cpu_filter *filter, const lcv_cpu_worker *worker);
 
     /* Writes (or adds) the gradient of filter f's taps, from an accumulator (which it may destroy) by way of
      * `taps`. grad NULL: zero. */
@@ -116,6 +126,17 @@ struct lcv_cpu_rows {
 
 extern const lcv_cpu_rows lcv_cpu_rows_f32;
 extern const lcv_cpu_rows lcv_cpu_rows_f64;
+
+/* Filter `index` of an area of `count`. */
+static inline lcv_cpu_filter lcv_cpu_filter_at(const lcv_cpu_plan *p, char *area, int64_t count,
+                                               int64_t index)
+{
+    char *notes = area + (size_t)count * p->spectrum_stride;
+    char *classes = notes + lcv_cpu_round_up((size_t)count * sizeof(lcv_cpu_filter_note));
+    return (lcv_cpu_filter){area + (size_t)index * p->spectrum_stride,
+                            (lcv_cpu_filter_note *)(void *)notes + index,
+                            classes + (size_t)index * p->classes_stride};
+}
 
 /* Most threads that an execution uses. */
 static inline int32_t lcv_cpu_threads_of(const lcv_cpu_plan *p)

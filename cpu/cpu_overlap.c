@@ -124,7 +124,6 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
     *info = inner;
     info->block = block;
     info->team = false;
-    info->checks = false; /* blocks are written before all are read */
     info->row_bytes = (size_t)count_blocks(g, block) * inner.row_bytes;
     info->scratch_bytes = scratch_bytes(&inner, block, g->taps - 1);
     info->cost = cost;
@@ -203,9 +202,9 @@ static void read_row(const overlap *o, const lcv_cpu_row *row, int64_t t, int64_
 static lcv_cpu_row block_of(const overlap *o, const lcv_cpu_row *row, int64_t t, real *samples)
 {
     if (t + o->block <= o->geometry.seqlen)
-        return (lcv_cpu_row){.x = from(row->x, t), .gate = from(row->gate, t)};
+        return (lcv_cpu_row){.x = from(row->x, t), .gate = from(row->gate, t), .limit = row->limit};
     read_row(o, row, t, o->block, samples);
-    return (lcv_cpu_row){.x = samples};
+    return (lcv_cpu_row){.x = samples, .limit = row->limit};
 }
 
 /* The sink of a whole block. */
@@ -222,6 +221,19 @@ static lcv_cpu_sink sink_at(const lcv_cpu_sink *sink, int64_t t)
     return s;
 }
 
+/* Blocks are written before all are read. Where that must not be undone, the whole row is looked at first. */
+static bool is_within(const overlap *o, const lcv_cpu_row *row)
+{
+    const int64_t seqlen = o->geometry.seqlen;
+    double energy = 0.0;
+    if (row->limit <= 0.0)
+        return true;
+    o->kernels->energy(row->x, row->gate, seqlen, &energy);
+    if (row->tail != NULL)
+        o->kernels->energy(row->tail, NULL, o->geometry.out_len - seqlen, &energy);
+    return energy < row->limit;
+}
+
 /* ---- Forward ---- */
 
 static void add_gated(const real *carry, const real *gate, int64_t count, real *out)
@@ -231,19 +243,21 @@ static void add_gated(const real *carry, const real *gate, int64_t count, real *
 }
 
 /* A whole block goes to its place at once; the carry follows. */
-static void forward_whole(const overlap *o, const void *spectrum, const lcv_cpu_row *row,
+static bool forward_whole(const overlap *o, const void *spectrum, const lcv_cpu_row *row,
                           const lcv_cpu_sink *sink, void *keep, const scratch *s, const real *carry,
                           real *next)
 {
     lcv_cpu_sink out = *sink;
     out.tail = next;
-    inner_engine->forward(o->inner_self, spectrum, row, &out, keep, &s->inner);
+    if (!inner_engine->forward(o->inner_self, spectrum, row, &out, keep, &s->inner))
+        return false;
     add_gated(carry, sink->gate, o->overhang, sink->out);
     add_gated(carry, sink->gate2, o->overhang, sink->out2);
+    return true;
 }
 
 /* The last block ends at `count`; what follows is the row's own tail. */
-static void forward_last(const overlap *o, const void *spectrum, const lcv_cpu_row *row,
+static bool forward_last(const overlap *o, const void *spectrum, const lcv_cpu_row *row,
                          const lcv_cpu_sink *sink, int64_t t, void *keep, const scratch *s, const real *carry,
                          real *next)
 {
@@ -251,13 +265,15 @@ static void forward_last(const overlap *o, const void *spectrum, const lcv_cpu_r
     const int64_t in_block = min64(beyond, o->block - count);
     const lcv_cpu_sink raw = {.out = s->v, .tail = next};
     real *tail = sink->tail;
-    inner_engine->forward(o->inner_self, spectrum, row, &raw, keep, &s->inner);
+    if (!inner_engine->forward(o->inner_self, spectrum, row, &raw, keep, &s->inner))
+        return false;
     o->kernels->add(carry, o->overhang, s->v);
     if (tail != NULL) {
         memcpy(tail, s->v + count, (size_t)in_block * sizeof(real));
         memcpy(tail + in_block, next, (size_t)(beyond - in_block) * sizeof(real));
     }
     o->kernels->finish(sink, t, count, s->v);
+    return true;
 }
 
 static bool forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
@@ -267,16 +283,23 @@ static bool forward(void *self, const void *spectrum, const lcv_cpu_row *row, co
     const scratch s = scratch_of(o, work);
     const int64_t blocks = count_blocks(&o->geometry, o->block);
     real *carry = s.carry, *next = s.next;
+    lcv_cpu_row in = *row;
+    if (row->x == sink->out) {
+        if (!is_within(o, row))
+            return false;
+        in.limit = 0.0;
+    }
     memset(carry, 0, (size_t)o->overhang * sizeof(real));
     for (int64_t b = 0; b < blocks; b++) {
         const int64_t t = b * o->block;
-        const lcv_cpu_row block = block_of(o, row, t, s.x);
+        const lcv_cpu_row block = block_of(o, &in, t, s.x);
         void *kept = keep != NULL ? (char *)keep + (size_t)b * o->inner.row_bytes : NULL;
         if (b + 1 < blocks) {
             const lcv_cpu_sink out = sink_at(sink, t);
-            forward_whole(o, spectrum, &block, &out, kept, &s, carry, next);
-        } else {
-            forward_last(o, spectrum, &block, sink, t, kept, &s, carry, next);
+            if (!forward_whole(o, spectrum, &block, &out, kept, &s, carry, next))
+                return false;
+        } else if (!forward_last(o, spectrum, &block, sink, t, kept, &s, carry, next)) {
+            return false;
         }
         real *swap = carry;
         carry = next;
@@ -293,6 +316,8 @@ static bool backward(void *self, const void *spectrum, const lcv_cpu_row *g, con
     const overlap *o = self;
     const scratch s = scratch_of(o, work);
     const int64_t blocks = count_blocks(&o->geometry, o->block);
+    if (!is_within(o, g) || (grad != NULL && kept == NULL && !is_within(o, x)))
+        return false;
     for (int64_t b = 0; b < blocks; b++) {
         const int64_t t = b * o->block;
         const bool last = b + 1 == blocks;
@@ -301,8 +326,11 @@ static bool backward(void *self, const void *spectrum, const lcv_cpu_row *g, con
         lcv_cpu_sink out = {.out = s.v};
         read_row(o, g, t + o->block, o->overhang, s.ahead);
         row.tail = s.ahead;
-        if (grad != NULL && kept == NULL)
+        row.limit = 0.0;
+        if (grad != NULL && kept == NULL) {
             signal = block_of(o, x, t, s.x);
+            signal.limit = 0.0;
+        }
         if (dx != NULL && !last)
             out = sink_at(dx, t);
         inner_engine->backward(o->inner_self, spectrum, &row, dx != NULL ? &out : NULL, &signal, row_kept,

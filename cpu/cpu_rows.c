@@ -79,12 +79,13 @@ static void load_taps(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t 
         fold(k, &past, p->params.filter_len, g->taps, to);
 }
 
-static void prepare(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *taps, void *spectrum,
-                    const lcv_cpu_worker *worker)
+static void prepare(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *taps,
+                    const lcv_cpu_filter *filter, const lcv_cpu_worker *worker)
 {
     load_taps(p, call, f, taps);
-    TYPED(lcv_cpu_note_taps)(p, taps, spectrum);
-    p->engine->prepare(p->engine_self, taps, (real *)taps + p->geometry.taps, spectrum, &worker->work);
+    TYPED(lcv_cpu_note_taps)(p, taps, filter);
+    p->engine->prepare(p->engine_self, taps, (real *)taps + p->geometry.taps, filter->spectrum,
+                       &worker->work);
 }
 
 /* Gradients of `filter_len` taps of which `known` were computed: the others had no effect, or fold. */
@@ -232,7 +233,7 @@ static uint32_t compute_z(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
         char *own_keep = keep != NULL ? keep + (size_t)k * p->keep_stride : NULL;
         if (p->engine == NULL)
             memset(row, 0, (size_t)p->geometry.out_len * sizeof(real)); /* no samples: the state is all */
-        else if (TYPED(lcv_cpu_convolve)(p, panel->spectra[k], &x, &sink, own_keep, worker) && keep != NULL)
+        else if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, worker) && keep != NULL)
             kept |= UINT32_C(1) << k;
         if (p->circular)
             kernels_of(p)->add(row + seqlen, p->geometry.out_len - seqlen, row);
@@ -296,7 +297,7 @@ static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
         lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
         sink.out = plain_row(&y, k);
         sink.gate = plain_row(&post_gate, k);
-        TYPED(lcv_cpu_convolve)(p, panel->spectra[k], &x, &sink, NULL, worker);
+        TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, NULL, worker);
     }
 }
 
@@ -467,7 +468,7 @@ static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
         if (panel->grads[k] != NULL)
             x = row_x(p, call, panel, k, worker);
         TYPED(lcv_cpu_convolve_back)
-        (p, panel->spectra[k], &g, lcv_cpu_wants_dx(p) ? &dx : NULL, &x,
+        (p, &panel->filters[k], &g, lcv_cpu_wants_dx(p) ? &dx : NULL, &x,
          (kept >> k & 1) != 0 ? keep + (size_t)k * p->keep_stride : NULL, panel->grads[k], worker);
     }
 }

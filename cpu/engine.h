@@ -86,7 +86,8 @@ typedef struct lcv_cpu_engine_info {
     size_t scratch_bytes;  /* of one worker */
     bool team;             /* a row of this length is worth the threads of a team */
     bool checks;           /* a row that could spoil more than what depends on it (not finite, or beyond its
-                            * limit) makes forward and backward return false, and then nothing was written.
+                            * limit) makes forward and backward return false. Then nothing that they read was
+                            * overwritten and no gradient added, and what they wrote must be written again.
                             * Else the driver checks limits beforehand, and both return true */
     double cost;           /* estimated nanoseconds of one forward row on one thread, for the choice */
 } lcv_cpu_engine_info;

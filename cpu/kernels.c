@@ -135,29 +135,21 @@ static void dot(const real *a, const real *b, int64_t count, double *sum)
         *sum += b != NULL ? (double)a[i] * (double)b[i] : (double)a[i];
 }
 
-static double energy_block(const real *a, const real *b)
-{
-    real lane[LANES] = {REAL(0.0)};
-    for (int r = 0; r < ROUNDS; r++)
-        for (int k = 0; k < LANES; k++) {
-            const real x = b != NULL ? a[r * LANES + k] * b[r * LANES + k] : a[r * LANES + k];
-            lane[k] += x * x;
-        }
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int k = 0; k < half; k++)
-            lane[k] += lane[k + half];
-    return (double)lane[0];
-}
-
 static void energy(const real *a, const real *b, int64_t count, double *sum)
 {
+    real lane[LANES] = {REAL(0.0)};
     int64_t i = 0;
-    for (; i + LANES * ROUNDS <= count; i += LANES * ROUNDS)
-        *sum += energy_block(a + i, b != NULL ? b + i : NULL);
+    for (; i + LANES <= count; i += LANES)
+        for (int k = 0; k < LANES; k++) {
+            const real x = b != NULL ? a[i + k] * b[i + k] : a[i + k];
+            lane[k] += x * x;
+        }
     for (; i < count; i++) {
-        const double x = b != NULL ? (double)a[i] * (double)b[i] : (double)a[i];
-        *sum += x * x;
+        const real x = b != NULL ? a[i] * b[i] : a[i];
+        lane[0] += x * x;
     }
+    for (int k = 0; k < LANES; k++)
+        *sum += (double)lane[k];
 }
 
 /* ---- Correlation: tiles of outputs in registers, blocks of taps ---- */

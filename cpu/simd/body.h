@@ -34,10 +34,12 @@ typedef struct edge_job {
 
 static double sum_of(vec x)
 {
-    double sum = 0.0;
-    for (int lane = 0; lane < LANES; lane++)
-        sum += (double)x[lane];
-    return sum;
+    real lane[LANES];
+    memcpy(lane, &x, sizeof lane);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; k++)
+            lane[k] += lane[k + half];
+    return (double)lane[0];
 }
 
 static void first_range(edge_job *job, int64_t index, size_t from, size_t to)
@@ -109,7 +111,11 @@ static void run_edge(edge_job *job, const lcv_cpu_team *team)
 static bool first_pass(const lcv_simd_plan *plan, const source *from, double limit, cvec *data,
                        const lcv_cpu_team *team)
 {
-    edge_job job = {.plan = plan, .from = from, .data = data, .range = first_range};
+    edge_job job; /* its energies need no zeros */
+    job.plan = plan;
+    job.from = from;
+    job.data = data;
+    job.range = first_range;
     double energy = 0.0;
     run_edge(&job, team);
     for (int64_t piece = 0; piece < job.pieces; piece++)
@@ -119,7 +125,11 @@ static bool first_pass(const lcv_simd_plan *plan, const source *from, double lim
 
 static void last_pass(const lcv_simd_plan *plan, cvec *data, const target *to, const lcv_cpu_team *team)
 {
-    edge_job job = {.plan = plan, .to = to, .data = data, .range = last_range};
+    edge_job job;
+    job.plan = plan;
+    job.to = to;
+    job.data = data;
+    job.range = last_range;
     run_edge(&job, team);
 }
 

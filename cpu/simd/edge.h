@@ -234,38 +234,48 @@ INLINE void gather(int radix, const cvec *y, vec *x)
     }
 }
 
+/* Two sums, because one would have to wait for itself. */
+INLINE void add_squares(int radix, const vec *x, vec sum[2])
+{
+#pragma GCC unroll 16
+    for (int k = 0; k < radix; k++)
+        sum[k % 2] += x[k] * x[k];
+}
+
 /* `count` vectors of each column, from vector `at` on; residue r goes to y + r * stride. With `complex`,
  * columns radix to 2 radix - 1 are the imaginary parts. `stagger` has the weights (see simd.h). `energy`
  * gains the squares of all reals: one more operation for each, which tells of anything that is not finite. */
 INLINE void first_loop(int radix, bool complex, const real *const *column, cvec *y, size_t stride, size_t at,
                        size_t count, const vec *stagger, vec *energy)
 {
-    vec sum = *energy;
+    vec sum[2] = {*energy, *energy};
     for (size_t j = 0; j < count; j++) {
         vec x[LCV_SIMD_MAX_RADIX];
         cvec z[LCV_SIMD_MAX_RADIX], zi[LCV_SIMD_MAX_RADIX];
         const vec by = stagger[(at + j) % LANES];
 #pragma GCC unroll 16
-        for (int k = 0; k < radix; k++) {
+        for (int k = 0; k < radix; k++)
             x[k] = load(column[k] + j * LANES);
-            sum += x[k] * x[k];
+        add_squares(radix, x, sum);
+#pragma GCC unroll 16
+        for (int k = 0; k < radix; k++)
             x[k] *= by;
-        }
         spread(radix, x, z);
         if (complex) {
 #pragma GCC unroll 16
-            for (int k = 0; k < radix; k++) {
+            for (int k = 0; k < radix; k++)
                 x[k] = load(column[radix + k] + j * LANES);
-                sum += x[k] * x[k];
+            add_squares(radix, x, sum);
+#pragma GCC unroll 16
+            for (int k = 0; k < radix; k++)
                 x[k] *= by;
-            }
             spread(radix, x, zi);
         }
 #pragma GCC unroll 16
         for (int k = 0; k < radix; k++)
             y[(size_t)k * stride + j] = complex ? add_i(z[k], zi[k]) : z[k];
     }
-    *energy = sum;
+    *energy = sum[0] + sum[1];
 }
 
 INLINE void last_loop(int radix, bool complex, const cvec *y, real *const *column, size_t stride,

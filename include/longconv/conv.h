@@ -25,6 +25,10 @@
  * Lip = 1, or 1.13 for GELU and 1.10 for SiLU. The values of a row influence each other within this bound,
  * also backwards in time, as in every FFT convolution. 16-bit data is computed in float32.
  *
+ * A NaN, an infinity or an overflow reaches only the outputs and gradients that depend on it by these
+ * formulas (on the backends ref and cpu): those of a NaN are NaN, all others are as without it, within the
+ * bound.
+ *
  * Source: Poli et al., Hyena Hierarchy (2023), eq. 4-7; Fu et al., H3 (2023), section 3; Gu et al., S4
  * (2022).
  */
