@@ -3,5 +3,8 @@
 import torch  # noqa: F401  first, so that the C library shares its OpenMP runtime
 
 from ._functional import conv
+from .h3 import H3
+from .hyena import HyenaFilter, HyenaOperator
+from .layers import LongConv
 
-__all__ = ["conv"]
+__all__ = ["conv", "LongConv", "HyenaFilter", "HyenaOperator", "H3"]
