@@ -11,7 +11,6 @@ depthwise conv1d). Each line also has the rate of a multiply-add loop in one and
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -20,26 +19,11 @@ import time
 import numpy as np
 
 import native
+from measure import alternate, problem, processor, spread
 
 SHAPES = [(1, 768, 1024), (8, 256, 2048), (1, 256, 8192), (1, 64, 32768), (1, 16, 131072), (1, 4, 1048576),
           (1, 256, 1000), (1, 256, 3000), (1, 64, 10007), (1, 16, 100003)]
 SHORT = [(1, 64, 65536, 3), (1, 64, 65536, 4)]  # and the taps
-
-
-def random(shape, seed, scale=1.0):
-    return (np.random.default_rng(seed).standard_normal(shape) * scale).astype(np.float32)
-
-
-def problem(batch, channels, seqlen, taps, gated):
-    decay = np.exp(-np.arange(taps) * (4.0 / taps))
-    data = {"u": random((batch, channels, seqlen), 1),
-            "filter": (random((channels, taps), 2, taps ** -0.5) * decay).astype(np.float32),
-            "skip": random((channels,), 3), "y": np.empty((batch, channels, seqlen), np.float32)}
-    if gated:
-        data["pre_gate"] = random(data["u"].shape, 4)
-        data["post_gate"] = random(data["u"].shape, 5)
-        data["dy"] = random(data["u"].shape, 6)
-    return data
 
 
 # ---- Peers: each makes {kind: function returning y}; a function is what is timed ----
@@ -144,43 +128,24 @@ PEERS = {"torch": torch_peer, "scipy": scipy_peer, "jax": jax_peer}
 
 # ---- Ours ----
 
-def ours(context, data, kind, threads):
+def ours(data, kind, threads):
     if kind == "short":
-        plan = native.Conv(context, data["u"], data["filter"], data["y"], threads)
+        plan = native.Conv(data["u"], data["filter"], data["y"], threads)
         return plan, lambda: (plan.forward(), data["y"])[1]
     same = {name: data[name] for name in ("u", "filter", "y", "skip")}
     if kind != "train":
-        plan = native.Conv(context, threads=threads, prepared=kind == "prepared", **same)
+        plan = native.Conv(threads=threads, prepared=kind == "prepared", **same)
         return plan, lambda: (plan.forward(), data["y"])[1]
     grads = {"dy": data["dy"]}
     for gradient, source in (("du", "u"), ("dfilter", "filter"), ("dskip", "skip"), ("dpre_gate", "pre_gate"),
                              ("dpost_gate", "post_gate")):
         grads[gradient] = np.empty_like(data[source])
-    plan = native.Conv(context, threads=threads, grads=grads, pre_gate=data["pre_gate"],
+    plan = native.Conv(threads=threads, grads=grads, pre_gate=data["pre_gate"],
                        post_gate=data["post_gate"], **same)
     return plan, lambda: (plan.forward(), plan.backward(), data["y"])[2]
 
 
 # ---- Timing ----
-
-def alternate(functions, budget):
-    """Milliseconds of each function, in turns, after one warm-up of each."""
-    for function in functions:
-        function()
-    times = [[] for _ in functions]
-    start = time.perf_counter()
-    while len(times[0]) < 5 or (time.perf_counter() - start < budget and len(times[0]) < 101):
-        for function, kept in zip(functions, times):
-            before = time.perf_counter()
-            function()
-            kept.append(1e3 * (time.perf_counter() - before))
-    return times
-
-
-def spread(values):
-    low, _, high = statistics.quantiles(values, n=4)
-    return round((high - low) / statistics.median(values), 3)
-
 
 def calibrate(build):
     """GFLOP/s of a multiply-add loop in one thread and in two at once, as `longconv bench` sees them."""
@@ -199,13 +164,13 @@ def describe(shape, kind):
     return f"conv:f32:b{batch}:d{channels}:l{seqlen}:k{taps}:causal{words}"
 
 
-def compare(context, shape, kind, peer, options, seen):
+def compare(shape, kind, peer, options, seen):
     threads = options.threads
     data = problem(*shape, gated=kind == "train")
     peer_name, kinds = peer(data, threads)
     if kind not in kinds:
         return None
-    plan, function = ours(context, data, kind, threads)
+    plan, function = ours(data, kind, threads)
     expected, got = np.asarray(kinds[kind](), np.float64), np.asarray(function(), np.float64)
     before = calibrate(options.build)
     times = alternate([function, kinds[kind]], options.seconds)
@@ -224,20 +189,12 @@ def finite(value):
     return round(float(value), 1) if np.isfinite(value) else None
 
 
-def processor():
-    with open("/proc/cpuinfo") as lines:
-        for line in lines:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.machine()
-
-
-def run_peer(context, peer, options, seen):
+def run_peer(peer, options, seen):
     kinds = options.kinds.split(",")
     work = [((*shape, shape[2]), kind) for shape in SHAPES for kind in kinds if kind != "short"]
     work += [(shape, "short") for shape in SHORT if "short" in kinds]
     for shape, kind in work:
-        row = compare(context, shape, kind, peer, options, seen) if shape[2] <= options.longest else None
+        row = compare(shape, kind, peer, options, seen) if shape[2] <= options.longest else None
         if row is None:
             continue
         print(json.dumps(row), flush=True)
@@ -256,11 +213,11 @@ def main():
     parser.add_argument("--longest", type=int, default=1 << 20, help="leave out longer sequences")
     parser.add_argument("--out", help="file that the JSON lines are added to")
     options = parser.parse_args()
-    context = native.Context(native.load(options.build))
+    native.use_build(options.build)
     seen = {"machine": processor(), "cpus": os.cpu_count(), "date": time.strftime("%Y-%m-%d")}
     for name in options.peers.split(","):
         try:
-            run_peer(context, PEERS[name], options, seen)
+            run_peer(PEERS[name], options, seen)
         except ImportError as missing:
             print(f"{name}: left out: {missing}", file=sys.stderr)
 
