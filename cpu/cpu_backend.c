@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The table of the CPU backend. */
+#include "cpu_blas.h"
 #include "cpu_conv.h"
 #include "engine.h"
 #include "cpu_features.h"
@@ -57,8 +58,9 @@ static lcv_status open_device(const lcv_backend_host *host, void **out)
     if (device == NULL)
         return host->fail(host, LCV_OUT_OF_MEMORY, "cpu backend: no memory for %zu bytes", sizeof *device);
     *device = (lcv_cpu_device){.host = host};
-    snprintf(device->description, sizeof device->description, "%s code, %s, %s, up to %d threads",
-             lcv_cpu_level_name(lcv_cpu_level_of(host->cpu_mask)), FFT_LIBRARY, THREADING, host->num_threads);
+    snprintf(device->description, sizeof device->description, "%s code, %s, %s%s, up to %d threads",
+             lcv_cpu_level_name(lcv_cpu_level_of(host->cpu_mask)), FFT_LIBRARY,
+             lcv_cpu_blas_is_usable() ? "OpenBLAS, " : "", THREADING, host->num_threads);
     list_engines(device->engines, sizeof device->engines);
     *out = device;
     return LCV_OK;

@@ -3,6 +3,7 @@
  * by one thread in its own scratch memory, and what an element is does not depend on the block it is in, so
  * the cut may follow the number of threads. */
 #include "cpu_matmul.h"
+#include "cpu_blas.h"
 #include "cpu_conv.h"
 #include "cpu_threads.h"
 
@@ -19,7 +20,7 @@ typedef struct {
     const lcv_matmul_call *call;
     const lcv_dense_kernels *dense;
     const char *mask;
-    bool is_double;
+    bool is_double, blas;
     int32_t workers;
     int64_t rows, columns; /* of a block */
     int64_t row_blocks, column_blocks, blocks;
@@ -92,10 +93,11 @@ static execution plan(const lcv_backend_host *host, const lcv_matmul_params *par
     execution e = {.params = params,
                    .dense = lcv_cpu_dense_of(host->cpu_mask, is_double),
                    .mask = host->cpu_mask,
-                   .is_double = is_double};
+                   .is_double = is_double,
+                   .blas = lcv_cpu_blas_is_usable()};
     if (params->rows == 0 || params->columns == 0 || (params->batch == 0 && !params->sum_batch))
         return e;
-    cut(&e, threads);
+    cut(&e, e.blas ? 1 : threads); /* what a BLAS makes of an element may depend on its block */
     e.workers = (int32_t)smaller(threads, e.blocks);
     lay_out(&e);
     return e;
@@ -112,6 +114,7 @@ static void run_block(const execution *e, int64_t index, void *memory)
         .call = e->call,
         .dense = e->dense,
         .mask = e->mask,
+        .blas = e->blas,
         .product = index / per_product,
         .row = row,
         .rows = smaller(e->rows, p->rows - row),

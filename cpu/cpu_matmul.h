@@ -22,6 +22,7 @@ typedef struct lcv_matmul_block {
     const lcv_matmul_call *call;
     const lcv_dense_kernels *dense;
     const char *mask;
+    bool blas;       /* cpu_blas.h multiplies where it can */
     int64_t product; /* b, or 0 with sum_batch */
     int64_t row, rows, column, columns;
     const lcv_matmul_scratch *scratch;

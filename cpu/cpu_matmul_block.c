@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* One block of a matrix product, compiled for each type: operands are packed (and converted) piece by piece
  * of k, the block is summed up in scratch memory, and goes to the result at the end. */
+#include "cpu_blas.h"
 #include "cpu_matmul.h"
 #include "kernels.h"
 
@@ -63,6 +64,18 @@ static const char *place(const lcv_array *array, lcv_dtype dtype, int64_t b, int
                                            (int64_t)lcv_dtype_size(dtype);
 }
 
+/* tile = (add: tile +) rows times columns by a BLAS, which packs for itself; false where the operands are
+ * none that it knows. */
+static bool multiply_by_blas(const worker *w, const view *rows, const view *columns, int64_t inner, bool add)
+{
+    const lcv_matmul_block *block = w->block;
+    const lcv_blas_matrix left = {rows->data, rows->step, rows->k_step};
+    const lcv_blas_matrix right = {columns->data, columns->k_step, columns->step};
+    return block->blas && is_plain(rows) && is_plain(columns) &&
+           TYPED(lcv_cpu_blas_multiply)(block->rows, block->columns, inner, &left, &right, add, w->tile,
+                                        w->tile_step);
+}
+
 /* tile = (add: tile +) left[b, :, k..] right[b, k.., :] */
 static void multiply_piece(const worker *w, int64_t b, int64_t k, int64_t inner, bool add)
 {
@@ -73,6 +86,8 @@ static void multiply_piece(const worker *w, int64_t b, int64_t k, int64_t inner,
     const view rows = {place(left, p->left, b, block->row, k), p->left, left->stride[1], left->stride[2]};
     const view columns = {place(right, p->right, b, k, block->column), p->right, right->stride[2],
                           right->stride[1]};
+    if (multiply_by_blas(w, &rows, &columns, inner, add))
+        return;
     pack(w, rows, block->rows, dense->tile_rows, inner, w->left);
     pack(w, columns, block->columns, dense->tile_columns, inner, w->right);
     dense->multiply(&(lcv_dense_product){

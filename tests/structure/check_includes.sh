@@ -51,6 +51,9 @@ bad=$(includes ANGLED include lib cpu tools examples | grep -E ' (cuda|cufft|nvr
 bad=$(includes ANGLED gpu 2>/dev/null | grep -E ' cufft' | grep -v '^gpu/gpu_fft')
 [ -z "$bad" ] || complain "only gpu/gpu_fft.* includes cufft.h: $bad"
 
+bad=$(includes ANGLED include lib cpu tools examples | grep ' cblas' | grep -v '^cpu/cpu_blas')
+[ -z "$bad" ] || complain "only cpu/cpu_blas.* includes cblas.h: $bad"
+
 # 4. The core does not name a backend's library anywhere.
 bad=$(sources lib | xargs grep -nE 'fftwf?_|cuda[A-Z]|cufft' /dev/null)
 [ -z "$bad" ] || complain "lib/ names a library of a backend: $bad"
