@@ -202,10 +202,15 @@ lcv_status lcvi_filter_own(lcv_filter *filter, size_t bytes)
     return LCV_OK;
 }
 
+/* Taps times modes below which starting threads takes longer than it saves. */
+static const double least_parallel_work = 1 << 13;
+
 void lcvi_filter_parallel(const lcv_filter *filter, const lcvi_filter_call *call, int64_t count,
                           lcv_task_fn task, void *arg)
 {
-    lcvi_parallel_for(filter->context, filter->threads, &call->exec, count, task, arg);
+    const double work = (double)filter->filters * (double)call->count * (double)(filter->modes + 1);
+    const int32_t threads = work < least_parallel_work ? 1 : filter->threads;
+    lcvi_parallel_for(filter->context, threads, &call->exec, count, task, arg);
 }
 
 /* ---- Description ---- */

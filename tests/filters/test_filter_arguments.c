@@ -66,6 +66,7 @@ static void bad_options(void **state)
         {"modal", "form=poles", "options: form: expected one of: log_poles p_gamma, given \"poles\""},
         {"explicit", "filter_len=9", "options: filter_len: expected at most 8 (max_len), given 9"},
         {"explicit", "std=-1", "options: std: expected a number >= 0, given \"-1\""},
+        {"explicit", "smooth=4", "options: smooth: expected an odd number from 1 to 63, given 4"},
         {"shift_ssm", "state=1025", "options: state: expected an integer from 1 to 1024, given \"1025\""},
         {"diag_ssm", "n_ssm=2", "options: n_ssm: expected a divisor of channels (3), given 2"},
         {"diag_ssm", "discretisation=euler", "options: discretisation: expected one of: zoh bilinear"},

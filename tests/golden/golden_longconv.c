@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Long convolutions with explicit, squashed taps, and the layer around them:
+/* Long convolutions with explicit, smoothed and squashed taps, and the layer around them:
  *     pre = k conv x + D x,   y = GLU(W gelu(pre) + b),   `outputs` filters for each channel of x,
  * one-sided or with a second set of taps from lag -1 on. Convolution, skip and activation are the library's;
  * the map W and the gate are computed here, in double. */
@@ -275,8 +275,6 @@ golden_outcome golden_run_longconv(golden_case *c, const golden_setup *setup, lc
 {
     const npy_array *x = golden_find(c, "in_x"), *k = golden_find(c, "p_kernel");
     golden_filter g = {.family = "explicit", .names = {{"kernel", "taps"}}};
-    if (golden_flag(c, "use_ma_smoothing", false))
-        return golden_say(c, GOLDEN_UNSUPPORTED, "%s with smoothed taps", c->system);
     if (x == NULL || x->rank != 3 || k == NULL || k->rank != 3)
         return golden_say(c, GOLDEN_FAILED, "x or the taps are missing");
     layer l = {.dtype = dtype,
@@ -289,6 +287,7 @@ golden_outcome golden_run_longconv(golden_case *c, const golden_setup *setup, lc
         return golden_say(c, GOLDEN_UNSUPPORTED, "%s, two-sided with several outputs", c->system);
     g.channels = k->shape[0] * k->shape[1];
     g.seqlen = l.seqlen;
-    snprintf(g.options, sizeof g.options, "squash=%.17g", golden_number(c, "lam", 0.0));
+    snprintf(g.options, sizeof g.options, "squash=%.17g smooth=%.0f", golden_number(c, "lam", 0.0),
+             golden_flag(c, "use_ma_smoothing", false) ? golden_number(c, "ma_window_len", 7) : 1.0);
     return run_layer(c, setup, &l, &g);
 }
