@@ -161,6 +161,88 @@ static void no_drift(void **state)
     instance_close(&i);
 }
 
+/* A mode that grows by e^2 a tap, counted from the last one: the first powers are below the smallest number,
+ * those at the end are not. DSS's softmax of the taps from the end is (1 - e^-2) e^-2k, k taps before the
+ * last, and a factor 1 / A. */
+static void growth_out_of_underflow(void **state)
+{
+    const filter_case row = {
+        "diag_ssm", "modes=1 discretisation=softmax real=identity with_b=0 conjugate=0 is_real=1", 1, 0.0};
+    const double a_real = 2.0, c = 3.0, inv_dt = 0.0;
+    instance i = instance_open(*state, &row, LCV_F64, 3000, 1);
+    instance_set(&i, lcv_filter_parameter_find(i.filter, "a_real"), &a_real);
+    instance_set(&i, lcv_filter_parameter_find(i.filter, "inv_dt"), &inv_dt);
+    instance_set(&i, lcv_filter_parameter_find(i.filter, "c"), &c);
+    double *taps = instance_taps(&i, 3000, 0, 3000);
+    for (int64_t k = 0; k < 300; k++) {
+        const double expected = 1.5 * (1.0 - exp(-2.0)) * exp(-2.0 * (double)k);
+        if (!(fabs(taps[2999 - k] / expected - 1.0) < 1e-7)) /* the softmax has an epsilon of 1e-7 */
+            FAIL_INSTANCE(&i, "%lld taps before the last: %g, expected %g", (long long)k, taps[2999 - k],
+                          expected);
+    }
+    assert_true(taps[0] == 0.0);
+    free(taps);
+    instance_close(&i);
+}
+
+static void set_all(const instance *i, const char *name, double value, double rise)
+{
+    const int32_t parameter = lcv_filter_parameter_find(i->filter, name);
+    double *values = instance_get(i, parameter);
+    for (int64_t k = 0; k < i->elements[parameter]; k++)
+        values[k] = value + rise * (double)k;
+    instance_set(i, parameter, values);
+    free(values);
+}
+
+/* Channel h has copy h mod n_ssm of A and B. */
+static void copies_take_turns(void **state)
+{
+    const filter_case row = {"diag_ssm", "modes=3 n_ssm=2", 4, 0.0};
+    instance i = instance_open(*state, &row, LCV_F64, 20, 1);
+    set_all(&i, "inv_dt", -1.0, 0.0);
+    set_all(&i, "c", 1.0, 0.0);
+    set_all(&i, "a_imag", 1.0, 0.1);
+    double *taps = instance_taps(&i, 20, 0, 20);
+    assert_memory_equal(taps, taps + 40, 20 * sizeof *taps);
+    assert_memory_equal(taps + 20, taps + 60, 20 * sizeof *taps);
+    assert_memory_not_equal(taps, taps + 20, 20 * sizeof *taps);
+    free(taps);
+    instance_close(&i);
+}
+
+/* A host's threads, in the other order. */
+static void backwards_for(void *user, int64_t count, lcv_task_fn task, void *task_arg)
+{
+    *(int64_t *)user += count;
+    for (int64_t index = count - 1; index >= 0; index--)
+        task(task_arg, index);
+}
+
+static void threads_of_the_host(void **state)
+{
+    for (size_t row = 0; row < filter_case_count; row++) {
+        instance i = instance_open(*state, &filter_cases[row], LCV_F64, 1500, 1);
+        const int64_t shape[] = {i.info.filters, 1500};
+        double *expected = instance_taps(&i, 1500, 0, 1500);
+        double *taps = malloc((size_t)(shape[0] * shape[1]) * sizeof *taps);
+        int64_t tasks = 0;
+        lcv_filter_args args = LCV_FILTER_ARGS_INIT;
+        assert_non_null(taps);
+        args.seqlen = 1500;
+        args.taps = lcv_tensor_compact(taps, LCV_F64, 2, shape);
+        args.exec.parallel_for = backwards_for;
+        args.exec.user = &tasks;
+        assert_int_equal(lcv_filter_evaluate(i.filter, &args), LCV_OK);
+        assert_memory_equal(taps, expected, (size_t)(shape[0] * shape[1]) * sizeof *taps);
+        if (tasks == 0)
+            FAIL_INSTANCE(&i, "%s", "the host's threads were not used");
+        free(taps);
+        free(expected);
+        instance_close(&i);
+    }
+}
+
 static void seeds(void **state)
 {
     for (size_t row = 0; row < filter_case_count; row++) {
@@ -283,6 +365,9 @@ int main(void)
                                        cmocka_unit_test(views),
                                        cmocka_unit_test(modes),
                                        cmocka_unit_test(no_drift),
+                                       cmocka_unit_test(growth_out_of_underflow),
+                                       cmocka_unit_test(copies_take_turns),
+                                       cmocka_unit_test(threads_of_the_host),
                                        cmocka_unit_test(seeds),
                                        cmocka_unit_test(options_make_it_again),
                                        cmocka_unit_test(prepared_spectra)};
