@@ -82,11 +82,19 @@ static double complex gain_of(const lcvi_continuous *mode)
     return 1.0;
 }
 
+/* A pole of 0 is moved to the smallest useful number: its logarithm and the gradient of tap 1 stay finite. */
+static double complex bilinear_pole(const lcvi_continuous *mode)
+{
+    static const double least = 1e-260;
+    const double complex pole = (1.0 + 0.5 * mode->step) / (1.0 - 0.5 * mode->step);
+    return cabs(pole) < least ? least : pole;
+}
+
 lcvi_discrete lcvi_discretise(const lcvi_continuous *mode)
 {
     lcvi_discrete d = {.log_size = creal(mode->step), .angle = cimag(mode->step), .gain = gain_of(mode)};
     if (mode->how == LCVI_DISCRETISATION_BILINEAR) {
-        const double complex pole = (1.0 + 0.5 * mode->step) / (1.0 - 0.5 * mode->step);
+        const double complex pole = bilinear_pole(mode);
         d.log_size = log(cabs(pole));
         d.angle = carg(pole);
     }
@@ -117,9 +125,8 @@ static lcvi_continuous_gradient bilinear_backward(const lcvi_continuous *mode, d
                                                   double complex by_gain)
 {
     const double complex inverse = 1.0 / (1.0 - 0.5 * mode->step);
-    return (lcvi_continuous_gradient){.step =
-                                          by_log_pole * conj(1.0 / (1.0 - 0.25 * mode->step * mode->step)) +
-                                          by_gain * conj(0.5 * mode->dt * inverse * inverse),
+    return (lcvi_continuous_gradient){.step = by_log_pole * conj(inverse * inverse / bilinear_pole(mode)) +
+                                              by_gain * conj(0.5 * mode->dt * inverse * inverse),
                                       .dt = creal(by_gain * conj(inverse))};
 }
 

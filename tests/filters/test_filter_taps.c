@@ -211,6 +211,50 @@ static void copies_take_turns(void **state)
     instance_close(&i);
 }
 
+/* Modes of at least half as many cycles a sample as the limit says are left out: here 0.3 cycles. */
+static void band_limit(void **state)
+{
+    static const char *const options[] = {"modes=1 dt=none bandlimit=0.61", "modes=1 dt=none bandlimit=0.59"};
+    for (int outside = 0; outside < 2; outside++) {
+        const filter_case row = {"diag_ssm", options[outside], 1, 0.0};
+        instance i = instance_open(*state, &row, LCV_F64, 10, 1);
+        set_all(&i, "inv_dt", 1.0, 0.0);
+        set_all(&i, "a_imag", 2.0 * acos(-1.0) * 0.3, 0.0);
+        double *taps = instance_taps(&i, 10, 0, 10);
+        for (int t = 0; t < 10; t++)
+            assert_true((taps[t] == 0.0) == (outside == 1));
+        free(taps);
+        instance_close(&i);
+    }
+}
+
+/* The bilinear pole of a = -2 is 0: one tap, and gradients that are numbers. */
+static void pole_of_zero(void **state)
+{
+    const filter_case row = {
+        "diag_ssm", "modes=1 dt=none discretisation=bilinear real=identity is_real=1 with_b=0", 1, 0.0};
+    instance i = instance_open(*state, &row, LCV_F64, 100, 1);
+    set_all(&i, "inv_dt", 1.0, 0.0);
+    set_all(&i, "a_real", -2.0, 0.0);
+    set_all(&i, "c", 3.0, 0.0);
+    double *taps = instance_taps(&i, 100, 0, 100);
+    assert_true(taps[0] == 3.0); /* 2 c dt / (1 - a / 2) */
+    for (int t = 1; t < 100; t++)
+        assert_true(fabs(taps[t]) < 1e-200);
+    gradients g = gradients_zero(&i);
+    instance_backward(&i, 100, 0, 100, taps, false, &g);
+    for (int32_t parameter = 0; parameter < i.info.parameter_count; parameter++)
+        assert_true(isfinite(g.of[parameter][0]));
+    /* d tap 1 / d a_real = 2 c dt^2 / (1 - a / 2)^3 = 3 / 4. */
+    taps[0] = 0.0;
+    taps[1] = 1.0;
+    instance_backward(&i, 100, 0, 2, taps, false, &g);
+    assert_true(fabs(g.of[lcv_filter_parameter_find(i.filter, "a_real")][0] - 0.75) < 1e-12);
+    gradients_free(&g);
+    free(taps);
+    instance_close(&i);
+}
+
 /* A host's threads, in the other order. */
 static void backwards_for(void *user, int64_t count, lcv_task_fn task, void *task_arg)
 {
@@ -367,6 +411,8 @@ int main(void)
                                        cmocka_unit_test(no_drift),
                                        cmocka_unit_test(growth_out_of_underflow),
                                        cmocka_unit_test(copies_take_turns),
+                                       cmocka_unit_test(band_limit),
+                                       cmocka_unit_test(pole_of_zero),
                                        cmocka_unit_test(threads_of_the_host),
                                        cmocka_unit_test(seeds),
                                        cmocka_unit_test(options_make_it_again),
