@@ -121,9 +121,9 @@ static lcv_status check_options(const lcv_filter *filter)
         (is_real(filter) || choice(filter, OPTION_DISCRETISATION) == LCVI_DISCRETISATION_BILINEAR))
         return lcvi_fail(context, LCV_INVALID_ARG,
                          "options: dt_form: expected tied or per_mode with is_real or bilinear, given split");
-    if (choice(filter, OPTION_INIT) == INIT_LEGS && filter->modes > 2048)
+    if (choice(filter, OPTION_INIT) == INIT_LEGS && filter->modes > 1024)
         return lcvi_fail(context, LCV_INVALID_ARG,
-                         "options: modes: expected at most 2048 with init=legs, given %lld",
+                         "options: modes: expected at most 1024 with init=legs, given %lld",
                          (long long)filter->modes);
     if (filter->option[OPTION_DT_MIN].real > filter->option[OPTION_DT_MAX].real)
         return lcvi_fail(context, LCV_INVALID_ARG, "options: dt_min: expected at most dt_max (%s), given %s",

@@ -72,7 +72,7 @@ static void bad_options(void **state)
         {"diag_ssm", "discretisation=euler", "options: discretisation: expected one of: zoh bilinear"},
         {"diag_ssm", "discretisation=bilinear dt_form=split", "options: dt_form: expected tied or per_mode"},
         {"diag_ssm", "dt_min=1 dt_max=0.1", "options: dt_min: expected at most dt_max (0.1), given 1"},
-        {"diag_ssm", "init=legs modes=4000", "options: modes: expected at most 2048 with init=legs"},
+        {"diag_ssm", "init=legs modes=4000", "options: modes: expected at most 1024 with init=legs"},
         {"decay", "damped=2", "options: damped: expected 0 or 1, given \"2\""},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
