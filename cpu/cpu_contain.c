@@ -465,9 +465,11 @@ void TYPED(lcv_cpu_merge_late)(const lcv_cpu_plan *p, const void *from, void *to
         kernels_of(p)->add(late_taps(late), p->geometry.taps + p->geometry.taps_future, open_late(p, to));
 }
 
-void TYPED(lcv_cpu_add_late)(const lcv_cpu_plan *p, const void *grad, void *taps)
+void TYPED(lcv_cpu_add_late)(const lcv_cpu_plan *p, const void *grad, void *taps, void *taps_future)
 {
     const lcv_cpu_late *late = late_of(p, grad);
-    if (late->used != 0)
-        kernels_of(p)->add(late_taps(late), p->geometry.taps + p->geometry.taps_future, taps);
+    if (late->used == 0)
+        return;
+    kernels_of(p)->add(late_taps(late), p->geometry.taps, taps);
+    kernels_of(p)->add(late_taps(late) + p->geometry.taps, p->geometry.taps_future, taps_future);
 }

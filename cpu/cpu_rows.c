@@ -97,36 +97,49 @@ static void store_gradient(const lcv_cpu_plan *p, const sheet *s, int64_t filter
     real tile[TILE];
     for (int64_t j = 0; s->data != NULL && j < filter_len; j += TILE) {
         const stretch at = stretch_at(j, filter_len, 1);
+        if (!accumulate && j + at.count <= known) {
+            store_tile(k, s, at, values + j);
+            continue;
+        }
         for (int64_t i = 0; i < at.count; i++)
             tile[i] = j + i < known ? values[j + i] : folds ? values[(j + i) % known] : REAL(0.0);
         store(k, s, at, tile, accumulate);
     }
 }
 
-static void store_taps(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, const void *taps)
+/* Where an engine may write the gradients of `known` taps at once; else NULL. */
+static real *place_of_taps(const lcv_cpu_plan *p, const sheet *s, int64_t filter_len, int64_t known,
+                           uint32_t grad)
 {
-    const lcv_cpu_geometry *g = &p->geometry;
-    const real *past = taps, *future = past + g->taps;
-    const bool anticausal = p->params.mode == LCV_CONV_ANTICAUSAL;
-    const sheet dfilter = filter_sheet(p, &call->dfilter, f),
-                dfuture = filter_sheet(p, &call->dfilter_future, f);
-    store_gradient(p, &dfilter, p->params.filter_len, anticausal ? g->taps_future : g->taps,
-                   anticausal ? future : past, lcv_cpu_adds(p, LCV_GRAD_FILTER));
-    store_gradient(p, &dfuture, p->params.filter_future_len, g->taps_future, future,
-                   lcv_cpu_adds(p, LCV_GRAD_FILTER_FUTURE));
+    const bool as_they_are = s->data != NULL && is_plain(s) && known == filter_len && !p->circular;
+    return as_they_are && !lcv_cpu_adds(p, grad) ? (real *)plain_row(s, 0) : NULL;
 }
 
 static void finish(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *grad, void *taps,
                    const lcv_cpu_worker *worker)
 {
     const lcv_cpu_geometry *g = &p->geometry;
+    const bool anticausal = p->params.mode == LCV_CONV_ANTICAUSAL;
+    const sheet none = {.data = NULL}, dfilter = filter_sheet(p, &call->dfilter, f);
+    const sheet dpast = anticausal ? none : dfilter;
+    const sheet dfuture = anticausal ? dfilter : filter_sheet(p, &call->dfilter_future, f);
+    const int64_t future_len = anticausal ? p->params.filter_len : p->params.filter_future_len;
+    const uint32_t future_grad = anticausal ? LCV_GRAD_FILTER : LCV_GRAD_FILTER_FUTURE;
+    real *past_place = place_of_taps(p, &dpast, p->params.filter_len, g->taps, LCV_GRAD_FILTER);
+    real *future_place = place_of_taps(p, &dfuture, future_len, g->taps_future, future_grad);
+    real *past = past_place != NULL ? past_place : taps;
+    real *future = future_place != NULL ? future_place : (real *)taps + g->taps;
     if (p->engine != NULL) {
-        p->engine->filter_grad(p->engine_self, grad, taps, (real *)taps + g->taps, &worker->work);
-        TYPED(lcv_cpu_add_late)(p, grad, taps);
+        p->engine->filter_grad(p->engine_self, grad, past, future, &worker->work);
+        TYPED(lcv_cpu_add_late)(p, grad, past, future);
     } else {
-        memset(taps, 0, (size_t)(g->taps + g->taps_future) * sizeof(real));
+        memset(past, 0, (size_t)g->taps * sizeof(real));
+        memset(future, 0, (size_t)g->taps_future * sizeof(real));
     }
-    store_taps(p, call, f, taps);
+    if (past_place == NULL)
+        store_gradient(p, &dpast, p->params.filter_len, g->taps, past, lcv_cpu_adds(p, LCV_GRAD_FILTER));
+    if (future_place == NULL)
+        store_gradient(p, &dfuture, future_len, g->taps_future, future, lcv_cpu_adds(p, future_grad));
 }
 
 static void add_grad(const lcv_cpu_plan *p, const void *from, void *to)
@@ -303,7 +316,7 @@ static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
 
 /* ---- Backward ---- */
 
-/* dz of one tile, from dy and (where anyone needs it) z; writes dpost_gate. */
+/* dz of one tile, from dy and (where anyone needs it, else NULL) z, with which it writes dpost_gate. */
 static void tile_dz(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, stretch at,
                     const real *z, real *dz)
 {
@@ -311,7 +324,7 @@ static void tile_dz(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
     const sheet dy = data_sheet(p, &call->dy, panel), post_gate = data_sheet(p, &call->post_gate, panel);
     const int64_t count = panel->width * at.count;
     load(k, &dy, at, dz);
-    if (lcv_cpu_wants(p, LCV_GRAD_POST_GATE)) {
+    if (z != NULL && lcv_cpu_wants(p, LCV_GRAD_POST_GATE)) {
         const sheet dpost_gate = data_sheet(p, &call->dpost_gate, panel);
         real tile[TILE];
         memcpy(tile, z, (size_t)count * sizeof(real));
@@ -373,17 +386,19 @@ static void store_dstate_in(const lcv_cpu_plan *p, const lcv_conv_call *call, co
     }
 }
 
-/* Goes over dz tile by tile: sums, and into the rows g unless g is NULL. z is g itself, before. */
-static void pass_dz(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, real *g,
-                    double (*sums)[2], const lcv_cpu_worker *worker)
+/* Goes over dz tile by tile: sums, and into the rows g unless g is NULL. z, if it is needed, is g itself,
+ * before.
+ */
+static void pass_dz(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                    bool needs_z, real *g, double (*sums)[2], const lcv_cpu_worker *worker)
 {
     const int64_t seqlen = p->params.seqlen;
     real z[TILE], dz[TILE];
     for (int64_t t = 0; t < seqlen; t += TILE / panel->width) {
         const stretch at = stretch_at(t, seqlen, panel->width);
-        if (lcv_cpu_needs_z(&p->params))
+        if (needs_z)
             take_tile(g, p->g_len, panel->width, at, z);
-        tile_dz(p, call, panel, at, z, dz);
+        tile_dz(p, call, panel, at, needs_z ? z : NULL, dz);
         tile_sums(p, call, panel, at, dz, sums, worker);
         if (g != NULL)
             put_tile(dz, panel->width, at, g, p->g_len);
@@ -394,8 +409,34 @@ static void pass_dz(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
 static bool is_g_plain(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel)
 {
     const sheet dy = data_sheet(p, &call->dy, panel), post_gate = data_sheet(p, &call->post_gate, panel);
-    return !lcv_cpu_needs_z(&p->params) && p->geometry.out_len == p->params.seqlen && p->state_len == 0 &&
-           is_plain(&dy) && is_plain(&post_gate);
+    return p->params.activation == LCV_ACTIVATION_NONE && p->geometry.out_len == p->params.seqlen &&
+           p->state_len == 0 && is_plain(&dy) && is_plain(&post_gate);
+}
+
+/* And write dpost_gate = dy * z in the same way, so that nobody else needs z? */
+static bool is_dpost_gate_plain(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel)
+{
+    const sheet dpost_gate = data_sheet(p, &call->dpost_gate, panel);
+    return p->engine != NULL && is_g_plain(p, call, panel) && !lcv_cpu_adds(p, LCV_GRAD_POST_GATE) &&
+           is_plain(&dpost_gate);
+}
+
+/* As compute_z, but z meets dy on its way to dpost_gate and is nowhere else. */
+static uint32_t write_dpost_gate(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                                 char *keep, const lcv_cpu_worker *worker)
+{
+    const sheet dy = data_sheet(p, &call->dy, panel), dpost_gate = data_sheet(p, &call->dpost_gate, panel);
+    uint32_t kept = 0;
+    for (int64_t k = 0; k < panel->width; k++) {
+        const lcv_cpu_row x = row_x(p, call, panel, k, worker);
+        lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
+        char *own_keep = keep != NULL ? keep + (size_t)k * p->keep_stride : NULL;
+        sink.out = plain_row(&dpost_gate, k);
+        sink.gate = plain_row(&dy, k);
+        if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, worker) && keep != NULL)
+            kept |= UINT32_C(1) << k;
+    }
+    return kept;
 }
 
 /* Can the engine write du and dpre_gate itself? */
@@ -476,19 +517,22 @@ static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
 static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
                      double (*sums)[2], const lcv_cpu_worker *worker)
 {
-    const bool needs_z = lcv_cpu_needs_z(&p->params), wants_dx = lcv_cpu_wants_dx(p);
-    const bool needs_x = needs_z || lcv_cpu_wants_taps(p) || lcv_cpu_wants(p, LCV_GRAD_SKIP);
+    const bool wants_z = lcv_cpu_needs_z(&p->params), wants_dx = lcv_cpu_wants_dx(p);
+    const bool passes_z = wants_z && is_dpost_gate_plain(p, call, panel), needs_z = wants_z && !passes_z;
+    const bool needs_x = wants_z || lcv_cpu_wants_taps(p) || lcv_cpu_wants(p, LCV_GRAD_SKIP);
     const bool dx_gathered = wants_dx && !is_dx_plain(p, call, panel);
-    const bool g_gathered = dx_gathered || !is_g_plain(p, call, panel);
+    const bool g_gathered = dx_gathered || needs_z || !is_g_plain(p, call, panel);
     real *g = gathered_g(p, worker);
     uint32_t kept = 0;
-    char *keep = needs_z && lcv_cpu_wants_taps(p) ? worker->memory + p->worker.keep : NULL;
+    char *keep = wants_z && lcv_cpu_wants_taps(p) ? worker->memory + p->worker.keep : NULL;
     if (needs_x && !is_x_plain(p, call, panel))
         gather_x(p, call, panel, gathered_x(p, worker));
     if (needs_z)
         kept = compute_z(p, call, panel, g, keep, worker);
+    else if (passes_z)
+        kept = write_dpost_gate(p, call, panel, keep, worker);
     if (g_gathered || lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS))
-        pass_dz(p, call, panel, g_gathered ? g : NULL, sums, worker);
+        pass_dz(p, call, panel, needs_z, g_gathered ? g : NULL, sums, worker);
     if (g_gathered) {
         complete_g(p, call, panel, g);
         store_dstate_in(p, call, panel, g);
