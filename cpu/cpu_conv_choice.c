@@ -51,14 +51,19 @@ static lcv_cpu_geometry geometry_of(const lcv_conv_params *p)
     g.backward = p->grad_mask != 0;
     g.measure = p->planning == LCV_PLANNING_MEASURED;
     g.reproducible = p->reproducible != 0;
+    g.exact = p->exact_causality != 0;
     return g;
 }
 
 /* ---- The engine ---- */
 
-static bool is_wanted(const char *wanted, const lcv_cpu_engine *engine)
+/* The exact engine is the one for exact causality, so that equal problems give equal bits, and for nothing else
+ * unless it is named. */
+static bool is_wanted(const char *wanted, const lcv_cpu_engine *engine, bool exact)
 {
-    return wanted == NULL || strcmp(wanted, "auto") == 0 || strcmp(wanted, engine->name) == 0;
+    if (wanted == NULL || strcmp(wanted, "auto") == 0)
+        return (strcmp(engine->name, "exact") == 0) == exact;
+    return strcmp(wanted, engine->name) == 0;
 }
 
 static lcv_status choose_engine(lcv_cpu_plan *plan)
@@ -68,8 +73,12 @@ static lcv_status choose_engine(lcv_cpu_plan *plan)
     for (int i = 0; i < ENGINE_COUNT; i++) {
         lcv_cpu_engine_info info = {0};
         const char *why = NULL;
-        if (!is_wanted(wanted, engines[i]))
+        if (!is_wanted(wanted, engines[i], plan->geometry.exact))
             continue;
+        if (plan->geometry.exact && !engines[i]->exact) {
+            reason = "its results depend on later samples, by rounding";
+            continue;
+        }
         if (!engines[i]->query(host, &plan->geometry, &info, &why)) {
             reason = why != NULL ? why : reason;
             continue;

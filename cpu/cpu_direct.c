@@ -270,6 +270,7 @@ static void filter_grad(void *self, void *grad, void *dtaps, void *dtaps_future,
 
 const lcv_cpu_engine TYPED(lcv_cpu_engine_direct) = {
     .name = "direct",
+    .exact = true,
     .query = query,
     .create = create,
     .destroy = destroy,

@@ -54,11 +54,12 @@ static FFTW(plan) plan_transform(int64_t n, cplx *from, cplx *to, int sign, bool
 
 /* ---- Life ---- */
 
-/* The ring must hold every sample of the linear result apart: 2N >= seqlen + largest lag. */
+/* The ring must hold every sample of the linear result apart: 2N >= seqlen + largest lag; or, where only the
+ * tail is wanted, let nothing wrap onto that. */
 static int64_t ring_len(const lcv_backend_host *host, const lcv_cpu_geometry *g)
 {
     const int64_t reach = max64(g->taps, g->taps_future + g->first_lag);
-    const int64_t least = (g->seqlen + max64(reach, 1)) / 2;
+    const int64_t least = g->middle ? (g->out_len + 1) / 2 : (g->seqlen + max64(reach, 1)) / 2;
     return host->fft_size(max64(least, 1));
 }
 

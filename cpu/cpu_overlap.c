@@ -115,7 +115,7 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
     if (g->is_double != (bool)REAL_IS_DOUBLE)
         return false;
     *reason = "blocks that overlap are for filters of the past";
-    if (g->taps_future > 0 || g->taps < 2)
+    if (g->taps_future > 0 || g->taps < 2 || g->middle)
         return false;
     *reason = "the filter is too long for blocks that overlap";
     const int64_t block = choose_block(host, g, &inner, &cost);

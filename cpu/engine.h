@@ -37,6 +37,9 @@ typedef struct lcv_cpu_geometry {
     bool backward;     /* backward will be called */
     bool measure;      /* creation may time alternatives (LCV_PLANNING_MEASURED) */
     bool reproducible; /* nothing may follow from what was planned before in the process */
+    bool exact;        /* results must not depend on later samples, not even by rounding (exact_causality) */
+    bool middle; /* forward only, and only the tail is wanted: what comes before it may be wrong. Then taps
+                  * is at most out_len, and out_len 2 seqlen */
 } lcv_cpu_geometry;
 
 /* Threads for the inside of one row. `run` calls task(arg, i) for i in [0, count), possibly at once. */
@@ -94,6 +97,7 @@ typedef struct lcv_cpu_engine_info {
 
 typedef struct lcv_cpu_engine {
     const char *name;
+    bool exact; /* no result depends on a later sample, in no bit */
 
     /* Does it serve this geometry? false leaves a reason (static text; NULL: a row for the other type). */
     bool (*query)(const lcv_backend_host *host, const lcv_cpu_geometry *geometry, lcv_cpu_engine_info *info,

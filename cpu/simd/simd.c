@@ -11,9 +11,12 @@ static size_t real_bytes(const lcv_cpu_geometry *geometry)
     return geometry->is_double ? sizeof(double) : sizeof(float);
 }
 
-/* Points that keep the whole convolution from wrapping: 2N >= seqlen + the filter's longer side - 1. */
+/* Points that keep the whole convolution from wrapping: 2N >= seqlen + the filter's longer side - 1. Where
+ * only the tail is wanted, what hangs over the end may wrap onto the samples before it. */
 static int64_t least_size(const lcv_cpu_geometry *g)
 {
+    if (g->middle)
+        return (g->out_len + 1) / 2;
     const int64_t future = g->taps_future > 0 ? g->taps_future + g->first_lag : 0;
     const int64_t side = g->taps > future ? g->taps : future;
     return (g->seqlen - 1 + side + 1) / 2;

@@ -22,6 +22,9 @@ extern "C" {
 /* Raised whenever the meaning or layout of anything in this header changes. New entries go to the end. */
 #define LCV_BACKEND_ABI 3u
 
+/* The blocks in which streams see time, and how many rows lie side by side in a window (stream_near below). */
+enum { LCV_STREAM_BLOCK = 128, LCV_STREAM_GROUP = 16 };
+
 /* Services of the core, valid from `probe` to the context's end. Thread-safety: all safe. */
 typedef struct lcv_backend_host lcv_backend_host;
 struct lcv_backend_host {

@@ -138,6 +138,21 @@ static lcv_status check_mode(lcv_context *context, const lcv_conv_params *p)
     return LCV_OK;
 }
 
+/* A row that looks both ways, or in a circle, has no future that could be left out. */
+static lcv_status check_exact(lcv_context *context, const lcv_conv_params *p)
+{
+    if (p->exact_causality == 0)
+        return LCV_OK;
+    if (p->exact_causality != 1)
+        return lcvi_fail(context, LCV_INVALID_ARG, "exact_causality: expected 0 or 1, given %d",
+                         (int)p->exact_causality);
+    if (p->mode == LCV_CONV_CAUSAL || p->mode == LCV_CONV_ANTICAUSAL)
+        return LCV_OK;
+    return lcvi_fail(context, LCV_UNSUPPORTED,
+                     "exact_causality: needs the causal or the anti-causal mode, given mode %d",
+                     (int)p->mode);
+}
+
 static lcv_status check_masks(lcv_context *context, const lcv_conv_params *p)
 {
     static const struct {
@@ -179,7 +194,7 @@ static lcv_status check_reproducible(lcv_context *context, const lcv_conv_params
 
 static lcv_status check_reserved(lcv_context *context, const lcv_conv_params *p)
 {
-    const char *name = p->exact_causality != 0 ? "exact_causality" : p->precision != 0 ? "precision" : NULL;
+    const char *name = p->precision != 0 ? "precision" : NULL;
     if (name == NULL)
         return LCV_OK;
     return lcvi_fail(context, LCV_UNSUPPORTED, "%s: is reserved and must be 0 in this version", name);
@@ -188,8 +203,9 @@ static lcv_status check_reserved(lcv_context *context, const lcv_conv_params *p)
 lcv_status lcvi_conv_check_params(lcv_context *context, const lcv_conv_params *params)
 {
     typedef lcv_status (*check_fn)(lcv_context *, const lcv_conv_params *);
-    static const check_fn checks[] = {check_enums, check_lengths, check_products,     check_filter_form,
-                                      check_mode,  check_masks,   check_reproducible, check_reserved};
+    static const check_fn checks[] = {check_enums,       check_lengths,      check_products,
+                                      check_filter_form, check_mode,         check_exact,
+                                      check_masks,       check_reproducible, check_reserved};
     lcv_status status = LCV_OK;
     for (size_t i = 0; status == LCV_OK && i < sizeof checks / sizeof checks[0]; i++)
         status = checks[i](context, params);

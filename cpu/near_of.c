@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Compiled for each type: picks the table of a CPU level. */
+#include "near.h"
+#include "cpu_features.h"
+
+extern const TYPED(lcv_cpu_near) TYPED(lcv_cpu_near_c);
+#ifdef LCV_CPU_HAVE_AVX2
+extern const TYPED(lcv_cpu_near) TYPED(lcv_cpu_near_avx2);
+#endif
+
+const TYPED(lcv_cpu_near) * TYPED(lcv_cpu_near_of)(const char *mask)
+{
+#ifdef LCV_CPU_HAVE_AVX2
+    if (lcv_cpu_level_of(mask) >= LCV_CPU_LEVEL_AVX2)
+        return &TYPED(lcv_cpu_near_avx2);
+#endif
+    (void)mask;
+    return &TYPED(lcv_cpu_near_c);
+}
