@@ -7,6 +7,7 @@
 #include "cpu_filter.h"
 #include "cpu_matmul.h"
 #include "cpu_planning.h"
+#include "cpu_stream.h"
 #include "cpu_threads.h"
 
 #include <stdio.h>
@@ -117,4 +118,13 @@ const lcv_backend lcv_cpu_backend = {
     .filter_query = lcv_cpu_filter_query,
     .filter_evaluate = lcv_cpu_filter_evaluate,
     .filter_backward = lcv_cpu_filter_backward,
+    .stream_query = lcv_cpu_stream_query,
+    .stream_create = lcv_cpu_stream_create,
+    .stream_destroy = lcv_cpu_stream_destroy,
+    .stream_step = lcv_cpu_stream_step,
+    .stream_flush = lcv_cpu_stream_flush,
+    .stream_fill = lcv_cpu_stream_fill,
+    .stream_load = lcv_cpu_stream_load,
+    .stream_tile = lcv_cpu_stream_tile,
+    .stream_dot = lcv_cpu_stream_dot,
 };

@@ -24,16 +24,18 @@ static lcv_cpu_geometry geometry_of(const lcv_conv_params *p)
 {
     lcv_cpu_geometry g = {.seqlen = p->seqlen, .out_len = p->seqlen, .rows = p->batch * p->channels};
     const int64_t seqlen = p->seqlen;
+    /* An exact result has the same bits whatever the length is: as many taps as any of its tiles may meet. */
+    const int64_t most_taps = p->exact_causality != 0 ? 2 * seqlen : seqlen;
     switch (p->mode) {
     case LCV_CONV_CAUSAL:
-        g.taps = min64(p->filter_len, seqlen);
+        g.taps = min64(p->filter_len, most_taps);
         if ((p->terms & LCV_TERM_STATE) != 0) {
             g.taps = p->filter_len;
             g.out_len = seqlen + max64(p->filter_len - 1, 0);
         }
         break;
     case LCV_CONV_ANTICAUSAL:
-        g.taps_future = min64(p->filter_len, seqlen);
+        g.taps_future = min64(p->filter_len, most_taps);
         break;
     case LCV_CONV_TWOSIDED:
         g.first_lag = p->future_first_lag;

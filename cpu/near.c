@@ -250,6 +250,38 @@ static void row(const real *x, const real *taps, real *v)
     }
 }
 
+/* ---- Exponentials ---- */
+
+INLINE void modal_rows(double *state, const double *poles, const double *residues, int64_t order, int width,
+                       const real *x, real *v)
+{
+    double sum[LCV_STREAM_GROUP];
+    for (int w = 0; w < width; w++)
+        sum[w] = 0.0;
+    for (int64_t i = 0; i < order; i++) {
+        double *re = state + 2 * i * width, *im = re + width;
+        const double *pole_re = poles + 2 * i * width, *pole_im = pole_re + width;
+        const double *residue_re = residues + 2 * i * width, *residue_im = residue_re + width;
+        for (int w = 0; w < width; w++) {
+            const double a = re[w], b = im[w];
+            re[w] = pole_re[w] * a - pole_im[w] * b + (double)x[w];
+            im[w] = pole_re[w] * b + pole_im[w] * a;
+            sum[w] += residue_re[w] * re[w] - residue_im[w] * im[w];
+        }
+    }
+    for (int w = 0; w < width; w++)
+        v[w] = (real)sum[w];
+}
+
+static void modal(double *restrict state, const double *restrict poles, const double *restrict residues,
+                  int64_t order, int64_t width, const real *restrict x, real *restrict v)
+{
+    if (width == LCV_STREAM_GROUP)
+        modal_rows(state, poles, residues, order, LCV_STREAM_GROUP, x, v);
+    else
+        modal_rows(state, poles, residues, order, (int)width, x, v);
+}
+
 /* ---- Dots over a whole history ---- */
 
 enum { DOT_STRIDE = NEAR_TERMS * (int)LANES };
@@ -283,4 +315,4 @@ static double far_dot(const real *reversed, const real *x, int64_t count)
 }
 
 const TYPED(lcv_cpu_near)
-    TYPED(LCV_CPU_NEAR) = {.advance = advance, .step = step, .row = row, .far_dot = far_dot};
+    TYPED(LCV_CPU_NEAR) = {.advance = advance, .step = step, .row = row, .modal = modal, .far_dot = far_dot};

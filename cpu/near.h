@@ -41,6 +41,11 @@ typedef struct TYPED(lcv_cpu_near) {
      * NEAR_PAD zeros. All arrays have LCV_STREAM_BLOCK elements. */
     void (*row)(const real *x, const real *taps, real *v);
 
+    /* `width` rows side by side, `order` exponentials each, pairs of vectors (real and imaginary parts):
+     * state = pole state + x, and v = sum Re(residue state). */
+    void (*modal)(double *state, const double *poles, const double *residues, int64_t order, int64_t width,
+                  const real *x, real *v);
+
     /* sum_i reversed[i] x[i], a filter from its last tap to its first and one row along time. */
     double (*far_dot)(const real *reversed, const real *x, int64_t count);
 } TYPED(lcv_cpu_near);

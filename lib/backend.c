@@ -45,6 +45,12 @@ static const char *missing_entry(const lcv_backend *table)
         (table->short_conv_forward != NULL) != short_conv ||
         (table->short_conv_backward != NULL) != short_conv)
         return "short_conv_* (all or none)";
+    bool streams = table->stream_query != NULL;
+    if ((table->stream_create != NULL) != streams || (table->stream_destroy != NULL) != streams ||
+        (table->stream_step != NULL) != streams || (table->stream_flush != NULL) != streams ||
+        (table->stream_fill != NULL) != streams || (table->stream_load != NULL) != streams ||
+        (table->stream_tile != NULL) != streams || (table->stream_dot != NULL) != streams)
+        return "stream_* (all or none)";
     if ((table->planning_export != NULL) != (table->planning_import != NULL))
         return "planning_export, planning_import (both or none)";
     if ((table->matmul_query != NULL) != (table->matmul != NULL))

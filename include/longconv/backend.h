@@ -14,6 +14,7 @@
 
 #include <longconv/conv.h>
 #include <longconv/operator.h>
+#include <longconv/stream.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,9 +22,6 @@ extern "C" {
 
 /* Raised whenever the meaning or layout of anything in this header changes. New entries go to the end. */
 #define LCV_BACKEND_ABI 3u
-
-/* The blocks in which streams see time, and how many rows lie side by side in a window (stream_near below). */
-enum { LCV_STREAM_BLOCK = 128, LCV_STREAM_GROUP = 16 };
 
 /* Services of the core, valid from `probe` to the context's end. Thread-safety: all safe. */
 typedef struct lcv_backend_host lcv_backend_host;
@@ -170,6 +168,100 @@ typedef struct lcv_backend_plan_info {
     char explanation[240];
 } lcv_backend_plan_info;
 
+/* ---- Streams ----
+ *
+ * The core keeps time, a backend computes. Rows (batch * channels, channels fastest) are taken in groups of
+ * LCV_STREAM_GROUP, the last of which may be smaller; a group sees time in blocks of LCV_STREAM_BLOCK
+ * samples. All numbers that a stream keeps have the compute dtype.
+ *
+ *   window  the current block of every group: group after group, and in each of them sample after sample, and
+ * for each sample the rows of the group. A sample that has been seen holds x, the others hold sums: what
+ *           earlier samples give to them, as far as it has been added up. In modal mode the window is the
+ * whole state, `window_bytes` that are zero at position 0. far     rows of x, or of sums, along time. */
+
+enum { LCV_STREAM_BLOCK = 128, LCV_STREAM_GROUP = 16, LCV_STREAM_MAX_PIECES = 12 };
+
+/* What a stream is made from. Axes as in lcv_conv_call; poles and residues: (0, filter, 2 order). */
+typedef struct lcv_stream_setup {
+    lcv_array filter, skip, bias, poles, residues;
+} lcv_stream_setup;
+
+typedef struct lcv_backend_stream_info {
+    size_t window_bytes;
+    size_t shared_bytes;  /* of what stream_create takes */
+    size_t scratch_bytes; /* of every call, any alignment */
+    char explanation[240];
+} lcv_backend_stream_info;
+
+/* Consecutive samples of rows: sample i of row r at data + (r * stride + i) elements. data NULL: zeros. */
+typedef struct lcv_stream_piece {
+    const void *data;
+    int64_t stride;
+    int64_t count;
+} lcv_stream_piece;
+
+/* Samples [from, from + count) of the arrays, (batch, channel, time), go through the windows. */
+typedef struct lcv_stream_step_call {
+    lcv_array u, pre_gate, post_gate, y; /* y absent: results are not wanted */
+    int64_t from, count;
+    int64_t group, groups; /* only these; all of them if y is given */
+    void *window;
+    const int64_t
+        *offset;     /* of each group: where the first sample goes; offset + count <= LCV_STREAM_BLOCK */
+    const void *sum; /* direct mode, with count 1: one number a row that is added; else NULL */
+    void *scratch;
+    lcv_exec exec;
+} lcv_stream_step_call;
+
+/* Between windows and far rows, `groups` groups from `group` on. Flush: the window's block of x goes to rows
+ * at far. Fill: the window becomes `known` sums from far and zeros. */
+typedef struct lcv_stream_block_call {
+    void *window;
+    int64_t group, groups;
+    void *far; /* the block of the r-th of these rows at far + r * stride elements */
+    int64_t stride;
+    int64_t known;
+    void *scratch;
+    lcv_exec exec;
+} lcv_stream_block_call;
+
+/* x = pre_gate u of samples [from, from + count) goes to far rows [row, row + rows). */
+typedef struct lcv_stream_load_call {
+    lcv_array u, pre_gate;
+    int64_t from, count;
+    int64_t row, rows;
+    void *far;
+    int64_t stride;
+    void *scratch;
+    lcv_exec exec;
+} lcv_stream_load_call;
+
+/* One tile for rows [row, row + rows): from `size` samples of x, in pieces from the oldest on, to what they
+ * give to the `size` samples that follow, of which `count` are wanted. The first `added` of these are sums
+ * already; the others are overwritten. Pieces and out may be the same memory. */
+typedef struct lcv_stream_tile_call {
+    int64_t row, rows;
+    int64_t size;
+    int32_t pieces;
+    lcv_stream_piece piece[LCV_STREAM_MAX_PIECES];
+    void *out;
+    int64_t out_stride;
+    int64_t count, added;
+    void *scratch;
+    lcv_exec exec;
+} lcv_stream_tile_call;
+
+/* Direct mode: sum[row] = what x before the current block gives to sample `offset` of the block. The pieces
+ * end where the block begins; all but the first are whole blocks. */
+typedef struct lcv_stream_dot_call {
+    int64_t offset;
+    int32_t pieces;
+    lcv_stream_piece piece[LCV_STREAM_MAX_PIECES];
+    void *sum;
+    void *scratch;
+    lcv_exec exec;
+} lcv_stream_dot_call;
+
 typedef struct lcv_backend {
     uint32_t abi;       /* LCV_BACKEND_ABI */
     uint32_t reserved;  /* 0 */
@@ -246,6 +338,22 @@ typedef struct lcv_backend {
                                   const lcv_filter_call *call);
     lcv_status (*filter_backward)(void *device, const lcv_filter_problem *problem,
                                   const lcv_filter_call *call);
+
+    /* Optional, all or none. Streams, as above; without them streams on host memory use those of `ref`. In
+     * `params` the mode is settled. `largest` is the size of the largest tile, a power of two times
+     * LCV_STREAM_BLOCK, or 0. What `create` makes is immutable and shared by streams in any number of
+     * threads, each with its own scratch. */
+    lcv_status (*stream_query)(void *device, const lcv_stream_params *params, int64_t largest,
+                               lcv_backend_stream_info *info);
+    lcv_status (*stream_create)(void *device, const lcv_stream_params *params, int64_t largest,
+                                const lcv_stream_setup *setup, void **shared);
+    void (*stream_destroy)(void *shared);
+    lcv_status (*stream_step)(void *shared, const lcv_stream_step_call *call);
+    lcv_status (*stream_flush)(void *shared, const lcv_stream_block_call *call);
+    lcv_status (*stream_fill)(void *shared, const lcv_stream_block_call *call);
+    lcv_status (*stream_load)(void *shared, const lcv_stream_load_call *call);
+    lcv_status (*stream_tile)(void *shared, const lcv_stream_tile_call *call);
+    lcv_status (*stream_dot)(void *shared, const lcv_stream_dot_call *call);
 } lcv_backend;
 
 /* The symbol of a module. It returns a static table, or NULL when the module has none. */

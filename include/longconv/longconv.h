@@ -11,6 +11,7 @@
 #include <longconv/option.h>   /* options and named arrays of filters and mixers */
 #include <longconv/filter.h>   /* filter families: generators of taps, and their gradients */
 #include <longconv/operator.h> /* short convolution, gate, mixers (Hyena, H3, ...) */
+#include <longconv/stream.h>   /* the long convolution one token at a time */
 #include <longconv/planning.h> /* what measured planning learnt, as text */
 
 #endif

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Streams against the direct sum, against each other and against the offline convolution, bit by bit. */
+#include "stream_case.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static lcv_context *context;
+
+static lcv_stream_params params_of(lcv_stream_mode mode, int64_t batch, int64_t channels, int64_t filter_len)
+{
+    lcv_stream_params p = LCV_STREAM_PARAMS_INIT;
+    p.mode = mode;
+    p.batch = batch;
+    p.channels = channels;
+    p.filter_len = filter_len;
+    return p;
+}
+
+static const lcv_stream_mode exact_modes[] = {LCV_STREAM_DIRECT, LCV_STREAM_RELAXED, LCV_STREAM_SMOOTH};
+
+static void run_all(const stream_case *c)
+{
+    lcv_stream *stream = stream_case_open(c);
+    while (lcv_stream_position(stream) < c->tokens)
+        stream_case_push(c, stream, 1);
+    lcv_stream_destroy(&stream);
+}
+
+static void every_short_length_is_the_direct_sum(void **state)
+{
+    (void)state;
+    for (size_t m = 0; m < COUNT_OF(exact_modes); m++)
+        for (int64_t taps = 0; taps <= 300; taps += taps < 20 ? 1 : 47) {
+            stream_case c;
+            const lcv_stream_params p = params_of(exact_modes[m], 1, 2, taps);
+            stream_case_make(&c, context, &p, 300, (uint64_t)taps);
+            run_all(&c);
+            stream_case_expect(&c, 0, c.tokens, "short");
+            stream_case_free(&c);
+        }
+}
+
+static void every_term_form_and_type(void **state)
+{
+    uint64_t random = 5;
+    (void)state;
+    for (size_t m = 0; m < COUNT_OF(exact_modes); m++)
+        for (int dtype = LCV_F32; dtype <= LCV_BF16; dtype++)
+            for (int form = LCV_FILTER_PER_CHANNEL; form <= LCV_FILTER_PER_SAMPLE; form++) {
+                stream_case c;
+                lcv_stream_params p = params_of(exact_modes[m], 1 + stream_random(&random, 3),
+                                                2 * (1 + stream_random(&random, 11)), 700);
+                p.dtype = (lcv_dtype)dtype;
+                p.filter_form = (lcv_filter_form)form;
+                p.filter_groups = form == LCV_FILTER_GROUPED ? p.channels / 2 : 0;
+                p.activation = (lcv_activation)stream_random(&random, 4);
+                p.layout = (lcv_layout)stream_random(&random, 2);
+                p.terms = (uint32_t)stream_random(&random, 16);
+                p.max_len = stream_random(&random, 2) * 900;
+                stream_case_make(&c, context, &p, 900, (uint64_t)form);
+                run_all(&c);
+                stream_case_expect(&c, 0, 3, "first tokens");
+                stream_case_expect(&c, 120, 20, "first block");
+                stream_case_expect(&c, 500, 20, "middle");
+                stream_case_expect(&c, 890, 10, "last tokens");
+                stream_case_free(&c);
+            }
+}
+
+/* Powers of two and their neighbours, bounded and not. */
+static void long_streams(void **state)
+{
+    static const int64_t lengths[] = {127, 128, 129, 255, 256, 257, 1023, 1024, 1025, 4095, 4096, 4097};
+    (void)state;
+    for (size_t m = 0; m < COUNT_OF(exact_modes); m++)
+        for (size_t i = 0; i < COUNT_OF(lengths); i++)
+            for (int bounded = 0; bounded < 2; bounded++) {
+                stream_case c;
+                lcv_stream_params p = params_of(exact_modes[m], 1, 3, lengths[i]);
+                p.max_len = bounded ? lengths[i] : 0;
+                stream_case_make(&c, context, &p, lengths[i] + (bounded ? 0 : 300), 3);
+                run_all(&c);
+                stream_case_expect(&c, lengths[i] / 2 - 2, 4, "middle");
+                stream_case_expect(&c, c.tokens - 5, 5, "end");
+                stream_case_free(&c);
+            }
+}
+
+static void push_random_chunks(const stream_case *c, lcv_stream *stream, uint64_t *random)
+{
+    while (lcv_stream_position(stream) < c->tokens) {
+        const int64_t left = c->tokens - lcv_stream_position(stream);
+        const int64_t most = stream_random(random, 3) == 0 ? 400 : 5, count = stream_random(random, most);
+        if (stream_random(random, 4) == 0)
+            assert_int_equal(lcv_stream_work(&stream, 1, NULL), LCV_OK);
+        stream_case_push(c, stream, count < left ? count : left);
+    }
+}
+
+static void hundred_chunkings_one_hash(void **state)
+{
+    uint64_t random = 1;
+    (void)state;
+    for (size_t m = 0; m < COUNT_OF(exact_modes); m++) {
+        stream_case c;
+        lcv_stream_params p = params_of(exact_modes[m], 2, 19, 1500);
+        p.terms = LCV_TERM_SKIP | LCV_TERM_BIAS | LCV_TERM_PRE_GATE | LCV_TERM_POST_GATE;
+        p.activation = LCV_ACTIVATION_SILU;
+        stream_case_make(&c, context, &p, 2100, 8);
+        run_all(&c);
+        const uint64_t hash = stream_case_hash(&c);
+        lcv_stream *stream = stream_case_open(&c);
+        for (int i = 0; i < 100; i++) {
+            memset(c.y, 0, stream_case_bytes(&c));
+            assert_int_equal(lcv_stream_reset(stream), LCV_OK);
+            push_random_chunks(&c, stream, &random);
+            assert_true(stream_case_hash(&c) == hash);
+        }
+        lcv_stream_destroy(&stream);
+        stream_case_free(&c);
+    }
+}
+
+/* max_len changes memory, not bits; the offline convolution with exact_causality has them, too. */
+static void stream_is_the_exact_convolution(void **state)
+{
+    static const int64_t lengths[] = {1, 100, 128, 129, 1000, 2048, 5000};
+    uint64_t random = 2;
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lengths); i++)
+        for (int dtype = LCV_F32; dtype <= LCV_BF16; dtype++) {
+            stream_case c;
+            lcv_stream_params p = params_of(LCV_STREAM_RELAXED, 2, 1 + stream_random(&random, 20),
+                                            1 + stream_random(&random, 2 * lengths[i]));
+            p.dtype = (lcv_dtype)dtype;
+            p.activation = (lcv_activation)stream_random(&random, 4);
+            p.layout = (lcv_layout)stream_random(&random, 2);
+            p.terms = (uint32_t)stream_random(&random, 16);
+            stream_case_make(&c, context, &p, lengths[i], 4);
+            void *offline = malloc(stream_case_bytes(&c));
+            assert_non_null(offline);
+            stream_case_offline(&c, 1, offline);
+            run_all(&c);
+            assert_memory_equal(c.y, offline, stream_case_bytes(&c));
+            c.params.max_len = lengths[i];
+            run_all(&c);
+            assert_memory_equal(c.y, offline, stream_case_bytes(&c));
+            free(offline);
+            stream_case_free(&c);
+        }
+}
+
+static void keep_past(const stream_case *c, int64_t cut, double *past)
+{
+    for (int64_t b = 0; b < c->params.batch; b++)
+        for (int64_t ch = 0; ch < c->params.channels; ch++)
+            for (int64_t t = 0; t < cut; t++)
+                *past++ = stream_case_value(c, c->y, b, ch, t);
+}
+
+/* Random and poisonous futures change no bit of the past: of streams, and of the exact convolution. */
+static void the_future_changes_no_bit(void **state)
+{
+    static const int64_t cuts[] = {1, 127, 128, 700, 1024, 2047};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cuts); i++)
+        for (int poison = 0; poison < 2; poison++) {
+            stream_case c;
+            lcv_stream_params p = params_of(LCV_STREAM_RELAXED, 1, 5, 2048);
+            const size_t bytes = (size_t)(p.batch * p.channels * cuts[i]) * sizeof(double);
+            double *before = malloc(bytes), *after = malloc(bytes);
+            p.terms = LCV_TERM_SKIP | LCV_TERM_PRE_GATE | LCV_TERM_POST_GATE;
+            stream_case_make(&c, context, &p, 2048, 9);
+            stream_case_offline(&c, 1, c.y);
+            keep_past(&c, cuts[i], before);
+            stream_case_change(&c, cuts[i], 77, poison != 0);
+            stream_case_offline(&c, 1, c.y);
+            keep_past(&c, cuts[i], after);
+            assert_memory_equal(before, after, bytes);
+            run_all(&c);
+            keep_past(&c, cuts[i], after);
+            assert_memory_equal(before, after, bytes);
+            free(before);
+            free(after);
+            stream_case_free(&c);
+        }
+}
+
+/* A prompt leaves the same stream as its steps, whatever its y. */
+static void prefill_leaves_the_state_of_steps(void **state)
+{
+    static const int64_t prompts[] = {0, 1, 127, 128, 129, 640, 1024, 1500, 2048};
+    (void)state;
+    for (size_t m = 0; m < COUNT_OF(exact_modes); m++)
+        for (size_t i = 0; i < COUNT_OF(prompts); i++)
+            for (int with_y = 0; with_y < 2; with_y++) {
+                stream_case c;
+                lcv_stream_params p = params_of(exact_modes[m], 2, 9, 1800);
+                p.max_len = with_y ? 2600 : 0;
+                p.terms = LCV_TERM_SKIP | LCV_TERM_PRE_GATE;
+                stream_case_make(&c, context, &p, 2600, 6);
+                run_all(&c);
+                void *steps = malloc(stream_case_bytes(&c));
+                memcpy(steps, c.y, stream_case_bytes(&c));
+                lcv_stream *stream = stream_case_open(&c);
+                lcv_stream_args args = stream_case_args(&c, 0, prompts[i]);
+                if (!with_y)
+                    args.y = (lcv_tensor)LCV_TENSOR_NONE;
+                assert_int_equal(lcv_stream_prefill(stream, &args), LCV_OK);
+                assert_int_equal(lcv_stream_position(stream), prompts[i]);
+                if (with_y && prompts[i] > 3)
+                    stream_case_expect(&c, prompts[i] - 3, 3, "prompt");
+                while (lcv_stream_position(stream) < c.tokens)
+                    stream_case_push(&c, stream, 1);
+                for (int64_t row = 0; row < 18; row++)
+                    for (int64_t t = prompts[i]; t < c.tokens; t++)
+                        assert_true(((float *)c.y)[row * c.tokens + t] ==
+                                    ((float *)steps)[row * c.tokens + t]);
+                lcv_stream_destroy(&stream);
+                free(steps);
+                stream_case_free(&c);
+            }
+}
+
+static int open_context(void **state)
+{
+    (void)state;
+    return lcv_context_create(NULL, &context) == LCV_OK ? 0 : 1;
+}
+
+static int close_context(void **state)
+{
+    (void)state;
+    lcv_context_destroy(&context);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_short_length_is_the_direct_sum),
+        cmocka_unit_test(every_term_form_and_type),
+        cmocka_unit_test(long_streams),
+        cmocka_unit_test(hundred_chunkings_one_hash),
+        cmocka_unit_test(stream_is_the_exact_convolution),
+        cmocka_unit_test(the_future_changes_no_bit),
+        cmocka_unit_test(prefill_leaves_the_state_of_steps),
+    };
+    return cmocka_run_group_tests_name("stream", tests, open_context, close_context);
+}
