@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Snapshots: a header that says all that the numbers depend on, then counters, windows and far rows. What a
+ * stream will not look at again is written as zeros. The reader believes nothing: sizes come from the stream
+ * that loads, and every counter is checked before the stream changes. */
+#include "stream.h"
+
+#include "crc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { VERSION = 1, BYTE_ORDER_MARK = 0x01020304 };
+
+static const char magic[8] = {'L', 'C', 'V', 'S', 'T', 'R', 'M', '\n'};
+
+/* No padding: first the 8-byte fields. */
+typedef struct {
+    char magic[8];
+    uint64_t bytes; /* of the whole snapshot */
+    int64_t batch, channels, filter_len, filter_groups, max_len, order, position;
+    char backend[32];
+    uint32_t byte_order, version;
+    uint32_t dtype, mode, filter_form, activation, terms, block;
+    uint32_t filter_crc, payload_crc, reserved, header_crc; /* the last one of all before it */
+} header;
+
+_Static_assert(sizeof(header) == 152, "the header of a snapshot has no padding");
+
+static size_t counters_bytes(const lcvi_stream_core *core)
+{
+    return (size_t)(core->groups + core->tracks) * sizeof(int64_t);
+}
+
+static size_t far_bytes(const lcvi_stream_core *core)
+{
+    return (size_t)(core->rows * core->ring) * core->real_size;
+}
+
+static size_t snapshot_bytes(const lcvi_stream_core *core)
+{
+    return sizeof(header) + counters_bytes(core) + core->info.window_bytes + far_bytes(core);
+}
+
+/* ---- Writing ---- */
+
+static header header_of(const lcvi_stream_core *core, int64_t position)
+{
+    const lcv_stream_params *p = &core->params;
+    header h = {.bytes = snapshot_bytes(core),
+                .batch = p->batch,
+                .channels = p->channels,
+                .filter_len = p->filter_len,
+                .filter_groups = p->filter_groups,
+                .max_len = p->max_len,
+                .order = p->order,
+                .position = position,
+                .byte_order = BYTE_ORDER_MARK,
+                .version = VERSION,
+                .dtype = (uint32_t)p->dtype,
+                .mode = (uint32_t)p->mode,
+                .filter_form = (uint32_t)p->filter_form,
+                .activation = (uint32_t)p->activation,
+                .terms = p->terms,
+                .block = LCVI_BLOCK,
+                .filter_crc = core->filter_crc};
+    memcpy(h.magic, magic, sizeof magic);
+    snprintf(h.backend, sizeof h.backend, "%s", core->backend->name);
+    return h;
+}
+
+/* Copies what a track's far rows hold that will still be read: inputs before the current block, sums after
+ * it. */
+static void write_track(const lcvi_stream_core *core, const lcvi_segment *base, int64_t track, char *to)
+{
+    const int64_t block = lcvi_segment_block(core, base, track),
+                  first = core->phase[track] / LCVI_BLOCK * LCVI_BLOCK;
+    const bool direct = core->params.mode == LCV_STREAM_DIRECT;
+    const int64_t end = direct ? block : lcvi_max(base->known[track], block + LCVI_BLOCK);
+    int64_t row;
+    const int64_t rows = lcvi_track_rows(core, track, &row);
+    for (int64_t n = lcvi_max(first, end - core->ring); n < end; n += LCVI_BLOCK) {
+        if (n == block)
+            continue;
+        for (int64_t r = row; r < row + rows; r++) {
+            const char *from = lcvi_segment_far(core, base, track, r, n);
+            memcpy(to + (from - base->far), from, LCVI_BLOCK * core->real_size);
+        }
+    }
+}
+
+static void write_snapshot(const lcvi_stream_core *core, const lcvi_segment *base, char *to)
+{
+    header h = header_of(core, base->position);
+    char *payload = to + sizeof h, *at = payload;
+    memcpy(at, base->offset, (size_t)core->groups * sizeof(int64_t));
+    at += (size_t)core->groups * sizeof(int64_t);
+    memcpy(at, base->known, (size_t)core->tracks * sizeof(int64_t));
+    at += (size_t)core->tracks * sizeof(int64_t);
+    memcpy(at, base->window, core->info.window_bytes);
+    at += core->info.window_bytes;
+    memset(at, 0, far_bytes(core));
+    for (int64_t track = 0; track < core->tracks && core->ring > 0; track++)
+        write_track(core, base, track, at);
+    h.payload_crc = lcvi_crc32(0, payload, snapshot_bytes(core) - sizeof h);
+    h.header_crc = lcvi_crc32(0, &h, offsetof(header, header_crc));
+    memcpy(to, &h, sizeof h);
+}
+
+lcv_status lcv_stream_save(const lcv_stream *stream, void *bytes, size_t size, size_t *needed)
+{
+    const lcv_exec exec = LCV_EXEC_INIT;
+    if (stream == NULL)
+        return lcvi_fail(NULL, LCV_INVALID_ARG, "stream: is NULL");
+    const lcvi_stream_core *core = stream->core;
+    if (needed == NULL)
+        return lcvi_fail(core->context, LCV_INVALID_ARG, "needed: is NULL");
+    *needed = snapshot_bytes(core);
+    if (bytes == NULL && size == 0)
+        return LCV_OK;
+    if (bytes == NULL || size < *needed)
+        return lcvi_fail(core->context, LCV_INVALID_ARG, "size: expected at least %zu, given %zu", *needed,
+                         bytes == NULL ? 0 : size);
+    if (stream->top->below == NULL) {
+        write_snapshot(core, stream->top, bytes);
+        return LCV_OK;
+    }
+    const lcvi_stream_work work = lcvi_stream_work_of(stream, &exec);
+    lcvi_segment *base = lcvi_stream_flatten(&work, stream->top);
+    if (base == NULL)
+        return LCV_OUT_OF_MEMORY;
+    write_snapshot(core, base, bytes);
+    lcvi_segment_release(core, base);
+    return LCV_OK;
+}
+
+/* ---- Reading ---- */
+
+static lcv_status damaged(const lcvi_stream_core *core, const char *what)
+{
+    return lcvi_fail(core->context, LCV_INVALID_ARG, "bytes: this is no sound snapshot: %s", what);
+}
+
+static lcv_status check_header(const lcvi_stream_core *core, const header *h, const char *payload,
+                               size_t size)
+{
+    if (memcmp(h->magic, magic, sizeof magic) != 0)
+        return damaged(core, "it does not begin like one");
+    if (h->byte_order != BYTE_ORDER_MARK)
+        return lcvi_fail(core->context, LCV_INCOMPATIBLE, "bytes: the snapshot has another byte order");
+    if (h->version != VERSION)
+        return lcvi_fail(core->context, LCV_VERSION_MISMATCH,
+                         "bytes: expected version %d of snapshots, given %u", (int)VERSION, h->version);
+    if (h->header_crc != lcvi_crc32(0, h, offsetof(header, header_crc)))
+        return damaged(core, "the checksum of its header is wrong");
+    header expected = header_of(core, h->position);
+    expected.payload_crc = h->payload_crc;
+    expected.header_crc = h->header_crc;
+    if (memcmp(h, &expected, sizeof expected) != 0)
+        return lcvi_fail(core->context, LCV_INCOMPATIBLE,
+                         "bytes: the snapshot was made with other params, another filter or another backend");
+    if (size != snapshot_bytes(core))
+        return damaged(core, "its size is wrong");
+    if (h->payload_crc != lcvi_crc32(0, payload, size - sizeof *h))
+        return damaged(core, "its checksum is wrong");
+    return LCV_OK;
+}
+
+/* Are the counters those of a stream at this position? */
+static bool counters_are_sound(const lcvi_stream_core *core, int64_t position, const int64_t *offset,
+                               const int64_t *known)
+{
+    const int64_t limit = core->params.max_len > 0 ? core->params.max_len : INT64_MAX / 2;
+    if (position < 0 || position > limit)
+        return false;
+    for (int64_t g = 0; g < core->groups && core->bands == 0; g++)
+        if (offset[g] != 0)
+            return false;
+    for (int64_t index = 0; index < core->bands; index++) {
+        const lcvi_band band = lcvi_stream_band(core, index);
+        for (int64_t g = band.group; g < band.group + band.groups; g++)
+            if (offset[g] < 0 || offset[g] > LCVI_BLOCK || offset[g] != offset[band.group])
+                return false;
+    }
+    for (int64_t track = 0; track < core->tracks; track++) {
+        const int64_t block = position + core->phase[track] - offset[lcvi_track_group(core, track)];
+        if (core->bands > 0 && (block < 0 || block % LCVI_BLOCK != 0))
+            return false;
+        if (known[track] < 0 || known[track] % LCVI_BLOCK != 0 ||
+            known[track] > lcvi_max(block, 0) + core->ring)
+            return false;
+    }
+    return true;
+}
+
+static void take_over(const lcvi_stream_core *core, lcvi_segment *base, int64_t position, const char *payload)
+{
+    lcvi_segment_clear_base(core, base);
+    base->position = position;
+    memcpy(base->offset, payload, (size_t)core->groups * sizeof(int64_t));
+    payload += (size_t)core->groups * sizeof(int64_t);
+    memcpy(base->known, payload, (size_t)core->tracks * sizeof(int64_t));
+    payload += (size_t)core->tracks * sizeof(int64_t);
+    memcpy(base->window, payload, core->info.window_bytes);
+    memcpy(base->far, payload + core->info.window_bytes, far_bytes(core));
+}
+
+/* Counters as they lie in a payload, at any alignment. */
+static lcv_status check_counters(const lcvi_stream_core *core, int64_t position, const char *payload)
+{
+    const size_t bytes = counters_bytes(core);
+    int64_t *counters = lcvi_alloc(core->context, bytes, _Alignof(int64_t));
+    if (counters == NULL)
+        return lcvi_fail(core->context, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes", bytes);
+    memcpy(counters, payload, bytes);
+    const bool sound = counters_are_sound(core, position, counters, counters + core->groups);
+    lcvi_free(core->context, counters, bytes);
+    return sound ? LCV_OK : damaged(core, "its counters contradict each other");
+}
+
+lcv_status lcv_stream_load(lcv_stream *stream, const void *bytes, size_t size)
+{
+    header h;
+    if (stream == NULL)
+        return lcvi_fail(NULL, LCV_INVALID_ARG, "stream: is NULL");
+    const lcvi_stream_core *core = stream->core;
+    if (bytes == NULL)
+        return lcvi_fail(core->context, LCV_INVALID_ARG, "bytes: is NULL");
+    if (size < sizeof h)
+        return damaged(core, "it is shorter than its header");
+    memcpy(&h, bytes, sizeof h);
+    const char *payload = (const char *)bytes + sizeof h;
+    lcv_status status = check_header(core, &h, payload, size);
+    if (status == LCV_OK)
+        status = check_counters(core, h.position, payload);
+    if (status != LCV_OK)
+        return status;
+    if (stream->top->below != NULL) {
+        lcvi_segment *base = lcvi_segment_new_base(core);
+        if (base == NULL)
+            return LCV_OUT_OF_MEMORY;
+        lcvi_stream_replace(stream, base);
+    }
+    take_over(core, stream->top, h.position, payload);
+    return LCV_OK;
+}
