@@ -135,7 +135,8 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
     if (choose(host, g, &e) != LCV_OK)
         return false;
     const size_t taps = (size_t)(g->taps + g->taps_future) * sizeof(real);
-    *info = (lcv_cpu_engine_info){.block = BLOCK,
+    *info = (lcv_cpu_engine_info){.fft_size = max64(e.past.largest, e.future.largest),
+                                  .block = BLOCK,
                                   .spectrum_bytes = e.spectrum_bytes,
                                   .row_bytes = sizeof(real),
                                   .grad_bytes = taps,

@@ -118,7 +118,7 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
     if (g->taps_future > 0 || g->taps < 2 || g->middle)
         return false;
     *reason = "the filter is too long for blocks that overlap";
-    const int64_t block = choose_block(host, g, &inner, &cost);
+    const int64_t block = 2 * g->taps <= g->seqlen ? choose_block(host, g, &inner, &cost) : 0;
     if (block == 0)
         return false;
     *info = inner;
