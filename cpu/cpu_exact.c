@@ -128,9 +128,6 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
     *reason = NULL;
     if (g->is_double != (bool)REAL_IS_DOUBLE)
         return false;
-    *reason = "it is made of tiles itself";
-    if (g->middle)
-        return false;
     *reason = "the row is too long";
     if (choose(host, g, &e) != LCV_OK)
         return false;

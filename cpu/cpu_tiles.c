@@ -2,6 +2,8 @@
 #include "cpu_tiles.h"
 #include "integers.h"
 
+#include <string.h>
+
 static const lcv_cpu_engine *const engines[] = {
 #define LCV_CPU_ENGINE(name) &lcv_cpu_engine_##name,
 #include "engine_list.inc"
@@ -32,6 +34,8 @@ static lcv_status choose_level(const lcv_backend_host *host, lcv_cpu_tile_level 
     const char *reason = "there is none", *why;
     for (int i = 0; i < ENGINE_COUNT; i++) {
         lcv_cpu_engine_info info = {0};
+        if (strcmp(engines[i]->name, "exact") == 0) /* it is made of tiles itself */
+            continue;
         if (!engines[i]->query(host, &level->geometry, &info, &why)) {
             reason = why != NULL ? why : reason;
             continue;
