@@ -9,6 +9,7 @@
 #include "cpu_exact.h"
 #include "integers.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { BLOCK = LCV_STREAM_BLOCK };
@@ -89,8 +90,15 @@ static size_t lay_out(const exact_plan *e, char *memory, exact_scratch *s)
     const bool backward = e->geometry.backward;
     const size_t row = lcv_cpu_round_up((size_t)(e->geometry.out_len + BLOCK) * sizeof(real));
     const size_t tile = lcv_cpu_round_up((size_t)(2 * largest_size(e)) * sizeof(real));
-    const size_t pieces[] = {engine_bytes(e),    row,  row,  e->future.taps > 0 || backward ? row : 0,
-                             backward ? row : 0, tile, tile, square_bytes(e)};
+    const size_t pieces[] = {engine_bytes(e),
+                             row,
+                             row,
+                             e->future.taps > 0 || backward ? row : 0,
+                             row,
+                             backward ? row : 0,
+                             tile,
+                             tile,
+                             square_bytes(e)};
     char *at[sizeof pieces / sizeof pieces[0]];
     size_t used = 0;
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
@@ -101,10 +109,11 @@ static size_t lay_out(const exact_plan *e, char *memory, exact_scratch *s)
                          .x = (real *)(void *)at[1],
                          .v = (real *)(void *)at[2],
                          .w = (real *)(void *)at[3],
-                         .g = (real *)(void *)at[4],
-                         .tail = (real *)(void *)at[5],
-                         .padded = (real *)(void *)at[6],
-                         .spectrum = at[7]};
+                         .lost = (real *)(void *)at[4],
+                         .g = (real *)(void *)at[5],
+                         .tail = (real *)(void *)at[6],
+                         .padded = (real *)(void *)at[7],
+                         .spectrum = at[8]};
     return used;
 }
 
@@ -138,6 +147,7 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
                                   .row_bytes = sizeof(real),
                                   .grad_bytes = taps,
                                   .scratch_bytes = lay_out(&e, NULL, &unused),
+                                  .checks = true,
                                   .cost = cost_of(&e)};
     return true;
 }
@@ -238,9 +248,9 @@ static void far_tile(const exact_plan *e, const exact_filter *f, const char *spe
     add_tail(e, s->tail, n, min64(size, out - n), known, v);
 }
 
-/* v[t] = sum_j h[j] x[t - j], t < out, x of `in` samples. */
-static void convolve(const exact_plan *e, const exact_filter *f, const char *spectrum, const real *x,
-                     int64_t in, int64_t out, real *v, const exact_scratch *s)
+/* v[t] = sum_j h[j] x[t - j], t < out, x of `in` finite samples. */
+static void add_up(const exact_plan *e, const exact_filter *f, const char *spectrum, const real *x,
+                   int64_t in, int64_t out, real *v, const exact_scratch *s)
 {
     int64_t known = 0; /* outputs before it hold sums */
     for (int64_t n = 0; n < out; n += BLOCK) {
@@ -256,6 +266,34 @@ static void convolve(const exact_plan *e, const exact_filter *f, const char *spe
         memcpy(sums, v + n, (size_t)summed * sizeof(real));
         e->near->row(inputs, (const real *)(const void *)spectrum + NEAR_PAD, sums);
         memcpy(v + n, sums, (size_t)count * sizeof(real));
+    }
+}
+
+static bool are_finite(const real *x, int64_t count)
+{
+    real sum = REAL(0.0);
+    for (int64_t t = 0; t < count; t++)
+        sum += x[t] * REAL(0.0);
+    return sum == REAL(0.0);
+}
+
+/* The same for any samples: those that are not finite count as 0, and each output that depends on one is NaN.
+ * Uses s->lost. */
+static void convolve(const exact_plan *e, const exact_filter *f, const char *spectrum, const real *x,
+                     int64_t in, int64_t out, real *v, const exact_scratch *s)
+{
+    if (are_finite(x, in)) {
+        add_up(e, f, spectrum, x, in, out, v, s);
+        return;
+    }
+    for (int64_t t = 0; t < in; t++)
+        s->lost[t] = isfinite(x[t]) ? x[t] : REAL(0.0);
+    add_up(e, f, spectrum, s->lost, in, out, v, s);
+    for (int64_t t = 0, poisoned = 0; t < out; t++) { /* until `poisoned` */
+        if (t < in && !isfinite(x[t]))
+            poisoned = t + f->taps;
+        if (t < poisoned)
+            v[t] = (real)NAN;
     }
 }
 
@@ -300,7 +338,7 @@ static void convolve_both(const exact_plan *e, const exact_filter *ahead, const 
         e->kernels->add(w, in, to);
 }
 
-static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
+static bool forward(void *self, const void *spectrum, const lcv_cpu_row *row, const lcv_cpu_sink *sink,
                     void *keep, const lcv_cpu_work *work)
 {
     const exact_plan *e = self;
@@ -314,6 +352,7 @@ static void forward(void *self, const void *spectrum, const lcv_cpu_row *row, co
     e->kernels->finish(sink, 0, seqlen, s.v);
     if (sink->tail != NULL)
         memcpy(sink->tail, s.v + seqlen, (size_t)(e->geometry.out_len - seqlen) * sizeof(real));
+    return true;
 }
 
 /* grad[j] += product of both at count - 1 - first_lag - j */
@@ -346,7 +385,7 @@ static void add_gradients(const exact_plan *e, real *g, const lcv_cpu_row *x, re
 }
 
 /* The adjoint applies the past's filter to the row turned round, and the future's to the row as it is. */
-static void backward(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
+static bool backward(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
                      const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work)
 {
     const exact_plan *e = self;
@@ -358,10 +397,11 @@ static void backward(void *self, const void *spectrum, const lcv_cpu_row *g, con
     if (grad != NULL)
         add_gradients(e, s.g, x, grad, &s);
     if (dx == NULL)
-        return;
+        return true;
     convolve_both(e, &e->future, prepared + e->future_spectrum, &e->past, prepared, s.g, e->geometry.out_len,
                   s.v, &s);
     e->kernels->finish(dx, 0, e->geometry.seqlen, s.v);
+    return true;
 }
 
 static void filter_grad(void *self, void *grad, void *dtaps, void *dtaps_future, const lcv_cpu_work *work)

@@ -31,6 +31,7 @@ typedef struct {
     void *engine;   /* of the tiles */
     real *x, *v;    /* a row, and what it becomes */
     real *w, *g;    /* two more: for a second side or a product, and for backward */
+    real *lost;     /* a row without what is not finite */
     real *tail;     /* of one tile */
     real *padded;   /* inputs of a tile that the row does not fill */
     void *spectrum; /* of one square */

@@ -137,7 +137,7 @@ static void choose_shape(lcvi_stream_core *core)
     core->ring = core->largest = 0;
     choose_ring(core);
     const lcv_conv_params conv = as_conv(p);
-    core->filters = lcvi_conv_filters(&conv);
+    core->filters = lcv_conv_filter_count(&conv);
 }
 
 /* ---- Backend ---- */

@@ -59,14 +59,9 @@ static const field_row conv_rows[] = {
     CONV(mode, LCV_CONV_ANTICAUSAL, LCV_UNSUPPORTED, "terms: "),
     CONV(mode, LCV_CONV_TWOSIDED, LCV_UNSUPPORTED, "terms: "),
     CONV(mode, LCV_CONV_CIRCULAR, LCV_UNSUPPORTED, "terms: "),
-<<<<<<< HEAD
-    CONV(exact_causality, 1, LCV_UNSUPPORTED, "exact_causality: "),
+    CONV(exact_causality, 2, LCV_INVALID_ARG, "exact_causality: "),
     BAD(reproducible, 2),
     BAD(reproducible, -1),
-=======
-    CONV(exact_causality, 2, LCV_INVALID_ARG, "exact_causality: "),
-    CONV(reproducible, 1, LCV_UNSUPPORTED, "reproducible: "),
->>>>>>> 1c82c70 (Streams: modal mode with a fit and its certificate)
     CONV(precision, 1, LCV_UNSUPPORTED, "precision: "),
     CONV(max_workspace_bytes, 1, LCV_WORKSPACE_TOO_SMALL, "max_workspace_bytes: "),
     CONV(struct_size, 0, LCV_VERSION_MISMATCH, "params: struct_size"),
