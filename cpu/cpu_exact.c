@@ -243,7 +243,8 @@ static void far_tile(const exact_plan *e, const exact_filter *f, const char *spe
     const int64_t size = min64(n & -n, f->largest);
     if (size == 0 || n - size >= in)
         return;
-    lcv_cpu_tile_run(&f->tiles, lcv_cpu_tile_level_of(size), spectrum + near_bytes(),
+    const int32_t level = lcv_cpu_tile_level_of(size);
+    lcv_cpu_tile_run(&f->tiles, level, spectrum + near_bytes() + f->tiles.level[level].spectrum,
                      tile_input(x, in, n - size, size, s), s->tail, s->engine);
     add_tail(e, s->tail, n, min64(size, out - n), known, v);
 }

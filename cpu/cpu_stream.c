@@ -63,7 +63,7 @@ static bool lay_out(lcv_cpu_stream *s, char *memory)
     size_t used = 0;
     bool fits = true;
     const size_t near = take(&used, &fits, modal ? 0 : s->rows * LCV_STREAM_BLOCK, s->real_size);
-    const size_t spectra = take(&used, &fits, s->filters, s->tiles.spectrum_bytes);
+    const size_t spectra = take(&used, &fits, s->filters, s->spectrum_bytes);
     const size_t reversed =
         take(&used, &fits, s->params.mode == LCV_STREAM_DIRECT ? s->filters * s->params.filter_len : 0,
              s->real_size);
@@ -87,8 +87,8 @@ static bool lay_out(lcv_cpu_stream *s, char *memory)
     return true;
 }
 
-static lcv_status choose(const lcv_backend_host *host, const lcv_stream_params *params, int64_t largest,
-                         lcv_cpu_stream *s)
+static lcv_status choose(const lcv_backend_host *host, const lcv_stream_params *params,
+                         const lcv_stream_tiles *wanted, lcv_cpu_stream *s)
 {
     *s = (lcv_cpu_stream){.host = host, .params = *params, .compute = lcv_dtype_compute(params->dtype)};
     const bool is_double = s->compute == LCV_F64;
@@ -101,11 +101,15 @@ static lcv_status choose(const lcv_backend_host *host, const lcv_stream_params *
     s->filters = count_filters(params);
     s->threads = params->num_threads > 0 ? params->num_threads : host->num_threads;
     const lcv_status status = lcv_cpu_tiles_choose(host, LCV_CPU_TILE_MIDDLE, is_double, params->filter_len,
-                                                   is_modal(s) ? 0 : largest, &s->tiles);
+                                                   is_modal(s) ? 0 : wanted->largest, &s->tiles);
     if (status != LCV_OK)
         return status;
+    s->distances = wanted->distances;
+    if (s->tiles.count > 0)
+        s->distant_bytes = lcv_cpu_round_up(s->tiles.level[s->tiles.count - 1].info.spectrum_bytes);
+    s->spectrum_bytes = s->tiles.spectrum_bytes + (size_t)(s->distances - 1) * s->distant_bytes;
     s->row_bytes = lcv_cpu_round_up((size_t)s->rows * s->real_size);
-    s->tile_bytes = s->tiles.scratch_bytes + 2 * lcv_cpu_round_up((size_t)largest * s->real_size);
+    s->tile_bytes = s->tiles.scratch_bytes + 2 * lcv_cpu_round_up((size_t)wanted->largest * s->real_size);
     if (!lay_out(s, NULL) || s->tile_bytes > (size_t)PTRDIFF_MAX / 2 / (size_t)s->threads)
         return host->fail(host, LCV_TOO_LARGE, "stream: its size overflows");
     return LCV_OK;
@@ -122,14 +126,14 @@ static size_t window_bytes(const lcv_cpu_stream *s)
 {
     if (is_modal(s))
         return (size_t)(2 * s->params.order * s->rows) * sizeof(double);
-    return (size_t)(s->rows * LCV_STREAM_BLOCK) * s->real_size;
+    return (size_t)(s->rows * LCV_STREAM_BLOCK) * s->real_size + (size_t)(s->rows + 1) * sizeof(int64_t);
 }
 
-lcv_status lcv_cpu_stream_query(void *device, const lcv_stream_params *params, int64_t largest,
+lcv_status lcv_cpu_stream_query(void *device, const lcv_stream_params *params, const lcv_stream_tiles *wanted,
                                 lcv_backend_stream_info *info)
 {
     lcv_cpu_stream s;
-    const lcv_status status = choose(((const lcv_cpu_device *)device)->host, params, largest, &s);
+    const lcv_status status = choose(((const lcv_cpu_device *)device)->host, params, wanted, &s);
     if (status != LCV_OK)
         return status;
     info->window_bytes = window_bytes(&s);
@@ -143,7 +147,7 @@ lcv_status lcv_cpu_stream_query(void *device, const lcv_stream_params *params, i
     else
         snprintf(info->explanation, sizeof info->explanation,
                  "sums within blocks of %d samples, tiles of %d to %lld samples, the largest by engine %s",
-                 (int)LCV_STREAM_BLOCK, (int)LCV_STREAM_BLOCK, (long long)largest,
+                 (int)LCV_STREAM_BLOCK, (int)LCV_STREAM_BLOCK, (long long)wanted->largest,
                  s.tiles.level[s.tiles.count - 1].engine->name);
     return LCV_OK;
 }
@@ -154,8 +158,9 @@ lcv_status lcv_cpu_stream_query(void *device, const lcv_stream_params *params, i
 static lcv_status prepare(lcv_cpu_stream *s, const lcv_stream_setup *setup)
 {
     const lcv_backend_host *host = s->host;
-    const size_t bytes =
-        s->tiles.scratch_bytes + lcv_cpu_round_up((size_t)s->params.filter_len * s->real_size);
+    const int64_t distant = s->tiles.count > 0 ? s->tiles.level[s->tiles.count - 1].geometry.taps : 0;
+    const size_t bytes = s->tiles.scratch_bytes + lcv_cpu_round_up((size_t)distant * s->real_size) +
+                         lcv_cpu_round_up((size_t)s->params.filter_len * s->real_size);
     char *scratch = host->allocate(host, bytes, LCV_CPU_ALIGNMENT);
     if (scratch == NULL)
         return host->fail(host, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes", bytes);
@@ -164,14 +169,14 @@ static lcv_status prepare(lcv_cpu_stream *s, const lcv_stream_setup *setup)
     return LCV_OK;
 }
 
-lcv_status lcv_cpu_stream_create(void *device, const lcv_stream_params *params, int64_t largest,
-                                 const lcv_stream_setup *setup, void **shared)
+lcv_status lcv_cpu_stream_create(void *device, const lcv_stream_params *params,
+                                 const lcv_stream_tiles *wanted, const lcv_stream_setup *setup, void **shared)
 {
     const lcv_backend_host *host = ((const lcv_cpu_device *)device)->host;
     lcv_cpu_stream *s = host->allocate(host, sizeof *s, _Alignof(lcv_cpu_stream));
     if (s == NULL)
         return host->fail(host, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes", sizeof *s);
-    lcv_status status = choose(host, params, largest, s);
+    lcv_status status = choose(host, params, wanted, s);
     if (status == LCV_OK)
         status = lcv_cpu_tiles_create(&s->tiles);
     if (status == LCV_OK) {

@@ -41,6 +41,9 @@ struct lcv_cpu_stream {
     const void *kernels, *near;
     int64_t rows, groups, filters;
     lcv_cpu_tiles tiles;
+    int64_t distances;     /* of the largest tile, see backend.h */
+    size_t distant_bytes;  /* of one distant spectrum */
+    size_t spectrum_bytes; /* of one filter: all levels, then distances from 2 on */
     int32_t threads;
     size_t tile_bytes; /* scratch of one thread: engine, inputs, results */
     size_t row_bytes;  /* scratch of a token: one number for each row, rounded up */
@@ -49,7 +52,7 @@ struct lcv_cpu_stream {
     char *memory;
     size_t bytes;
     void *near_taps;          /* group by group as in windows: lags below LCV_STREAM_BLOCK */
-    char *spectra;            /* filter by filter, tiles.spectrum_bytes each */
+    char *spectra;            /* filter by filter, spectrum_bytes each */
     void *reversed;           /* direct mode: all taps of each filter, last first */
     void *skip, *bias;        /* of each row; NULL where it is no term */
     double *poles, *residues; /* modal: group by group; for each exponential the real parts of the rows, then
@@ -71,9 +74,9 @@ static inline int64_t lcv_cpu_stream_place(int64_t g, int64_t each)
 /* The filter of a row. */
 int64_t lcv_cpu_stream_filter(const lcv_cpu_stream *s, int64_t row);
 
-lcv_status lcv_cpu_stream_query(void *device, const lcv_stream_params *params, int64_t largest,
+lcv_status lcv_cpu_stream_query(void *device, const lcv_stream_params *params, const lcv_stream_tiles *tiles,
                                 lcv_backend_stream_info *info);
-lcv_status lcv_cpu_stream_create(void *device, const lcv_stream_params *params, int64_t largest,
+lcv_status lcv_cpu_stream_create(void *device, const lcv_stream_params *params, const lcv_stream_tiles *tiles,
                                  const lcv_stream_setup *setup, void **shared);
 void lcv_cpu_stream_destroy(void *shared);
 lcv_status lcv_cpu_stream_step(void *shared, const lcv_stream_step_call *call);

@@ -6,6 +6,7 @@
 #include "kernels.h"
 #include "near.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { BLOCK = LCV_STREAM_BLOCK, GROUP = LCV_STREAM_GROUP };
@@ -67,8 +68,22 @@ static void place_near(const lcv_cpu_stream *s, const real *taps, int64_t f)
     }
 }
 
+/* The largest tile at `distance` times its size: lags from there on; zeros where the filter has ended. */
+static void prepare_distant(const lcv_cpu_stream *s, const real *taps, int64_t distance, char *spectrum,
+                            real *lags, void *engine)
+{
+    const lcv_cpu_tile_level *level = &s->tiles.level[s->tiles.count - 1];
+    const lcv_cpu_work work = {.scratch = engine};
+    const int64_t from = (distance - 1) * level->size, count = level->geometry.taps;
+    const int64_t there = min64(max64(s->params.filter_len - from, 0), count);
+    memcpy(lags, taps + from, (size_t)there * sizeof(real));
+    memset(lags + there, 0, (size_t)(count - there) * sizeof(real));
+    lags[0] = REAL(0.0); /* it is the nearer tile's */
+    level->engine->prepare(level->self, lags, NULL, spectrum, &work);
+}
+
 static void prepare_filter(const lcv_cpu_stream *s, const lcv_array *filter, int64_t f, real *taps,
-                           void *engine)
+                           real *lags, void *engine)
 {
     const int64_t count = s->params.filter_len;
     load_taps(s, filter, f, taps);
@@ -81,7 +96,12 @@ static void prepare_filter(const lcv_cpu_stream *s, const lcv_array *filter, int
     if (s->tiles.count == 0)
         return;
     taps[0] = REAL(0.0); /* lag 0 is never a tile's */
-    lcv_cpu_tiles_prepare(&s->tiles, taps, s->spectra + (size_t)f * s->tiles.spectrum_bytes, engine);
+    char *spectra = s->spectra + (size_t)f * s->spectrum_bytes;
+    lcv_cpu_tiles_prepare(&s->tiles, taps, spectra, engine);
+    for (int64_t distance = 2; distance <= s->distances; distance++)
+        prepare_distant(s, taps, distance,
+                        spectra + s->tiles.spectrum_bytes + (size_t)(distance - 2) * s->distant_bytes, lags,
+                        engine);
 }
 
 /* Numbers of channels, once for each row. */
@@ -109,6 +129,8 @@ static void place_pairs(const lcv_cpu_stream *s, const lcv_array *pairs, double 
 static void prepare(lcv_cpu_stream *s, const lcv_stream_setup *setup, char *scratch)
 {
     real *taps = (real *)(void *)(scratch + s->tiles.scratch_bytes);
+    real *lags =
+        (real *)(void *)((char *)taps + lcv_cpu_round_up((size_t)s->params.filter_len * sizeof(real)));
     spread(s, &setup->skip, s->skip);
     spread(s, &setup->bias, s->bias);
     if (s->params.mode == LCV_STREAM_MODAL) {
@@ -119,7 +141,7 @@ static void prepare(lcv_cpu_stream *s, const lcv_stream_setup *setup, char *scra
     if (s->params.filter_len == 0)
         memset(s->near_taps, 0, (size_t)(s->rows * BLOCK) * sizeof(real));
     for (int64_t f = 0; f < s->filters && s->params.filter_len > 0; f++)
-        prepare_filter(s, &setup->filter, f, taps, scratch);
+        prepare_filter(s, &setup->filter, f, taps, lags, scratch);
 }
 
 /* ---- Tokens ---- */
@@ -155,6 +177,59 @@ static void modal_token(const lcv_cpu_stream *s, const lcv_stream_step_call *cal
     }
 }
 
+/* ---- What is not finite ---- */
+
+/* It counts as 0, and each output that depends on it is NaN: behind the window is, for each row, how many
+ * outputs from the next one on are, and whether there are any. */
+static int64_t *lost_of(const lcv_cpu_stream *s, void *window)
+{
+    return (int64_t *)(void *)((char *)window + (size_t)(s->rows * BLOCK) * sizeof(real));
+}
+
+static bool are_finite(const real *x, int64_t count)
+{
+    real sum = REAL(0.0);
+    for (int64_t i = 0; i < count; i++)
+        sum += x[i] * REAL(0.0);
+    return sum == REAL(0.0);
+}
+
+static void take_out(const lcv_cpu_stream *s, int64_t first, int64_t last, int64_t *lost, real *x)
+{
+    for (int64_t row = first; row < last; row++)
+        if (!isfinite(x[row])) {
+            x[row] = REAL(0.0);
+            lost[row] = max64(s->params.filter_len, 1);
+            lost[s->rows] = 1;
+        }
+}
+
+static void put_nan(const lcv_cpu_stream *s, int64_t first, int64_t last, int64_t *lost, real *v)
+{
+    for (int64_t row = first; row < last; row++)
+        if (lost[row] > 0) {
+            v[row] = (real)NAN;
+            lost[row]--;
+        }
+    lost[s->rows] = 0;
+    for (int64_t row = 0; row < s->rows && lost[s->rows] == 0; row++)
+        lost[s->rows] = lost[row] > 0;
+}
+
+/* The same for `count` samples of a row that do not go through the window. */
+static void take_out_row(const lcv_cpu_stream *s, int64_t *lost, int64_t row, real *x, int64_t count)
+{
+    lost[row] = max64(lost[row] - count, 0);
+    if (are_finite(x, count))
+        return;
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(x[i])) {
+            x[i] = REAL(0.0);
+            lost[row] = max64(i + max64(s->params.filter_len, 1) - count, 0);
+            lost[s->rows] = 1;
+        }
+}
+
 /* What follows the convolution, in the order and with the roundings of cpu_rows.c and kernels.c. */
 static void finish_token(const lcv_cpu_stream *s, const lcv_stream_step_call *call, int64_t t, const real *x,
                          real *v, real *other)
@@ -182,6 +257,7 @@ static void step(const lcv_cpu_stream *s, const lcv_stream_step_call *call, char
     const TYPED(lcv_cpu_kernels) *k = kernels_of(s);
     real *x = (real *)(void *)scratch, *v = (real *)(void *)(scratch + s->row_bytes);
     real *other = (real *)(void *)(scratch + 2 * s->row_bytes);
+    const int64_t first = call->group * GROUP, last = min64(first + call->groups * GROUP, s->rows);
     for (int64_t i = 0; i < call->count; i++) {
         const int64_t t = call->from + i;
         load_token(s, &call->u, t, x);
@@ -189,12 +265,17 @@ static void step(const lcv_cpu_stream *s, const lcv_stream_step_call *call, char
             load_token(s, &call->pre_gate, t, other);
             k->multiply(x, other, s->rows, x);
         }
-        if (s->params.mode == LCV_STREAM_MODAL)
+        const bool modal = s->params.mode == LCV_STREAM_MODAL;
+        if (!modal && !are_finite(x, s->rows))
+            take_out(s, first, last, lost_of(s, call->window), x);
+        if (modal)
             modal_token(s, call, x, v);
         else
             convolve_token(s, call, i, x, v);
         if (call->sum != NULL)
             k->add(call->sum, s->rows, v);
+        if (!modal && lost_of(s, call->window)[s->rows] != 0)
+            put_nan(s, first, last, lost_of(s, call->window), v);
         if (call->y.data != NULL)
             finish_token(s, call, t, x, v, other);
     }
@@ -243,8 +324,11 @@ static void load_row(const lcv_cpu_stream *s, const lcv_stream_load_call *call, 
 
 static void load_rows(const lcv_cpu_stream *s, const lcv_stream_load_call *call)
 {
-    for (int64_t row = call->row; row < call->row + call->rows; row++)
-        load_row(s, call, row, (real *)call->far + row * call->stride);
+    for (int64_t row = call->row; row < call->row + call->rows; row++) {
+        real *to = (real *)call->far + row * call->stride;
+        load_row(s, call, row, to);
+        take_out_row(s, lost_of(s, call->window), row, to, call->count);
+    }
 }
 
 /* ---- Tiles and dots ---- */
@@ -269,12 +353,15 @@ static void tile(const lcv_cpu_stream *s, const lcv_cpu_stream_part *part)
     const lcv_stream_tile_call *call = part->call;
     const size_t row_bytes = lcv_cpu_round_up((size_t)call->size * sizeof(real));
     const int32_t level = lcv_cpu_tile_level_of(call->size);
+    const size_t place = call->distance > 1
+                             ? s->tiles.spectrum_bytes + (size_t)(call->distance - 2) * s->distant_bytes
+                             : s->tiles.level[level].spectrum;
     real *gathered = (real *)(void *)(part->scratch + s->tiles.scratch_bytes);
     real *tail = (real *)(void *)(part->scratch + s->tiles.scratch_bytes + row_bytes);
     for (int64_t row = part->row; row < part->row + part->rows; row++) {
         real *out = (real *)call->out + row * call->out_stride;
-        const char *spectra = s->spectra + (size_t)lcv_cpu_stream_filter(s, row) * s->tiles.spectrum_bytes;
-        lcv_cpu_tile_run(&s->tiles, level, spectra, samples_of(call, row, gathered), tail, part->scratch);
+        const char *spectrum = s->spectra + (size_t)lcv_cpu_stream_filter(s, row) * s->spectrum_bytes + place;
+        lcv_cpu_tile_run(&s->tiles, level, spectrum, samples_of(call, row, gathered), tail, part->scratch);
         kernels_of(s)->add(tail, call->added, out);
         memcpy(out + call->added, tail + call->added, (size_t)(call->count - call->added) * sizeof(real));
     }

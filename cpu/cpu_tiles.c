@@ -106,14 +106,14 @@ void lcv_cpu_tiles_prepare(const lcv_cpu_tiles *tiles, const void *taps, void *s
     }
 }
 
-void lcv_cpu_tile_run(const lcv_cpu_tiles *tiles, int32_t level, const void *spectra, const void *x,
+void lcv_cpu_tile_run(const lcv_cpu_tiles *tiles, int32_t level, const void *spectrum, const void *x,
                       void *tail, void *scratch)
 {
     const lcv_cpu_tile_level *l = &tiles->level[level];
     const lcv_cpu_work work = {.scratch = scratch};
     const lcv_cpu_row row = {.x = x};
     const lcv_cpu_sink sink = {.tail = tail};
-    l->engine->forward(l->self, (const char *)spectra + l->spectrum, &row, &sink, NULL, &work);
+    l->engine->forward(l->self, spectrum, &row, &sink, NULL, &work);
 }
 
 void lcv_cpu_square_run(const lcv_cpu_tiles *tiles, int32_t level, const void *taps, const void *x, void *v,

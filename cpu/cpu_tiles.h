@@ -48,8 +48,8 @@ void lcv_cpu_tiles_destroy(lcv_cpu_tiles *tiles);
  * least as many as choose was told. */
 void lcv_cpu_tiles_prepare(const lcv_cpu_tiles *tiles, const void *taps, void *spectra, void *scratch);
 
-/* tail[i], i < U, from the U samples at x. */
-void lcv_cpu_tile_run(const lcv_cpu_tiles *tiles, int32_t level, const void *spectra, const void *x,
+/* tail[i], i < U, from the U samples at x. `spectrum` is the level's own. */
+void lcv_cpu_tile_run(const lcv_cpu_tiles *tiles, int32_t level, const void *spectrum, const void *x,
                       void *tail, void *scratch);
 
 /* Square form: v[i], i < 2U - 1, from U samples and U taps, which are prepared into `spectrum`; taps NULL:

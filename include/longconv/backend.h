@@ -174,10 +174,12 @@ typedef struct lcv_backend_plan_info {
  * LCV_STREAM_GROUP, the last of which may be smaller; a group sees time in blocks of LCV_STREAM_BLOCK
  * samples. All numbers that a stream keeps have the compute dtype.
  *
- *   window  the current block of every group: group after group, and in each of them sample after sample, and
- * for each sample the rows of the group. A sample that has been seen holds x, the others hold sums: what
- *           earlier samples give to them, as far as it has been added up. In modal mode the window is the
- * whole state, `window_bytes` that are zero at position 0. far     rows of x, or of sums, along time. */
+ * Window: the current block of every group, group after group, in each of them sample after sample, and for
+ * each sample the rows of the group. A sample that has been seen holds x, the others hold sums: what earlier
+ * samples give to them, as far as it has been added up. Behind it a backend may keep more, up to
+ * `window_bytes`, all of which are zero at position 0; in modal mode all of it is the backend's.
+ *
+ * Far rows: x, or sums, along time. */
 
 enum { LCV_STREAM_BLOCK = 128, LCV_STREAM_GROUP = 16, LCV_STREAM_MAX_PIECES = 12 };
 
@@ -225,23 +227,34 @@ typedef struct lcv_stream_block_call {
     lcv_exec exec;
 } lcv_stream_block_call;
 
-/* x = pre_gate u of samples [from, from + count) goes to far rows [row, row + rows). */
+/* x = pre_gate u of samples [from, from + count) goes to far rows [row, row + rows) and not through the
+ * window, whose part behind the blocks may take notice. */
 typedef struct lcv_stream_load_call {
     lcv_array u, pre_gate;
     int64_t from, count;
     int64_t row, rows;
+    void *window;
     void *far;
     int64_t stride;
     void *scratch;
     lcv_exec exec;
 } lcv_stream_load_call;
 
+/* What tiles there are: of LCV_STREAM_BLOCK, twice that, and so on up to `largest` samples (0: none); and of
+ * the largest at up to `distances` times their own size (at least 1). */
+typedef struct lcv_stream_tiles {
+    int64_t largest;
+    int64_t distances;
+} lcv_stream_tiles;
+
 /* One tile for rows [row, row + rows): from `size` samples of x, in pieces from the oldest on, to what they
- * give to the `size` samples that follow, of which `count` are wanted. The first `added` of these are sums
- * already; the others are overwritten. Pieces and out may be the same memory. */
+ * give to the `size` samples that begin distance * size after the first of them; `count` are wanted. The
+ * first `added` of these are sums already; the others are overwritten. Pieces and out may be the same memory.
+ */
 typedef struct lcv_stream_tile_call {
     int64_t row, rows;
     int64_t size;
+    int64_t distance; /* 1, or more for the largest size */
     int32_t pieces;
     lcv_stream_piece piece[LCV_STREAM_MAX_PIECES];
     void *out;
@@ -339,13 +352,11 @@ typedef struct lcv_backend {
     lcv_status (*filter_backward)(void *device, const lcv_filter_problem *problem,
                                   const lcv_filter_call *call);
 
-    /* Optional, all or none. Streams, as above; without them streams on host memory use those of `ref`. In
-     * `params` the mode is settled. `largest` is the size of the largest tile, a power of two times
-     * LCV_STREAM_BLOCK, or 0. What `create` makes is immutable and shared by streams in any number of
-     * threads, each with its own scratch. */
-    lcv_status (*stream_query)(void *device, const lcv_stream_params *params, int64_t largest,
+    /* Optional, all or none. Streams, as above. In `params` the mode is settled. What `create` makes is
+     * immutable and shared by streams in any number of threads, each with its own scratch. */
+    lcv_status (*stream_query)(void *device, const lcv_stream_params *params, const lcv_stream_tiles *tiles,
                                lcv_backend_stream_info *info);
-    lcv_status (*stream_create)(void *device, const lcv_stream_params *params, int64_t largest,
+    lcv_status (*stream_create)(void *device, const lcv_stream_params *params, const lcv_stream_tiles *tiles,
                                 const lcv_stream_setup *setup, void **shared);
     void (*stream_destroy)(void *shared);
     lcv_status (*stream_step)(void *shared, const lcv_stream_step_call *call);

@@ -17,6 +17,13 @@ static void copy_block(const lcvi_stream_core *core, const lcvi_segment *from, l
                LCVI_BLOCK * core->real_size);
 }
 
+/* Has a track done the distant tiles of its current block? */
+static bool was_served(const lcvi_stream_core *core, const lcvi_segment *segment, int64_t track)
+{
+    const int64_t group = lcvi_track_group(core, track);
+    return track - group * LCV_STREAM_GROUP < segment->served[group];
+}
+
 void lcvi_segment_replay(const lcvi_stream_work *work, lcvi_segment *base, const lcvi_segment *above)
 {
     const lcvi_stream_core *core = work->core;
@@ -24,14 +31,20 @@ void lcvi_segment_replay(const lcvi_stream_work *work, lcvi_segment *base, const
         return;
     lcvi_segment_touch(core, base);
     for (int64_t track = 0; track < core->tracks && core->ring > 0; track++) {
+        const int64_t begin = lcvi_segment_block(core, base, track);
         const int64_t end = lcvi_segment_block(core, above, track);
-        for (int64_t n = lcvi_segment_block(core, base, track); n < end; n += LCVI_BLOCK) {
+        for (int64_t n = begin; n < end; n += LCVI_BLOCK) {
+            if (n > begin || !was_served(core, base, track))
+                lcvi_segment_distant(work, base, track, n);
             copy_block(core, above, base, track, n);
             lcvi_segment_tile(work, base, track, n + LCVI_BLOCK);
         }
+        if (was_served(core, above, track) && (end > begin || !was_served(core, base, track)))
+            lcvi_segment_distant(work, base, track, end);
     }
     memcpy(base->window, above->window, core->info.window_bytes);
     memcpy(base->offset, above->offset, (size_t)core->groups * sizeof(int64_t));
+    memcpy(base->served, above->served, (size_t)core->groups * sizeof(int64_t));
     base->position = above->position;
 }
 
@@ -65,6 +78,7 @@ static lcvi_segment *copy_base(const lcvi_stream_core *core, const lcvi_segment 
         return NULL;
     copy->position = base->position;
     memcpy(copy->offset, base->offset, (size_t)core->groups * sizeof(int64_t));
+    memcpy(copy->served, base->served, (size_t)core->groups * sizeof(int64_t));
     memcpy(copy->known, base->known, (size_t)core->tracks * sizeof(int64_t));
     memcpy(copy->window, base->window, lcvi_segment_numbers(core, base->capacity));
     return copy;

@@ -83,6 +83,21 @@ static int64_t reach_of(const lcv_stream_params *p)
     return p->max_len > 0 ? lcvi_min(reach, p->max_len - 1) : reach;
 }
 
+/* The largest tile is what one token may well wait for; it grows with the filter so that distant tiles do not
+ * outweigh all others. */
+static void choose_distances(lcvi_stream_core *core, int64_t reach)
+{
+    const int64_t usual = 4096, most_distances = 32;
+    core->ring = core->tiles.largest = blocks_for(reach);
+    if (reach <= usual)
+        return;
+    core->tiles.largest = usual;
+    while (reach / core->tiles.largest > most_distances)
+        core->tiles.largest *= 2;
+    core->tiles.distances = (reach - 1) / core->tiles.largest + 1;
+    core->ring = (core->tiles.distances + 1) * core->tiles.largest;
+}
+
 /* The ring: what the filter reaches. A bounded stream of one phase needs half of its own length, because the
  * tile at the middle is its last of that size and replaces its inputs; it needs nothing where all is one
  * block. */
@@ -100,11 +115,10 @@ static void choose_ring(lcvi_stream_core *core)
             core->ring = lcvi_min(core->ring, blocks_for(p->max_len) / 2);
         if (core->ring < LCVI_BLOCK)
             core->ring = 0;
-        core->largest = core->ring;
+        core->tiles.largest = core->ring;
         break;
     case LCV_STREAM_SMOOTH:
-        core->ring = blocks_for(reach);
-        core->largest = core->ring;
+        choose_distances(core, reach);
         break;
     case LCV_STREAM_AUTO:
     case LCV_STREAM_MODAL:
@@ -134,7 +148,8 @@ static void choose_shape(lcvi_stream_core *core)
     if (core->rows == 0)
         core->tracks = core->bands = 0;
     core->real_size = lcv_dtype_size(lcv_dtype_compute(p->dtype));
-    core->ring = core->largest = 0;
+    core->ring = 0;
+    core->tiles = (lcv_stream_tiles){.largest = 0, .distances = 1};
     choose_ring(core);
     const lcv_conv_params conv = as_conv(p);
     core->filters = lcv_conv_filter_count(&conv);
@@ -153,7 +168,7 @@ static lcv_status ask(const lcvi_backend *backend, const void *params, lcv_backe
     (void)unused;
     if (backend->table->stream_query == NULL)
         return lcvi_fail(q->core->context, LCV_UNSUPPORTED, "backend: %s has no streams", backend->name);
-    return backend->table->stream_query(backend->device, &q->core->params, q->core->largest, q->info);
+    return backend->table->stream_query(backend->device, &q->core->params, &q->core->tiles, q->info);
 }
 
 static lcv_status find_backend(lcvi_stream_core *core)

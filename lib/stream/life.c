@@ -198,7 +198,7 @@ static lcv_status prepare_backend(lcvi_stream_core *core, const lcv_stream_setup
 {
     return lcvi_pass(core->context,
                      lcvi_stream_table(core)->stream_create(core->backend->device, &core->params,
-                                                            core->largest, setup, &core->prepared));
+                                                            &core->tiles, setup, &core->prepared));
 }
 
 static lcv_status prepare_fitted(lcvi_stream_core *core, lcv_stream_setup *setup)

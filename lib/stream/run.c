@@ -115,7 +115,7 @@ static int64_t turn_due(const lcvi_stream_work *work, lcvi_segment *segment)
     for (int64_t band = 0; band < core->bands; band++) {
         if (lcvi_segment_is_due(core, segment, band))
             lcvi_segment_turn(work, segment, band);
-        room = lcvi_min(room, LCVI_BLOCK - segment->offset[lcvi_stream_band(core, band).group]);
+        room = lcvi_min(room, lcvi_segment_serve(work, segment, band));
     }
     return room;
 }
@@ -287,6 +287,7 @@ static void load_block(const lcvi_stream_work *work, lcvi_segment *segment, cons
                                  .pre_gate = c->pre_gate,
                                  .from = n + lead - core->phase[track],
                                  .count = LCVI_BLOCK - lead,
+                                 .window = segment->window,
                                  .stride = segment->capacity,
                                  .scratch = work->scratch,
                                  .exec = work->exec};
@@ -297,14 +298,18 @@ static void load_block(const lcvi_stream_work *work, lcvi_segment *segment, cons
     lcvi_stream_table(core)->stream_load(core->prepared, &call);
 }
 
-/* All whole blocks of a prompt, with those of their tiles that reach beyond the last one. */
+/* All whole blocks of a prompt, with those of their tiles that reach beyond the last one. Distant tiles reach
+ * the largest size after the next of that size. */
 static void absorb_blocks(const lcvi_stream_work *work, lcvi_segment *segment, const call_args *c,
                           int64_t track)
 {
     const lcvi_stream_core *core = work->core;
     const int64_t phase = core->phase[track], end = (phase + c->count) / LCVI_BLOCK * LCVI_BLOCK;
     for (int64_t n = phase - phase % LCVI_BLOCK; n < end && core->ring > 0; n += LCVI_BLOCK) {
-        const int64_t next = n + LCVI_BLOCK, size = lcvi_min(next & -next, core->largest);
+        const int64_t next = n + LCVI_BLOCK, size = lcvi_min(next & -next, core->tiles.largest);
+        const int64_t largest = core->tiles.largest;
+        if (largest > 0 && n - n % largest + 2 * largest > end)
+            lcvi_segment_distant(work, segment, track, n);
         load_block(work, segment, c, track, n);
         if (next + size > end)
             lcvi_segment_tile(work, segment, track, next);

@@ -49,7 +49,7 @@ size_t lcvi_segment_numbers(const lcvi_stream_core *core, int64_t capacity)
 
 static lcvi_segment *new_segment(const lcvi_stream_core *core, int64_t capacity)
 {
-    const size_t counters = round_up((size_t)(core->groups + 2 * core->tracks) * sizeof(int64_t));
+    const size_t counters = round_up((size_t)(2 * core->groups + 2 * core->tracks) * sizeof(int64_t));
     const size_t head = round_up(sizeof(lcvi_segment));
     int64_t numbers;
     size_t unused;
@@ -68,7 +68,8 @@ static lcvi_segment *new_segment(const lcvi_stream_core *core, int64_t capacity)
     lcvi_segment *segment = (lcvi_segment *)(void *)memory;
     *segment = (lcvi_segment){.references = 1, .bytes = bytes, .capacity = capacity};
     segment->offset = (int64_t *)(void *)(memory + head);
-    segment->known = segment->offset + core->groups;
+    segment->served = segment->offset + core->groups;
+    segment->known = segment->served + core->groups;
     segment->start = segment->known + core->tracks;
     segment->window = memory + head + counters;
     segment->far = segment->window + round_up(core->info.window_bytes);
@@ -82,6 +83,7 @@ void lcvi_segment_clear_base(const lcvi_stream_core *core, lcvi_segment *segment
     segment->limit = core->params.max_len > 0 ? core->params.max_len : INT64_MAX;
     memset(segment->window, 0, core->info.window_bytes);
     memset(segment->offset, 0, (size_t)core->groups * sizeof(int64_t));
+    memset(segment->served, 0, (size_t)core->groups * sizeof(int64_t));
     memset(segment->known, 0, (size_t)core->tracks * sizeof(int64_t));
     for (int64_t track = 0; track < core->tracks; track++)
         segment->offset[lcvi_track_group(core, track)] = core->phase[track] % LCVI_BLOCK;
@@ -103,6 +105,7 @@ void lcvi_segment_clear_above(const lcvi_stream_core *core, lcvi_segment *segmen
     segment->position = below->position;
     segment->fresh = true;
     memcpy(segment->offset, below->offset, (size_t)core->groups * sizeof(int64_t));
+    memcpy(segment->served, below->served, (size_t)core->groups * sizeof(int64_t));
     for (int64_t track = 0; track < core->tracks; track++) {
         segment->start[track] = lcvi_segment_block(core, segment, track);
         segment->known[track] =
@@ -311,25 +314,75 @@ void lcvi_segment_fill(const lcvi_stream_work *work, lcvi_segment *segment, int6
     lcvi_stream_table(core)->stream_fill(core->prepared, &call);
 }
 
-void lcvi_segment_tile(const lcvi_stream_work *work, lcvi_segment *segment, int64_t track, int64_t n)
+/* From the `size` inputs that lie `distance` times that before time n to the outputs from n on. */
+static void run_tile(const lcvi_stream_work *work, lcvi_segment *segment, int64_t track, int64_t n,
+                     int64_t size, int64_t distance)
 {
     const lcvi_stream_core *core = work->core;
-    const int64_t size = lcvi_min(n & -n, core->largest);
-    lcv_stream_tile_call call = {.size = size, .scratch = work->scratch, .exec = work->exec};
-    if (size == 0)
-        return;
+    const int64_t from = n - distance * size;
+    lcv_stream_tile_call call = {
+        .size = size, .distance = distance, .scratch = work->scratch, .exec = work->exec};
     call.count =
         segment->below == NULL ? size : lcvi_min(size, segment->start[track] + segment->capacity - n);
     if (call.count <= 0)
         return;
     fetch_sums(core, segment, track, n + call.count);
     call.rows = lcvi_track_rows(core, track, &call.row);
-    call.pieces = lcvi_segment_pieces(core, segment, track, n - size, n, call.piece);
+    call.pieces = lcvi_segment_pieces(core, segment, track, from, from + size, call.piece);
     call.out = lcvi_segment_far(core, segment, track, 0, n);
     call.out_stride = segment->capacity;
     call.added = lcvi_min(lcvi_max(segment->known[track] - n, 0), call.count);
     lcvi_stream_table(core)->stream_tile(core->prepared, &call);
     segment->known[track] = lcvi_max(segment->known[track], n + call.count);
+}
+
+void lcvi_segment_tile(const lcvi_stream_work *work, lcvi_segment *segment, int64_t track, int64_t n)
+{
+    const int64_t size = lcvi_min(n & -n, work->core->tiles.largest);
+    if (size > 0)
+        run_tile(work, segment, track, n, size, 1);
+}
+
+/* ---- Distant tiles ---- */
+
+/* The tiles to the next block of the largest size are dealt out evenly to the blocks before it. */
+void lcvi_segment_distant(const lcvi_stream_work *work, lcvi_segment *segment, int64_t track, int64_t block)
+{
+    const lcvi_stream_core *core = work->core;
+    const int64_t size = core->tiles.largest;
+    if (core->tiles.distances < 2)
+        return;
+    const int64_t next = block - block % size + size, shares = size / LCVI_BLOCK,
+                  share = block % size / LCVI_BLOCK;
+    const int64_t first = core->phase[track] - core->phase[track] % LCVI_BLOCK;
+    const int64_t farthest = lcvi_min(core->tiles.distances, (next - first + size - 1) / size);
+    const int64_t tiles = lcvi_max(farthest - 1, 0);
+    for (int64_t i = (share * tiles + shares - 1) / shares; i < ((share + 1) * tiles + shares - 1) / shares;
+         i++)
+        run_tile(work, segment, track, next, size, farthest - i);
+}
+
+/* Where in a block a row does its distant tiles: at a sample of its own in the group, and near groups differ.
+ */
+static int64_t serving_place(int64_t group, int64_t row_in_group)
+{
+    const int64_t apart = LCVI_BLOCK / LCV_STREAM_GROUP;
+    return row_in_group * apart + group % apart;
+}
+
+int64_t lcvi_segment_serve(const lcvi_stream_work *work, lcvi_segment *segment, int64_t index)
+{
+    const lcvi_stream_core *core = work->core;
+    const lcvi_band band = lcvi_stream_band(core, index);
+    const int64_t offset = segment->offset[band.group];
+    int64_t *served = &segment->served[band.group];
+    if (core->tiles.distances < 2)
+        return LCVI_BLOCK - offset;
+    for (; *served < band.tracks && serving_place(band.group, *served) <= offset; ++*served) {
+        const int64_t track = band.track + *served;
+        lcvi_segment_distant(work, segment, track, lcvi_segment_block(core, segment, track));
+    }
+    return (*served < band.tracks ? serving_place(band.group, *served) : LCVI_BLOCK) - offset;
 }
 
 void lcvi_segment_turn(const lcvi_stream_work *work, lcvi_segment *segment, int64_t index)
@@ -341,6 +394,6 @@ void lcvi_segment_turn(const lcvi_stream_work *work, lcvi_segment *segment, int6
     for (int64_t track = band.track; track < band.track + band.tracks; track++)
         lcvi_segment_tile(work, segment, track, lcvi_segment_block(core, segment, track) + LCVI_BLOCK);
     for (int64_t group = band.group; group < band.group + band.groups; group++)
-        segment->offset[group] = 0;
+        segment->offset[group] = segment->served[group] = 0;
     lcvi_segment_fill(work, segment, index);
 }

@@ -28,7 +28,7 @@ _Static_assert(sizeof(header) == 152, "the header of a snapshot has no padding")
 
 static size_t counters_bytes(const lcvi_stream_core *core)
 {
-    return (size_t)(core->groups + core->tracks) * sizeof(int64_t);
+    return (size_t)(2 * core->groups + core->tracks) * sizeof(int64_t);
 }
 
 static size_t far_bytes(const lcvi_stream_core *core)
@@ -93,6 +93,8 @@ static void write_snapshot(const lcvi_stream_core *core, const lcvi_segment *bas
     header h = header_of(core, base->position);
     char *payload = to + sizeof h, *at = payload;
     memcpy(at, base->offset, (size_t)core->groups * sizeof(int64_t));
+    at += (size_t)core->groups * sizeof(int64_t);
+    memcpy(at, base->served, (size_t)core->groups * sizeof(int64_t));
     at += (size_t)core->groups * sizeof(int64_t);
     memcpy(at, base->known, (size_t)core->tracks * sizeof(int64_t));
     at += (size_t)core->tracks * sizeof(int64_t);
@@ -167,18 +169,19 @@ static lcv_status check_header(const lcvi_stream_core *core, const header *h, co
 
 /* Are the counters those of a stream at this position? */
 static bool counters_are_sound(const lcvi_stream_core *core, int64_t position, const int64_t *offset,
-                               const int64_t *known)
+                               const int64_t *served, const int64_t *known)
 {
     const int64_t limit = core->params.max_len > 0 ? core->params.max_len : INT64_MAX / 2;
     if (position < 0 || position > limit)
         return false;
     for (int64_t g = 0; g < core->groups && core->bands == 0; g++)
-        if (offset[g] != 0)
+        if (offset[g] != 0 || served[g] != 0)
             return false;
     for (int64_t index = 0; index < core->bands; index++) {
         const lcvi_band band = lcvi_stream_band(core, index);
         for (int64_t g = band.group; g < band.group + band.groups; g++)
-            if (offset[g] < 0 || offset[g] > LCVI_BLOCK || offset[g] != offset[band.group])
+            if (offset[g] < 0 || offset[g] > LCVI_BLOCK || offset[g] != offset[band.group] || served[g] < 0 ||
+                served[g] > band.tracks)
                 return false;
     }
     for (int64_t track = 0; track < core->tracks; track++) {
@@ -198,6 +201,8 @@ static void take_over(const lcvi_stream_core *core, lcvi_segment *base, int64_t 
     base->position = position;
     memcpy(base->offset, payload, (size_t)core->groups * sizeof(int64_t));
     payload += (size_t)core->groups * sizeof(int64_t);
+    memcpy(base->served, payload, (size_t)core->groups * sizeof(int64_t));
+    payload += (size_t)core->groups * sizeof(int64_t);
     memcpy(base->known, payload, (size_t)core->tracks * sizeof(int64_t));
     payload += (size_t)core->tracks * sizeof(int64_t);
     memcpy(base->window, payload, core->info.window_bytes);
@@ -212,7 +217,8 @@ static lcv_status check_counters(const lcvi_stream_core *core, int64_t position,
     if (counters == NULL)
         return lcvi_fail(core->context, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes", bytes);
     memcpy(counters, payload, bytes);
-    const bool sound = counters_are_sound(core, position, counters, counters + core->groups);
+    const bool sound =
+        counters_are_sound(core, position, counters, counters + core->groups, counters + 2 * core->groups);
     lcvi_free(core->context, counters, bytes);
     return sound ? LCV_OK : damaged(core, "its counters contradict each other");
 }

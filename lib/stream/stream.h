@@ -11,6 +11,10 @@
  * are inputs, beyond it sums up to `known`; where the ring is full, a sum has taken the place of an input
  * that no later tile wants: the tile as long as the ring replaces all of them.
  *
+ * Smooth mode keeps tiles small: sizes end at a few thousand samples, and blocks of that size further apart
+ * are taken to each other by distant tiles, whose inputs are complete a whole such size before their outputs
+ * are wanted. So they are spread over that time, no two rows of a group at one token.
+ *
  * Branches: a segment that several streams stand on is immutable. Each has a segment of its own on top of it,
  * whose far rows begin at the block in which they parted and are no ring; what lies before is read from
  * below. */
@@ -35,7 +39,7 @@ typedef struct lcvi_stream_core {
     int64_t rows, groups;
     int64_t tracks, bands; /* a band: groups whose tracks turn together; 0 in modal mode */
     int64_t ring;          /* far samples of a row */
-    int64_t largest;       /* tile; 0: none */
+    lcv_stream_tiles tiles;
     size_t real_size;
     int64_t *phase; /* of each track */
     char *taps;     /* compact copies, for prefill: taps, skip, bias */
@@ -54,6 +58,7 @@ typedef struct lcvi_segment {
     int64_t capacity;           /* far samples of a row */
     bool fresh;                 /* nothing has happened: the window is still the one below */
     int64_t *offset;            /* of each group: samples of the current block that have been seen */
+    int64_t *served;            /* of each group: rows whose distant tiles of this block are done */
     int64_t *known;             /* of each track: sums of later samples reach up to it */
     int64_t *start;             /* of each track, not in a base: time of the first far sample */
     char *window;
@@ -150,6 +155,11 @@ void lcvi_segment_tile(const lcvi_stream_work *work, lcvi_segment *segment, int6
 /* Row `row`'s far sample at time n. */
 char *lcvi_segment_far(const lcvi_stream_core *core, const lcvi_segment *segment, int64_t track, int64_t row,
                        int64_t n);
+
+/* Smooth mode: the distant tiles that a track does during its block at time `block`; and those of a band that
+ * are due by its present offset. Returns how many samples the band still takes before the next. */
+void lcvi_segment_distant(const lcvi_stream_work *work, lcvi_segment *segment, int64_t track, int64_t block);
+int64_t lcvi_segment_serve(const lcvi_stream_work *work, lcvi_segment *segment, int64_t band);
 
 /* The groups and tracks of a band, the rows of a track. */
 typedef struct lcvi_band {
