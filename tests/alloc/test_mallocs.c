@@ -139,6 +139,44 @@ static void executions_allocate_nothing(void **state)
     lcv_context_destroy(&context);
 }
 
+/* Streams: tokens one by one, several at once, and the work between them. */
+static void tokens_allocate_nothing(void **state)
+{
+    enum { CHANNELS = 5, TOKENS = 700 };
+    static float u[CHANNELS * TOKENS], y[CHANNELS * TOKENS], filter[CHANNELS * TOKENS];
+    static const lcv_stream_mode modes[] = {LCV_STREAM_DIRECT, LCV_STREAM_RELAXED, LCV_STREAM_SMOOTH};
+    const int64_t shape[] = {1, CHANNELS, TOKENS}, filter_shape[] = {CHANNELS, TOKENS};
+    lcv_context *context = open_serial();
+    (void)state;
+    for (size_t m = 0; m < COUNT_OF(modes); m++) {
+        lcv_stream_params params = LCV_STREAM_PARAMS_INIT;
+        lcv_stream_filter taps = LCV_STREAM_FILTER_INIT;
+        lcv_stream *stream = NULL;
+        params.mode = modes[m];
+        params.batch = 1;
+        params.channels = CHANNELS;
+        params.filter_len = TOKENS;
+        taps.filter = lcv_tensor_compact(filter, LCV_F32, 2, filter_shape);
+        assert_int_equal(lcv_stream_create(context, &params, &taps, &stream), LCV_OK);
+        const int64_t before = allocations;
+        lcv_status status = LCV_OK;
+        for (int64_t t = 0, count = 1; t < TOKENS && status == LCV_OK; t += count) {
+            lcv_stream_args args = LCV_STREAM_ARGS_INIT;
+            count = t % 5 == 0 && t < 500 ? 150 : 1;
+            args.u = lcv_tensor_slice(lcv_tensor_compact(u, LCV_F32, 3, shape), 2, t, count);
+            args.y = lcv_tensor_slice(lcv_tensor_compact(y, LCV_F32, 3, shape), 2, t, count);
+            status = count == 1 ? lcv_stream_step(stream, &args) : lcv_stream_push(stream, &args);
+            if (status == LCV_OK)
+                status = lcv_stream_work(&stream, 1, NULL);
+        }
+        const int64_t after = allocations;
+        assert_int_equal(status, LCV_OK);
+        assert_int_equal(after - before, 0);
+        lcv_stream_destroy(&stream);
+    }
+    lcv_context_destroy(&context);
+}
+
 /* Errors are reported without the heap, too. */
 static void errors_allocate_nothing(void **state)
 {
@@ -165,6 +203,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(creations_are_counted),
         cmocka_unit_test(executions_allocate_nothing),
+        cmocka_unit_test(tokens_allocate_nothing),
         cmocka_unit_test(errors_allocate_nothing),
     };
     return cmocka_run_group_tests_name("mallocs", tests, NULL, NULL);

@@ -82,7 +82,7 @@ static void check_tokens(const stage *s, const actor *a, int64_t from, int64_t c
 static void push(stage *s, actor *a)
 {
     const int64_t position = lcv_stream_position(a->stream), left = a->limit - position;
-    const int64_t most = pick(s, 3) == 0 ? 500 : 6;
+    const int64_t most = pick(s, 3) == 0 ? s->world[0].tokens / 4 : 6;
     int64_t count = pick(s, most) + 1;
     if (count > left)
         count = left;
@@ -101,7 +101,7 @@ static int64_t least(int64_t a, int64_t b)
 
 static void mark(stage *s, actor *a)
 {
-    const int64_t reserve = 1 + pick(s, 600);
+    const int64_t reserve = 1 + pick(s, s->world[0].tokens / 2);
     if (a->mark_count == 6)
         return;
     const lcv_status status = lcv_stream_mark(a->stream, reserve);
@@ -135,7 +135,7 @@ static void fork_one(stage *s, actor *a)
         return;
     actor *child = &s->actors[s->count];
     *child = (actor){.world = a->world};
-    const lcv_status status = lcv_stream_fork(a->stream, 1 + pick(s, 700), &child->stream);
+    const lcv_status status = lcv_stream_fork(a->stream, 1 + pick(s, s->world[0].tokens / 2), &child->stream);
     if (status == LCV_UNSUPPORTED)
         return;
     assert_int_equal(status, LCV_OK);
@@ -216,25 +216,37 @@ static void act(stage *s)
     }
 }
 
+static void run_program(lcv_stream_mode mode, int64_t tokens, int64_t most_channels, int64_t most_taps,
+                        uint64_t seed)
+{
+    stage s;
+    uint64_t random = seed;
+    lcv_stream_params p = LCV_STREAM_PARAMS_INIT;
+    p.mode = mode;
+    p.batch = 1;
+    p.channels = 1 + stream_random(&random, most_channels);
+    p.filter_len = most_taps / 8 + stream_random(&random, most_taps);
+    p.max_len = stream_random(&random, 2) == 0 ? 0 : tokens;
+    open_stage(&s, &p, tokens, seed);
+    for (int i = 0; i < STEPS; i++)
+        act(&s);
+    close_stage(&s);
+}
+
 static void random_programs(void **state)
 {
     static const lcv_stream_mode modes[] = {LCV_STREAM_DIRECT, LCV_STREAM_RELAXED, LCV_STREAM_SMOOTH};
     (void)state;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
-        stage s;
-        uint64_t random = seed;
-        lcv_stream_params p = LCV_STREAM_PARAMS_INIT;
-        const int64_t tokens = 900 + stream_random(&random, 1400);
-        p.mode = modes[seed % COUNT_OF(modes)];
-        p.batch = 1;
-        p.channels = 1 + stream_random(&random, 20);
-        p.filter_len = 1 + stream_random(&random, 2400);
-        p.max_len = stream_random(&random, 2) == 0 ? 0 : tokens;
-        open_stage(&s, &p, tokens, seed);
-        for (int i = 0; i < STEPS; i++)
-            act(&s);
-        close_stage(&s);
-    }
+    for (uint64_t seed = 1; seed <= 60; seed++)
+        run_program(modes[seed % COUNT_OF(modes)], 900 + (int64_t)(seed * 37 % 1400), 20, 2400, seed);
+}
+
+/* Filters that reach further than the largest tile of the smooth mode. */
+static void long_random_programs(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 6; seed++)
+        run_program(seed % 3 == 0 ? LCV_STREAM_RELAXED : LCV_STREAM_SMOOTH, 19000, 18, 20000, seed);
 }
 
 /* 16 beams of 200 tokens on one prompt: bits, and memory of the tokens alone. */
@@ -283,6 +295,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_programs),
+        cmocka_unit_test(long_random_programs),
         cmocka_unit_test(beams_share_their_prompt),
     };
     return cmocka_run_group_tests_name("branch", tests, open_context, close_context);

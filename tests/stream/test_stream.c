@@ -2,6 +2,7 @@
 /* Streams against the direct sum, against each other and against the offline convolution, bit by bit. */
 #include "stream_case.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,6 +152,41 @@ static void stream_is_the_exact_convolution(void **state)
         }
 }
 
+/* A value that is not finite makes those outputs NaN that depend on it, and no others. */
+static void poison_passes(void **state)
+{
+    (void)state;
+    for (size_t m = 0; m < COUNT_OF(exact_modes) + 1; m++) {
+        static const int64_t places[] = {0, 100, 700, 701};
+        stream_case clean, c;
+        const bool offline = m == COUNT_OF(exact_modes);
+        const lcv_stream_params p = params_of(offline ? LCV_STREAM_RELAXED : exact_modes[m], 1, 3, 150);
+        stream_case_make(&clean, context, &p, 2000, 4);
+        stream_case_make(&c, context, &p, 2000, 4);
+        for (size_t i = 0; i < COUNT_OF(places); i++)
+            ((float *)c.u)[2000 + places[i]] = i % 2 == 0 ? NAN : -INFINITY; /* of channel 1 */
+        if (offline) {
+            stream_case_offline(&clean, 1, clean.y);
+            stream_case_offline(&c, 1, c.y);
+        } else {
+            run_all(&clean);
+            run_all(&c);
+        }
+        for (int64_t row = 0; row < 3; row++)
+            for (int64_t t = 0; t < 2000; t++) {
+                const float y = ((float *)c.y)[row * 2000 + t];
+                bool depends = false;
+                for (size_t i = 0; i < COUNT_OF(places) && row == 1; i++)
+                    depends = depends || (t >= places[i] && t < places[i] + 150);
+                assert_true(isnan(y) == depends);
+                if (row != 1 || t < places[0])
+                    assert_true(y == ((float *)clean.y)[row * 2000 + t]);
+            }
+        stream_case_free(&clean);
+        stream_case_free(&c);
+    }
+}
+
 static void keep_past(const stream_case *c, int64_t cut, double *past)
 {
     for (int64_t b = 0; b < c->params.batch; b++)
@@ -190,16 +226,17 @@ static void the_future_changes_no_bit(void **state)
 /* A prompt leaves the same stream as its steps, whatever its y. */
 static void prefill_leaves_the_state_of_steps(void **state)
 {
-    static const int64_t prompts[] = {0, 1, 127, 128, 129, 640, 1024, 1500, 2048};
+    static const int64_t prompts[] = {0, 1, 127, 128, 129, 640, 1024, 1500, 2048, 9000};
     (void)state;
     for (size_t m = 0; m < COUNT_OF(exact_modes); m++)
         for (size_t i = 0; i < COUNT_OF(prompts); i++)
             for (int with_y = 0; with_y < 2; with_y++) {
                 stream_case c;
-                lcv_stream_params p = params_of(exact_modes[m], 2, 9, 1800);
-                p.max_len = with_y ? 2600 : 0;
+                const int64_t tokens = prompts[i] > 2600 ? 13000 : 2600;
+                lcv_stream_params p = params_of(exact_modes[m], 2, 9, tokens > 2600 ? 13000 : 1800);
+                p.max_len = with_y ? tokens : 0;
                 p.terms = LCV_TERM_SKIP | LCV_TERM_PRE_GATE;
-                stream_case_make(&c, context, &p, 2600, 6);
+                stream_case_make(&c, context, &p, tokens, 6);
                 run_all(&c);
                 void *steps = malloc(stream_case_bytes(&c));
                 memcpy(steps, c.y, stream_case_bytes(&c));
@@ -244,6 +281,7 @@ int main(void)
         cmocka_unit_test(long_streams),
         cmocka_unit_test(hundred_chunkings_one_hash),
         cmocka_unit_test(stream_is_the_exact_convolution),
+        cmocka_unit_test(poison_passes),
         cmocka_unit_test(the_future_changes_no_bit),
         cmocka_unit_test(prefill_leaves_the_state_of_steps),
     };

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Damaged, foreign and hostile snapshots: refused with a message, or harmless; never half taken over.
+ * test_snapshot [COUNT]: so many mutated ones (default 20000). */
+#include "stream_case.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    TOKENS = 600,
+    SEEN = 333,
+    HEADER_CRC_AT = 148,
+    PAYLOAD_CRC_AT = 140,
+    HEADER_BYTES = 152,
+    POSITION_AT = 64
+};
+
+static lcv_context *context;
+static int64_t mutations = 20000;
+
+typedef struct {
+    stream_case c;
+    lcv_stream *stream;
+    unsigned char *bytes;
+    size_t size;
+} sample;
+
+static sample make_sample(lcv_stream_mode mode)
+{
+    sample s = {0};
+    lcv_stream_params p = LCV_STREAM_PARAMS_INIT;
+    p.mode = mode;
+    p.batch = 1;
+    p.channels = 3;
+    p.filter_len = mode == LCV_STREAM_SMOOTH ? 450 : 260;
+    stream_case_make(&s.c, context, &p, TOKENS, 3);
+    s.stream = stream_case_open(&s.c);
+    stream_case_push(&s.c, s.stream, SEEN);
+    assert_int_equal(lcv_stream_save(s.stream, NULL, 0, &s.size), LCV_OK);
+    s.bytes = malloc(s.size);
+    assert_non_null(s.bytes);
+    assert_int_equal(lcv_stream_save(s.stream, s.bytes, s.size, &s.size), LCV_OK);
+    return s;
+}
+
+static void free_sample(sample *s)
+{
+    lcv_stream_destroy(&s->stream);
+    free(s->bytes);
+    stream_case_free(&s->c);
+}
+
+/* The checksum as zip defines it, bit by bit. */
+static uint32_t checksum(const unsigned char *bytes, size_t count)
+{
+    uint32_t crc = 0xFFFFFFFFu;
+    for (size_t i = 0; i < count; i++) {
+        crc ^= bytes[i];
+        for (int bit = 0; bit < 8; bit++)
+            crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0xEDB88320u : 0u);
+    }
+    return ~crc;
+}
+
+/* Makes the checksums right, so that what lies behind them is reached. */
+static void repair(unsigned char *bytes, size_t size)
+{
+    const uint32_t payload = checksum(bytes + HEADER_BYTES, size - HEADER_BYTES);
+    memcpy(bytes + PAYLOAD_CRC_AT, &payload, sizeof payload);
+    const uint32_t header = checksum(bytes, HEADER_CRC_AT);
+    memcpy(bytes + HEADER_CRC_AT, &header, sizeof header);
+}
+
+static void expect_load(sample *s, const unsigned char *bytes, size_t size, lcv_status expected)
+{
+    const lcv_status status = lcv_stream_load(s->stream, bytes, size);
+    if (status != expected)
+        fail_msg("expected %s, got %s: %s", lcv_status_name(expected), lcv_status_name(status),
+                 lcv_context_message(context));
+    assert_int_equal(lcv_stream_position(s->stream), SEEN);
+}
+
+static void every_byte_is_guarded(void **state)
+{
+    sample s = make_sample(LCV_STREAM_RELAXED);
+    (void)state;
+    expect_load(&s, s.bytes, s.size, LCV_OK);
+    for (size_t i = 0; i < s.size; i += i < HEADER_BYTES + 64 ? 1 : 97) {
+        s.bytes[i] ^= 0x40;
+        assert_int_not_equal(lcv_stream_load(s.stream, s.bytes, s.size), LCV_OK);
+        assert_int_equal(lcv_stream_position(s.stream), SEEN);
+        s.bytes[i] ^= 0x40;
+    }
+    for (size_t size = 0; size < s.size; size += size < 200 ? 1 : 101)
+        expect_load(&s, s.bytes, size, LCV_INVALID_ARG);
+    /* The stream goes on as if nothing had happened. */
+    stream_case_push(&s.c, s.stream, TOKENS - SEEN);
+    stream_case_expect(&s.c, SEEN, TOKENS - SEEN, "after refusals");
+    free_sample(&s);
+}
+
+static void foreign_snapshots_are_refused(void **state)
+{
+    sample s = make_sample(LCV_STREAM_RELAXED), other = make_sample(LCV_STREAM_SMOOTH);
+    const uint32_t version = 99;
+    (void)state;
+    expect_load(&s, other.bytes, other.size, LCV_INCOMPATIBLE);
+    ((float *)other.c.filter)[5] += 1.0F;
+    free_sample(&other);
+    other = make_sample(LCV_STREAM_RELAXED);
+    ((float *)other.c.filter)[5] += 1.0F; /* another filter of the same shape */
+    lcv_stream *changed = stream_case_open(&other.c);
+    assert_int_equal(lcv_stream_load(changed, s.bytes, s.size), LCV_INCOMPATIBLE);
+    lcv_stream_destroy(&changed);
+    free_sample(&other);
+    memcpy(s.bytes + VERSION_AT, &version, sizeof version);
+    repair(s.bytes, s.size);
+    expect_load(&s, s.bytes, s.size, LCV_VERSION_MISMATCH);
+    free_sample(&s);
+}
+
+/* One to six bytes change, mostly with right checksums; what is taken over then runs on without harm. */
+static void mutate(sample *s, unsigned char *copy, uint64_t *random)
+{
+    memcpy(copy, s->bytes, s->size);
+    for (int64_t i = 1 + stream_random(random, 6); i > 0; i--) {
+        const int64_t where = stream_random(random, 4);
+        const int64_t at = where == 0   ? stream_random(random, (int64_t)s->size)
+                           : where == 1 ? POSITION_AT - 8 + stream_random(random, 16)
+                                        : stream_random(random, HEADER_BYTES + 64);
+        copy[at] = (unsigned char)(stream_random(random, 3) == 0 ? 0xFF : stream_random(random, 256));
+    }
+    if (stream_random(random, 8) != 0)
+        repair(copy, s->size);
+}
+
+static void mutated_snapshots_do_no_harm(void **state)
+{
+    static const lcv_stream_mode modes[] = {LCV_STREAM_RELAXED, LCV_STREAM_SMOOTH, LCV_STREAM_DIRECT};
+    int64_t taken = 0;
+    uint64_t random = 4;
+    (void)state;
+    for (size_t m = 0; m < COUNT_OF(modes); m++) {
+        sample s = make_sample(modes[m]);
+        unsigned char *copy = malloc(s.size);
+        assert_non_null(copy);
+        for (int64_t i = 0; i < mutations / (int64_t)COUNT_OF(modes); i++) {
+            mutate(&s, copy, &random);
+            const int64_t position = lcv_stream_position(s.stream);
+            if (lcv_stream_load(s.stream, copy, s.size) != LCV_OK) {
+                assert_int_equal(lcv_stream_position(s.stream), position);
+                continue;
+            }
+            taken++;
+            const lcv_stream_args args = stream_case_args(&s.c, 0, 300);
+            assert_int_equal(lcv_stream_push(s.stream, &args), LCV_OK);
+        }
+        free(copy);
+        free_sample(&s);
+    }
+    printf("%lld mutated snapshots, %lld of them taken over\n", (long long)mutations, (long long)taken);
+    assert_true(taken > 0);
+}
+
+static int open_context(void **state)
+{
+    (void)state;
+    return lcv_context_create(NULL, &context) == LCV_OK ? 0 : 1;
+}
+
+static int close_context(void **state)
+{
+    (void)state;
+    lcv_context_destroy(&context);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_byte_is_guarded),
+        cmocka_unit_test(foreign_snapshots_are_refused),
+        cmocka_unit_test(mutated_snapshots_do_no_harm),
+    };
+    if (argc > 1)
+        mutations = strtoll(argv[1], NULL, 10);
+    return cmocka_run_group_tests_name("snapshot", tests, open_context, close_context);
+}
