@@ -10,10 +10,11 @@
 enum {
     TOKENS = 600,
     SEEN = 333,
-    HEADER_CRC_AT = 148,
+    POSITION_AT = 64,
+    VERSION_AT = 108,
     PAYLOAD_CRC_AT = 140,
-    HEADER_BYTES = 152,
-    POSITION_AT = 64
+    HEADER_CRC_AT = 148,
+    HEADER_BYTES = 152
 };
 
 static lcv_context *context;
