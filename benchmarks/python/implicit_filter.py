@@ -16,6 +16,21 @@ import statistics
 import time
 
 
+class Tensor(c.Structure):
+    _fields_ = [("data", c.c_void_p), ("dtype", c.c_int), ("rank", c.c_int32), ("shape", c.c_int64 * 3),
+                ("strides", c.c_int64 * 3), ("device", c.c_int), ("device_index", c.c_int32)]
+
+
+class Exec(c.Structure):
+    _fields_ = [("stream", c.c_void_p), ("workspace", c.c_void_p), ("workspace_bytes", c.c_size_t),
+                ("parallel_for", c.c_void_p), ("user", c.c_void_p)]
+
+
+class FilterArgs(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("seqlen", c.c_int64), ("first", c.c_int64), ("taps", Tensor),
+                ("exec", Exec)]
+
+
 class FilterParams(c.Structure):
     _fields_ = [("struct_size", c.c_size_t), ("family", c.c_char_p), ("options", c.c_char_p), ("dtype", c.c_int),
                 ("channels", c.c_int64), ("max_len", c.c_int64), ("seed", c.c_uint64), ("num_threads", c.c_int32),
@@ -43,9 +58,26 @@ import numpy as np  # noqa: E402
 import native  # noqa: E402
 
 
-class FilterArgs(c.Structure):
-    _fields_ = [("struct_size", c.c_size_t), ("seqlen", c.c_int64), ("first", c.c_int64), ("taps", native.Tensor),
-                ("exec", native.Exec)]
+def view(array):
+    """A float32 array, contiguous, as a tensor."""
+    tensor = Tensor(data=array.ctypes.data, dtype=0, rank=array.ndim)
+    for axis in range(array.ndim):
+        tensor.shape[axis] = array.shape[axis]
+        tensor.strides[axis] = array.strides[axis] // array.itemsize
+    return tensor
+
+
+class Library:
+    """The C library of a build folder with one context."""
+
+    def __init__(self, folder):
+        self.lib, self.handle = c.CDLL(os.path.join(folder, "lib", "liblongconv.so")), c.c_void_p()
+        self.lib.lcv_context_message.restype = c.c_char_p
+        self.check(self.lib.lcv_context_create(None, c.byref(self.handle)))
+
+    def check(self, status):
+        if status != 0:
+            raise RuntimeError(self.lib.lcv_context_message(self.handle).decode())
 
 
 class Filter:
@@ -63,14 +95,14 @@ class Filter:
         size = c.c_size_t()
         context.check(lib.lcv_filter_workspace(self.handle, c.c_int64(seqlen), c.c_int64(seqlen), 0, c.byref(size)))
         self.workspace = np.empty(size.value, np.uint8)
-        self.args = FilterArgs(seqlen=seqlen, taps=native.view(self.taps))
+        self.args = FilterArgs()
         lib.lcv_filter_args_init(c.byref(self.args), c.c_size_t(c.sizeof(self.args)))
-        self.args.seqlen, self.args.taps = seqlen, native.view(self.taps)
+        self.args.seqlen, self.args.taps = seqlen, view(self.taps)
         self.args.exec.workspace, self.args.exec.workspace_bytes = self.workspace.ctypes.data, size.value
 
     def parameter(self, name, *shape):
         values = np.empty(shape, np.float32)
-        self.context.check(self.lib.lcv_filter_get(self.handle, name.encode(), c.byref(native.view(values))))
+        self.context.check(self.lib.lcv_filter_get(self.handle, name.encode(), c.byref(view(values))))
         return values
 
     def evaluate(self):
@@ -123,13 +155,13 @@ def measure(functions, runs):
 
 
 def main():
-    context = native.Context(native.load(ARGS.build))
-    f = Filter(context, ARGS.channels, ARGS.seqlen, ARGS.options, ARGS.threads)
+    native.use_build(ARGS.build)
+    f = Filter(Library(ARGS.build), ARGS.channels, ARGS.seqlen, ARGS.options, ARGS.threads)
     n = NumpyFilter(f, ARGS.channels, ARGS.seqlen, ARGS.options)
     expected = n.evaluate()
     difference = float(np.linalg.norm(f.evaluate() - expected) / np.linalg.norm(expected))
     u = np.random.default_rng(1).standard_normal((ARGS.batch, ARGS.channels, ARGS.seqlen)).astype(np.float32)
-    conv = native.Conv(context, u, f.taps, np.empty_like(u), ARGS.threads, prepared=True)
+    conv = native.Conv(u, f.taps, np.empty_like(u), ARGS.threads, prepared=True)
     times = measure({"ours": f.evaluate, "numpy": n.evaluate, "numpy_window": n.evaluate_with_window,
                      "convolution": conv.forward}, ARGS.runs)
     line = {"problem": f"filter:implicit_mlp:f32:d{ARGS.channels}:l{ARGS.seqlen}:{ARGS.options.replace(' ', ':')}",

@@ -276,6 +276,7 @@ static void broken_modules_have_reasons(void **state)
         {"half", "its table lacks a required entry: short_conv_*"},
         {"export", "its table lacks a required entry: planning_export, planning_import"},
         {"matmul", "its table lacks a required entry: matmul_query, matmul"},
+        {"evaluates", "its table lacks a required entry: filter_query, filter_evaluate, filter_backward"},
         {"nothing", "the module has no table"},
         {"absent", "no abacus of kind 3 is plugged in"},
         {"broken", "the lid is stuck"},
