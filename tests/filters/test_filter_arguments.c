@@ -73,6 +73,11 @@ static void bad_options(void **state)
         {"diag_ssm", "discretisation=bilinear dt_form=split", "options: dt_form: expected tied or per_mode"},
         {"diag_ssm", "dt_min=1 dt_max=0.1", "options: dt_min: expected at most dt_max (0.1), given 1"},
         {"diag_ssm", "init=legs modes=4000", "options: modes: expected at most 1024 with init=legs"},
+        {"implicit_mlp", "posenc_dim=4", "options: posenc_dim: expected an odd number"},
+        {"implicit_mlp", "mlp_width=0",
+         "options: mlp_width: expected an integer from 1 to 16384, given \"0\""},
+        {"implicit_mlp", "norm=l2", "options: norm: expected one of: none l1 layer, given \"l2\""},
+        {"implicit_mlp", "target=0", "options: target: expected a number from 1e-30 to 1, given \"0\""},
         {"decay", "damped=2", "options: damped: expected 0 or 1, given \"2\""},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

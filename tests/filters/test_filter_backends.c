@@ -227,10 +227,42 @@ static void no_allocation(void **state)
     assert_int_equal(memory.live_blocks, 0);
 }
 
+static const char *evaluator(lcv_context *context, const char *family, const char *backend,
+                             lcv_status expected)
+{
+    lcv_filter_params params = LCV_FILTER_PARAMS_INIT;
+    lcv_filter_info info = {.struct_size = sizeof info};
+    lcv_filter *filter;
+    params.family = family;
+    params.channels = params.max_len = 4;
+    params.backend = backend;
+    assert_int_equal(lcv_filter_create(context, &params, &filter), expected);
+    if (expected != LCV_OK)
+        return lcv_context_message(context);
+    assert_int_equal(lcv_filter_describe(filter, &info), LCV_OK);
+    lcv_filter_destroy(&filter);
+    return info.backend;
+}
+
+/* A backend that is named evaluates, or says no. */
+static void named_backends(void **state)
+{
+    lcv_context *context = NULL;
+    (void)state;
+    assert_int_equal(lcv_context_create(NULL, &context), LCV_OK);
+    assert_string_equal(evaluator(context, "implicit_mlp", NULL, LCV_OK), "cpu");
+    assert_string_equal(evaluator(context, "implicit_mlp", "cpu", LCV_OK), "cpu");
+    assert_string_equal(evaluator(context, "implicit_mlp", "core", LCV_OK), "core");
+    assert_string_equal(evaluator(context, "modal", "auto", LCV_OK), "core");
+    assert_string_equal(evaluator(context, "modal", "cpu", LCV_UNSUPPORTED),
+                        "backend: cpu does not evaluate the filter family modal");
+    lcv_context_destroy(&context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_level_agrees_with_the_core),
                                        cmocka_unit_test(many_taps), cmocka_unit_test(strided_gradients),
-                                       cmocka_unit_test(no_allocation)};
+                                       cmocka_unit_test(no_allocation), cmocka_unit_test(named_backends)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
