@@ -16,8 +16,8 @@ static void *allocate(void *user, size_t bytes, size_t alignment)
     (void)user;
     if (bytes > MOST_BYTES)
         return NULL;
-    return aligned_alloc(alignment < sizeof(void *) ? sizeof(void *) : alignment,
-                         (bytes + alignment) / alignment * alignment);
+    alignment = alignment < sizeof(void *) ? sizeof(void *) : alignment;
+    return aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
 }
 
 static void release(void *user, void *memory, size_t bytes)
