@@ -22,6 +22,8 @@ lcv_status lcv_cpu_conv_query(void *device, const lcv_conv_params *params, lcv_b
     info->workspace_bytes = plan.workspace_bytes;
     info->spectrum_bytes = plan.filters_bytes + LCV_CPU_ALIGNMENT;
     info->threads = lcv_cpu_threads_of(&plan);
+    info->saved_bytes =
+        plan.saved_stride > 0 ? (size_t)plan.geometry.rows * plan.saved_stride + LCV_CPU_ALIGNMENT : 0;
     info->spectrum_key[0] = plan.geometry.taps;
     info->spectrum_key[1] = plan.geometry.taps_future;
     info->spectrum_key[2] = plan.geometry.first_lag;

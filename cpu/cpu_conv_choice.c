@@ -176,6 +176,24 @@ static bool lay_out(lcv_cpu_plan *plan)
     return fits && !a.overflow && !filters.overflow;
 }
 
+/* Points from which it is quicker to write and read what a row leaves than to compute it again. */
+static const int64_t least_saved = 1 << 15;
+
+static bool lay_out_saved(lcv_cpu_plan *plan)
+{
+    size_t all;
+    if (plan->info.fft_size < least_saved || plan->info.block > 0)
+        return true;
+    if (lcv_cpu_wants_taps(plan))
+        plan->saved_keep_bytes = plan->keep_stride;
+    if (lcv_cpu_needs_z(&plan->params))
+        plan->saved_z_bytes = lcv_cpu_round_up((size_t)plan->params.seqlen * plan->real_size);
+    if (plan->saved_keep_bytes + plan->saved_z_bytes > 0)
+        plan->saved_stride = LCV_CPU_ALIGNMENT + plan->saved_keep_bytes + plan->saved_z_bytes;
+    return !__builtin_mul_overflow((size_t)plan->geometry.rows, plan->saved_stride, &all) &&
+           all < PTRDIFF_MAX / 2;
+}
+
 /* Waking a thread costs more than a little work. A number that the plan asks for is taken as it is. */
 static int64_t worth(const lcv_cpu_plan *plan, int32_t threads)
 {
@@ -233,7 +251,10 @@ lcv_status lcv_cpu_conv_choose(const lcv_backend_host *host, const lcv_conv_para
     plan->geometry = asked;
     if (status != LCV_OK)
         return status;
-    return fit(plan, params->num_threads > 0 ? params->num_threads : host->num_threads);
+    status = fit(plan, params->num_threads > 0 ? params->num_threads : host->num_threads);
+    if (status == LCV_OK && !lay_out_saved(plan))
+        return host->fail(host, LCV_TOO_LARGE, "saved: its size overflows");
+    return status;
 }
 
 static const char *mode_name(lcv_conv_mode mode)

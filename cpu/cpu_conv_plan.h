@@ -81,6 +81,10 @@ typedef struct lcv_cpu_plan {
     lcv_cpu_worker_layout worker;
     size_t workspace_bytes;
     size_t filters_bytes; /* of an area with all filters */
+
+    /* What forward leaves of each row for backward: a flag, its transform (if the flag is 1), and z. 0 bytes
+     * where there is nothing of a kind. */
+    size_t saved_stride, saved_keep_bytes, saved_z_bytes;
 } lcv_cpu_plan;
 
 /* Rows in work together: channels c, c+1, ... of batch entry b. */

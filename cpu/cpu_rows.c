@@ -11,6 +11,7 @@
 #include "cpu_contain.h"
 #include "cpu_conv_plan.h"
 #include "cpu_sheet.h"
+#include "cpu_taps.h"
 
 #include <string.h>
 
@@ -32,120 +33,6 @@ static sheet data_sheet(const lcv_cpu_plan *p, const lcv_array *array, const lcv
 static sheet compute_sheet(const lcv_cpu_plan *p, const lcv_array *array, const lcv_cpu_panel *at)
 {
     return sheet_of(array, p->compute, at->b, at->c, at->width);
-}
-
-/* ---- Filters ---- */
-
-static sheet filter_sheet(const lcv_cpu_plan *p, const lcv_array *array, int64_t f)
-{
-    const bool per_sample = p->params.filter_form == LCV_FILTER_PER_SAMPLE;
-    const int64_t channels = p->params.channels;
-    return sheet_of(array, p->compute, per_sample ? f / channels : 0, per_sample ? f % channels : f, 1);
-}
-
-/* Fills `count` values from a row of `length` elements, with zeros where it is absent or ends. */
-static void load_row(const TYPED(lcv_cpu_kernels) * k, const sheet *s, int64_t length, int64_t count,
-                     real *to)
-{
-    const int64_t there = s->data != NULL ? min64(length, count) : 0;
-    if (there > 0)
-        k->load(s->data, s->dtype, 0, 1, s->stride, there, to);
-    memset(to + there, 0, (size_t)(count - there) * sizeof(real));
-}
-
-/* Circular filters longer than the sequence fold onto its lags. */
-static void fold(const TYPED(lcv_cpu_kernels) * k, const sheet *s, int64_t filter_len, int64_t taps, real *to)
-{
-    for (int64_t start = taps; s->data != NULL && start < filter_len; start += taps)
-        for (int64_t j = 0; j < min64(taps, filter_len - start); j++) {
-            real tap;
-            load(k, s, (stretch){start + j, 1}, &tap);
-            to[j] += tap;
-        }
-}
-
-static void load_taps(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *taps)
-{
-    const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    const lcv_cpu_geometry *g = &p->geometry;
-    const bool anticausal = p->params.mode == LCV_CONV_ANTICAUSAL;
-    const sheet past = filter_sheet(p, &call->filter, f);
-    const sheet future = anticausal ? past : filter_sheet(p, &call->filter_future, f);
-    real *to = taps;
-    load_row(k, &past, p->params.filter_len, g->taps, to);
-    load_row(k, &future, anticausal ? p->params.filter_len : p->params.filter_future_len, g->taps_future,
-             to + g->taps);
-    if (p->circular)
-        fold(k, &past, p->params.filter_len, g->taps, to);
-}
-
-static void prepare(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *taps,
-                    const lcv_cpu_filter *filter, const lcv_cpu_worker *worker)
-{
-    load_taps(p, call, f, taps);
-    TYPED(lcv_cpu_note_taps)(p, taps, filter);
-    p->engine->prepare(p->engine_self, taps, (real *)taps + p->geometry.taps, filter->spectrum,
-                       &worker->work);
-}
-
-/* Gradients of `filter_len` taps of which `known` were computed: the others had no effect, or fold. */
-static void store_gradient(const lcv_cpu_plan *p, const sheet *s, int64_t filter_len, int64_t known,
-                           const real *values, bool accumulate)
-{
-    const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    const bool folds = p->circular && known > 0;
-    real tile[TILE];
-    for (int64_t j = 0; s->data != NULL && j < filter_len; j += TILE) {
-        const stretch at = stretch_at(j, filter_len, 1);
-        if (!accumulate && j + at.count <= known) {
-            store_tile(k, s, at, values + j);
-            continue;
-        }
-        for (int64_t i = 0; i < at.count; i++)
-            tile[i] = j + i < known ? values[j + i] : folds ? values[(j + i) % known] : REAL(0.0);
-        store(k, s, at, tile, accumulate);
-    }
-}
-
-/* Where an engine may write the gradients of `known` taps at once; else NULL. */
-static real *place_of_taps(const lcv_cpu_plan *p, const sheet *s, int64_t filter_len, int64_t known,
-                           uint32_t grad)
-{
-    const bool as_they_are = s->data != NULL && is_plain(s) && known == filter_len && !p->circular;
-    return as_they_are && !lcv_cpu_adds(p, grad) ? (real *)plain_row(s, 0) : NULL;
-}
-
-static void finish(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *grad, void *taps,
-                   const lcv_cpu_worker *worker)
-{
-    const lcv_cpu_geometry *g = &p->geometry;
-    const bool anticausal = p->params.mode == LCV_CONV_ANTICAUSAL;
-    const sheet none = {.data = NULL}, dfilter = filter_sheet(p, &call->dfilter, f);
-    const sheet dpast = anticausal ? none : dfilter;
-    const sheet dfuture = anticausal ? dfilter : filter_sheet(p, &call->dfilter_future, f);
-    const int64_t future_len = anticausal ? p->params.filter_len : p->params.filter_future_len;
-    const uint32_t future_grad = anticausal ? LCV_GRAD_FILTER : LCV_GRAD_FILTER_FUTURE;
-    real *past_place = place_of_taps(p, &dpast, p->params.filter_len, g->taps, LCV_GRAD_FILTER);
-    real *future_place = place_of_taps(p, &dfuture, future_len, g->taps_future, future_grad);
-    real *past = past_place != NULL ? past_place : taps;
-    real *future = future_place != NULL ? future_place : (real *)taps + g->taps;
-    if (p->engine != NULL) {
-        p->engine->filter_grad(p->engine_self, grad, past, future, &worker->work);
-        TYPED(lcv_cpu_add_late)(p, grad, past, future);
-    } else {
-        memset(past, 0, (size_t)g->taps * sizeof(real));
-        memset(future, 0, (size_t)g->taps_future * sizeof(real));
-    }
-    if (past_place == NULL)
-        store_gradient(p, &dpast, p->params.filter_len, g->taps, past, lcv_cpu_adds(p, LCV_GRAD_FILTER));
-    if (future_place == NULL)
-        store_gradient(p, &dfuture, future_len, g->taps_future, future, lcv_cpu_adds(p, future_grad));
-}
-
-static void add_grad(const lcv_cpu_plan *p, const void *from, void *to)
-{
-    kernels_of(p)->add(from, (int64_t)(p->info.grad_bytes / sizeof(real)), to);
-    TYPED(lcv_cpu_merge_late)(p, from, to);
 }
 
 /* ---- x = pre_gate * u ---- */
@@ -230,10 +117,20 @@ static void add_state(const lcv_cpu_plan *p, const lcv_conv_call *call, const lc
     }
 }
 
-/* z of a panel's rows, g_len apart, each with its tail. keep: NULL, or row_bytes for each row. Returns which
- * rows are in it: bit k for row k. */
+/* Where rows' transforms are kept: row k's at memory + k * stride. memory NULL: nowhere. */
+typedef struct {
+    char *memory;
+    size_t stride;
+} keeper;
+
+static char *place_to_keep(const keeper *keep, int64_t k)
+{
+    return keep->memory != NULL ? keep->memory + (size_t)k * keep->stride : NULL;
+}
+
+/* z of a panel's rows, g_len apart, each with its tail. Returns which rows were kept: bit k for row k. */
 static uint32_t compute_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
-                          real *z, char *keep, const lcv_cpu_worker *worker)
+                          real *z, keeper keep, const lcv_cpu_worker *worker)
 {
     const int64_t seqlen = p->params.seqlen;
     uint32_t kept = 0;
@@ -243,16 +140,72 @@ static uint32_t compute_z(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
         lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
         sink.out = row;
         sink.tail = p->geometry.out_len > seqlen ? row + seqlen : NULL;
-        char *own_keep = keep != NULL ? keep + (size_t)k * p->keep_stride : NULL;
+        char *own_keep = place_to_keep(&keep, k);
         if (p->engine == NULL)
             memset(row, 0, (size_t)p->geometry.out_len * sizeof(real)); /* no samples: the state is all */
-        else if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, worker) && keep != NULL)
+        else if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, worker) &&
+                 own_keep != NULL)
             kept |= UINT32_C(1) << k;
         if (p->circular)
             kernels_of(p)->add(row + seqlen, p->geometry.out_len - seqlen, row);
     }
     add_state(p, call, panel, z);
     return kept;
+}
+
+/* ---- What forward leaves for backward ---- */
+
+static char *saved_row(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                       int64_t k)
+{
+    char *rows =
+        (char *)(((uintptr_t)call->saved + LCV_CPU_ALIGNMENT - 1) & ~(uintptr_t)(LCV_CPU_ALIGNMENT - 1));
+    return rows + (size_t)(panel->b * p->params.channels + panel->c + k) * p->saved_stride;
+}
+
+static keeper saved_keeper(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel)
+{
+    if (call->saved == NULL || p->saved_keep_bytes == 0)
+        return (keeper){NULL, 0};
+    return (keeper){saved_row(p, call, panel, 0) + LCV_CPU_ALIGNMENT, p->saved_stride};
+}
+
+/* NULL where there is none. */
+static real *saved_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, int64_t k)
+{
+    if (call->saved == NULL || p->saved_z_bytes == 0)
+        return NULL;
+    return (real *)(void *)(saved_row(p, call, panel, k) + LCV_CPU_ALIGNMENT + p->saved_keep_bytes);
+}
+
+static void save_flags(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                       uint32_t kept)
+{
+    for (int64_t k = 0; call->saved != NULL && k < panel->width; k++)
+        *saved_row(p, call, panel, k) = (char)(kept >> k & 1);
+}
+
+static uint32_t saved_flags(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel)
+{
+    uint32_t kept = 0;
+    for (int64_t k = 0; p->saved_keep_bytes > 0 && k < panel->width; k++)
+        if (*saved_row(p, call, panel, k) == 1)
+            kept |= UINT32_C(1) << k;
+    return kept;
+}
+
+/* Copies z between a panel's rows and what is saved. */
+static void save_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                   const real *z)
+{
+    for (int64_t k = 0; saved_z(p, call, panel, k) != NULL && k < panel->width; k++)
+        memcpy(saved_z(p, call, panel, k), z + k * p->g_len, (size_t)p->params.seqlen * sizeof(real));
+}
+
+static void restore_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel, real *z)
+{
+    for (int64_t k = 0; k < panel->width; k++)
+        memcpy(z + k * p->g_len, saved_z(p, call, panel, k), (size_t)p->params.seqlen * sizeof(real));
 }
 
 /* ---- Forward ---- */
@@ -296,22 +249,28 @@ static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
                     const lcv_cpu_worker *worker)
 {
     const sheet y = data_sheet(p, &call->y, panel), post_gate = data_sheet(p, &call->post_gate, panel);
+    const keeper keep = saved_keeper(p, call, panel);
     real *z = gathered_g(p, worker);
+    uint32_t kept = 0;
     if (!is_x_plain(p, call, panel))
         gather_x(p, call, panel, gathered_x(p, worker));
     if (!is_fused(p, &y, &post_gate)) {
-        compute_z(p, call, panel, z, NULL, worker);
+        kept = compute_z(p, call, panel, z, keep, worker);
+        save_z(p, call, panel, z);
         store_state_out(p, call, panel, z);
         store_y(p, call, panel, z);
-        return;
     }
-    for (int64_t k = 0; k < panel->width; k++) {
+    for (int64_t k = 0; is_fused(p, &y, &post_gate) && k < panel->width; k++) {
         const lcv_cpu_row x = row_x(p, call, panel, k, worker);
         lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
+        char *own_keep = place_to_keep(&keep, k);
         sink.out = plain_row(&y, k);
         sink.gate = plain_row(&post_gate, k);
-        TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, NULL, worker);
+        sink.out2 = saved_z(p, call, panel, k);
+        if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, worker) && own_keep != NULL)
+            kept |= UINT32_C(1) << k;
     }
+    save_flags(p, call, panel, kept);
 }
 
 /* ---- Backward ---- */
@@ -423,20 +382,44 @@ static bool is_dpost_gate_plain(const lcv_cpu_plan *p, const lcv_conv_call *call
 
 /* As compute_z, but z meets dy on its way to dpost_gate and is nowhere else. */
 static uint32_t write_dpost_gate(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
-                                 char *keep, const lcv_cpu_worker *worker)
+                                 keeper keep, const lcv_cpu_worker *worker)
 {
     const sheet dy = data_sheet(p, &call->dy, panel), dpost_gate = data_sheet(p, &call->dpost_gate, panel);
     uint32_t kept = 0;
     for (int64_t k = 0; k < panel->width; k++) {
         const lcv_cpu_row x = row_x(p, call, panel, k, worker);
         lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
-        char *own_keep = keep != NULL ? keep + (size_t)k * p->keep_stride : NULL;
+        char *own_keep = place_to_keep(&keep, k);
         sink.out = plain_row(&dpost_gate, k);
         sink.gate = plain_row(&dy, k);
-        if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, worker) && keep != NULL)
+        if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, worker) && own_keep != NULL)
             kept |= UINT32_C(1) << k;
     }
     return kept;
+}
+
+static void multiply_saved_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel)
+{
+    const sheet dy = data_sheet(p, &call->dy, panel), dpost_gate = data_sheet(p, &call->dpost_gate, panel);
+    for (int64_t k = 0; k < panel->width; k++)
+        kernels_of(p)->multiply(saved_z(p, call, panel, k), plain_row(&dy, k), p->params.seqlen,
+                                plain_row(&dpost_gate, k));
+}
+
+/* z, where it is needed, into the rows g or straight to dpost_gate. Returns which rows were kept. */
+static uint32_t provide_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                          bool passes_z, real *g, keeper keep, const lcv_cpu_worker *worker)
+{
+    if (!lcv_cpu_needs_z(&p->params))
+        return call->saved != NULL ? saved_flags(p, call, panel) : 0;
+    if (call->saved == NULL)
+        return passes_z ? write_dpost_gate(p, call, panel, keep, worker)
+                        : compute_z(p, call, panel, g, keep, worker);
+    if (passes_z)
+        multiply_saved_z(p, call, panel);
+    else
+        restore_z(p, call, panel, g);
+    return saved_flags(p, call, panel);
 }
 
 /* Can the engine write du and dpre_gate itself? */
@@ -485,13 +468,13 @@ static void store_dx(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
 }
 
 /* The linear part of backward: rows of g (where they lie, or gathered) to dx and the filters' gradients. Bit
- * k of `kept`: row k's transform is in the worker's keep. */
+ * k of `kept`: row k's transform was kept. */
 static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
-                          bool g_gathered, bool dx_gathered, uint32_t kept, const lcv_cpu_worker *worker)
+                          bool g_gathered, bool dx_gathered, keeper keep, uint32_t kept,
+                          const lcv_cpu_worker *worker)
 {
     const sheet dy = data_sheet(p, &call->dy, panel), post_gate = data_sheet(p, &call->post_gate, panel);
     const int64_t seqlen = p->params.seqlen;
-    const char *keep = worker->memory + p->worker.keep;
     for (int64_t k = 0; k < panel->width; k++) {
         real *gathered = gathered_g(p, worker) + k * p->g_len;
         lcv_cpu_row g = {.x = plain_row(&dy, k), .gate = plain_row(&post_gate, k)};
@@ -510,7 +493,7 @@ static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
             x = row_x(p, call, panel, k, worker);
         TYPED(lcv_cpu_convolve_back)
         (p, &panel->filters[k], &g, lcv_cpu_wants_dx(p) ? &dx : NULL, &x,
-         (kept >> k & 1) != 0 ? keep + (size_t)k * p->keep_stride : NULL, panel->grads[k], worker);
+         (kept >> k & 1) != 0 ? place_to_keep(&keep, k) : NULL, panel->grads[k], worker);
     }
 }
 
@@ -523,14 +506,12 @@ static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
     const bool dx_gathered = wants_dx && !is_dx_plain(p, call, panel);
     const bool g_gathered = dx_gathered || needs_z || !is_g_plain(p, call, panel);
     real *g = gathered_g(p, worker);
-    uint32_t kept = 0;
-    char *keep = wants_z && lcv_cpu_wants_taps(p) ? worker->memory + p->worker.keep : NULL;
+    keeper keep = saved_keeper(p, call, panel);
+    if (call->saved == NULL && wants_z && lcv_cpu_wants_taps(p))
+        keep = (keeper){worker->memory + p->worker.keep, p->keep_stride};
     if (needs_x && !is_x_plain(p, call, panel))
         gather_x(p, call, panel, gathered_x(p, worker));
-    if (needs_z)
-        kept = compute_z(p, call, panel, g, keep, worker);
-    else if (passes_z)
-        kept = write_dpost_gate(p, call, panel, keep, worker);
+    const uint32_t kept = provide_z(p, call, panel, passes_z, g, keep, worker);
     if (g_gathered || lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS))
         pass_dz(p, call, panel, needs_z, g_gathered ? g : NULL, sums, worker);
     if (g_gathered) {
@@ -538,7 +519,7 @@ static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
         store_dstate_in(p, call, panel, g);
     }
     if (p->engine != NULL && (wants_dx || lcv_cpu_wants_taps(p)))
-        convolve_back(p, call, panel, g_gathered, dx_gathered, kept, worker);
+        convolve_back(p, call, panel, g_gathered, dx_gathered, keep, kept, worker);
     if (dx_gathered)
         store_dx(p, call, panel, g);
 }
@@ -565,10 +546,10 @@ static void reduce(const lcv_cpu_plan *p, const lcv_conv_call *call, const doubl
 
 const lcv_cpu_rows TYPED(lcv_cpu_rows) = {
     .choose_kernels = choose_kernels,
-    .prepare = prepare,
-    .finish = finish,
+    .prepare = TYPED(lcv_cpu_prepare_taps),
+    .finish = TYPED(lcv_cpu_finish_taps),
     .forward = forward,
     .backward = backward,
-    .add_grad = add_grad,
+    .add_grad = TYPED(lcv_cpu_add_tap_grads),
     .reduce = reduce,
 };

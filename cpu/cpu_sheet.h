@@ -123,6 +123,16 @@ static inline void multiply_by(const TYPED(lcv_cpu_kernels) * k, const sheet *s,
     k->multiply(tile, factor, s->width * at.count, tile);
 }
 
+/* Fills `count` values from a row of `length` elements, with zeros where it is absent or ends. */
+static inline void load_row(const TYPED(lcv_cpu_kernels) * k, const sheet *s, int64_t length, int64_t count,
+                            real *to)
+{
+    const int64_t there = s->data != NULL ? min64(length, count) : 0;
+    if (there > 0)
+        k->load(s->data, s->dtype, 0, 1, s->stride, there, to);
+    memset(to + there, 0, (size_t)(count - there) * sizeof(real));
+}
+
 /* Between a tile and the panel's gathered rows, which are `row_len` reals apart. */
 static inline void take_tile(const real *rows, int64_t row_len, int64_t width, stretch at, real *tile)
 {

@@ -109,8 +109,9 @@ lcv_status lcvi_plan_info_hand_out(lcv_context *context, const lcvi_op *op, cons
         .workspace_bytes = source->workspace_bytes,
         .spectrum_bytes = source->spectrum_bytes,
         .threads = source->threads,
+        .saved_bytes = source->saved_bytes,
     };
-    return lcvi_hand_out(context, "info", info, &full, sizeof full, sizeof full);
+    return lcvi_hand_out(context, "info", info, &full, sizeof full, offsetof(lcv_plan_info, saved_bytes));
 }
 
 lcv_status lcv_plan_describe(const lcv_plan *plan, lcv_plan_info *info)

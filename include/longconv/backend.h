@@ -65,6 +65,7 @@ typedef struct lcv_conv_call {
     lcv_array du, dfilter, dfilter_future, dskip, dbias, dpre_gate, dpost_gate, dstate_in; /* and out */
     const void *spectrum; /* prepared filters, or NULL: use filter and filter_future */
     lcv_exec exec;        /* workspace is never NULL unless workspace_bytes of the query was 0 */
+    void *saved;          /* what forward leaves for backward, NULL: nothing; backward only reads it */
 } lcv_conv_call;
 
 /* One call of the gate multiply over extent[0] x extent[1] x extent[2] elements. */
@@ -166,6 +167,7 @@ typedef struct lcv_backend_plan_info {
     int32_t threads;
     int64_t spectrum_key[4]; /* whatever else two plans must agree on to share a spectrum */
     char explanation[240];
+    size_t saved_bytes; /* of lcv_conv_call.saved; 0: the plan leaves nothing for backward */
 } lcv_backend_plan_info;
 
 /* ---- Streams ----

@@ -196,6 +196,8 @@ typedef struct lcv_conv_args {
     lcv_tensor state_out;         /* out, compute, like state_in; absent: not wanted */
     lcv_tensor seq_offsets;       /* reserved: absent */
     lcv_exec exec;
+    void *saved; /* out: what backward would compute again, see lcv_conv_grad_args.saved; NULL: not wanted */
+    size_t saved_bytes; /* at least lcv_plan_info.saved_bytes */
 } lcv_conv_args;
 
 #define LCV_TENSOR_NONE                                                                                      \
@@ -210,7 +212,7 @@ typedef struct lcv_conv_args {
     {                                                                                                        \
         sizeof(lcv_conv_args), LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE, NULL, LCV_TENSOR_NONE,     \
             LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE,             \
-            LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_EXEC_INIT                                                  \
+            LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_EXEC_INIT, NULL, 0                                         \
     }
 
 /* All fields absent. `struct_size` is the caller's sizeof. Thread-safety: safe. */
@@ -250,6 +252,11 @@ typedef struct lcv_conv_grad_args {
     lcv_tensor dpost_gate;     /* out, data */
     lcv_tensor dstate_in;      /* out, compute, like state_in */
     lcv_exec exec;
+    const void *saved;  /* NULL, or what a forward call of this plan with the same inputs left in its `saved`:
+                         * transforms and sums that backward needs and then does not compute again (on the CPU
+                         * about 12 bytes a sample of float32; the gradients are the same to the last bit).
+                         * Memory of the plan's device, any alignment. The inputs must be given all the same */
+    size_t saved_bytes; /* at least lcv_plan_info.saved_bytes */
 } lcv_conv_grad_args;
 
 #define LCV_CONV_GRAD_ARGS_INIT                                                                              \
@@ -258,7 +265,7 @@ typedef struct lcv_conv_grad_args {
             LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE,             \
             LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE,             \
             LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE,             \
-            LCV_EXEC_INIT                                                                                    \
+            LCV_EXEC_INIT, NULL, 0                                                                           \
     }
 
 /* All fields absent. `struct_size` is the caller's sizeof. Thread-safety: safe. */

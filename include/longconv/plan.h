@@ -37,6 +37,7 @@ typedef struct lcv_plan_info {
     size_t workspace_bytes;  /* for forward and backward; room for any alignment is included */
     size_t spectrum_bytes;   /* of one prepared set of filters, 0 where the plan takes none */
     int32_t threads;         /* most threads that one execution uses */
+    size_t saved_bytes;      /* of what forward may leave for backward (conv.h, `saved`); 0: nothing */
 } lcv_plan_info;
 
 /* Describes a plan; `info->struct_size` must be set. The texts live as long as the plan.

@@ -108,16 +108,34 @@ static lcv_status execute(const lcvi_op *op, const lcv_plan *plan, lcv_conv_call
     return lcvi_pass(plan->context, status);
 }
 
+static lcv_status check_saved(const lcv_plan *plan, const void *saved, size_t bytes)
+{
+    if (saved == NULL)
+        return LCV_OK;
+    if (plan->info.saved_bytes == 0)
+        return lcvi_fail(
+            plan->context, LCV_INVALID_ARG,
+            "saved: expected NULL: this plan leaves nothing for backward (lcv_plan_info.saved_bytes "
+            "is 0)");
+    if (bytes < plan->info.saved_bytes)
+        return lcvi_fail(plan->context, LCV_WORKSPACE_TOO_SMALL,
+                         "saved_bytes: expected at least %zu, given %zu", plan->info.saved_bytes, bytes);
+    return LCV_OK;
+}
+
 lcv_status lcvi_conv_forward(const lcvi_op *op, const lcv_plan *plan, const lcv_conv_args *given)
 {
     lcv_conv_args args = LCV_CONV_ARGS_INIT;
     lcv_conv_call call = {0};
     lcv_status status = lcvi_plan_check(plan, op, given);
     if (status == LCV_OK)
-        status = lcvi_adopt(plan->context, "args", &args, sizeof args, sizeof args, given);
+        status = lcvi_adopt(plan->context, "args", &args, sizeof args, offsetof(lcv_conv_args, saved), given);
+    if (status == LCV_OK)
+        status = check_saved(plan, args.saved, args.saved_bytes);
     if (status == LCV_OK)
         status = lcvi_conv_bind_forward(plan, op->conv_params(plan), &args, &call);
     call.exec = args.exec;
+    call.saved = args.saved;
     return status == LCV_OK ? execute(op, plan, &call, false) : status;
 }
 
@@ -127,10 +145,14 @@ lcv_status lcvi_conv_backward(const lcvi_op *op, const lcv_plan *plan, const lcv
     lcv_conv_call call = {0};
     lcv_status status = lcvi_plan_check(plan, op, given);
     if (status == LCV_OK)
-        status = lcvi_adopt(plan->context, "args", &args, sizeof args, sizeof args, given);
+        status =
+            lcvi_adopt(plan->context, "args", &args, sizeof args, offsetof(lcv_conv_grad_args, saved), given);
+    if (status == LCV_OK)
+        status = check_saved(plan, args.saved, args.saved_bytes);
     if (status == LCV_OK)
         status = lcvi_conv_bind_backward(plan, op->conv_params(plan), &args, &call);
     call.exec = args.exec;
+    call.saved = (void *)(uintptr_t)args.saved; /* which backward only reads */
     return status == LCV_OK ? execute(op, plan, &call, true) : status;
 }
 

@@ -138,6 +138,7 @@ lcv_status lcv_short_conv_plan_create(lcv_context *context, const lcv_short_conv
     plan->params.short_conv.given = params;
     plan->params.short_conv.conv = as_conv(&params);
     plan->info.spectrum_bytes = 0;
+    plan->info.saved_bytes = 0;
     status = lcvi_pass(context, build(plan));
     if (status == LCV_OK)
         status = lcvi_plan_own_workspace(plan, params.workspace_owner);

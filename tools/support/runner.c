@@ -20,6 +20,9 @@ struct runner {
     char *states;       /* chunked: [pieces + 1] states, or 2 where backward does not need them */
     char *state_grads;  /* chunked backward: 2 of them */
     size_t state_bytes; /* of one */
+    void *saved;        /* from forward for backward, NULL: nothing */
+    size_t saved_bytes;
+    bool has_saved; /* is anything in it? */
 };
 
 static bool is_chunked(const runner *r)
@@ -120,6 +123,17 @@ static lcv_status create_states(runner *r)
     return r->states == NULL || (all && r->state_grads == NULL) ? LCV_OUT_OF_MEMORY : LCV_OK;
 }
 
+/* One piece that goes both ways may leave something for the way back. */
+static lcv_status create_saved(runner *r)
+{
+    const unsigned both = PROBLEM_FORWARD | PROBLEM_BACKWARD;
+    if (r->p.kind != PROBLEM_CONV || is_chunked(r) || (r->p.passes & both) != both)
+        return LCV_OK;
+    r->saved_bytes = describe(r->plan[0]).saved_bytes;
+    r->saved = r->saved_bytes > 0 ? malloc(r->saved_bytes) : NULL;
+    return r->saved_bytes > 0 && r->saved == NULL ? LCV_OUT_OF_MEMORY : LCV_OK;
+}
+
 static lcv_status set_up(runner *r, bool prepared)
 {
     lcv_status status = create_plan(r, 0);
@@ -127,6 +141,8 @@ static lcv_status set_up(runner *r, bool prepared)
         status = create_plan(r, 1);
     if (status == LCV_OK && is_chunked(r))
         status = create_states(r);
+    if (status == LCV_OK)
+        status = create_saved(r);
     if (status != LCV_OK)
         return status;
     r->prepared = prepared && r->p.kind == PROBLEM_CONV && describe(r->plan[0]).spectrum_bytes > 0;
@@ -164,6 +180,7 @@ void runner_destroy(runner **pointer)
     filter_run_destroy(&r->filter);
     free(r->states);
     free(r->state_grads);
+    free(r->saved);
     free(r);
 }
 
@@ -221,6 +238,9 @@ static lcv_status forward_piece(runner *r, const arrays *a, int64_t piece)
         args.spectrum = r->spectrum[size];
         args.filter.rank = args.filter_future.rank = 0;
     }
+    args.saved = r->saved;
+    args.saved_bytes = r->saved_bytes;
+    r->has_saved = r->saved != NULL;
     return r->p.kind == PROBLEM_SHORT_CONV ? lcv_short_conv_forward(r->plan[size], &args)
                                            : lcv_conv_forward(r->plan[size], &args);
 }
@@ -240,6 +260,10 @@ static lcv_status backward_piece(runner *r, const arrays *a, int64_t piece)
     if (r->prepared) {
         args.spectrum = r->spectrum[size];
         args.filter.rank = args.filter_future.rank = 0;
+    }
+    if (r->has_saved) {
+        args.saved = r->saved;
+        args.saved_bytes = r->saved_bytes;
     }
     return r->p.kind == PROBLEM_SHORT_CONV ? lcv_short_conv_backward(r->plan[size], &args)
                                            : lcv_conv_backward(r->plan[size], &args);
