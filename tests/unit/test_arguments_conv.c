@@ -350,13 +350,17 @@ static void reserved_and_versioned(void **state)
     expect_error(f.context, "seq_offsets", lcv_conv_forward(f.plan, &f.c.args), LCV_UNSUPPORTED,
                  "seq_offsets: ");
     f.c.args.seq_offsets = (lcv_tensor){0};
-    f.c.args.struct_size = sizeof f.c.args - 8;
+    f.c.args.struct_size = offsetof(lcv_conv_args, saved) - 8;
     expect_error(f.context, "size", lcv_conv_forward(f.plan, &f.c.args), LCV_VERSION_MISMATCH,
                  "args: struct_size");
     f.c.grads.struct_size = 0;
     expect_error(f.context, "size", lcv_conv_backward(f.plan, &f.c.grads), LCV_VERSION_MISMATCH,
                  "args: struct_size");
     assert_true(test_conv_outputs_unchanged(&f.c));
+    f.c.args.struct_size = offsetof(lcv_conv_args, saved); /* the first version's */
+    f.c.grads.struct_size = offsetof(lcv_conv_grad_args, saved);
+    assert_int_equal(lcv_conv_forward(f.plan, &f.c.args), LCV_OK);
+    assert_int_equal(lcv_conv_backward(f.plan, &f.c.grads), LCV_OK);
     close_fixture(&f);
 }
 
