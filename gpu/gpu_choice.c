@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a plan decides: the linear problem of a row, the engine, and how the rows are cut into chunks whose
+ * intermediate results fit the L2 cache, so that the workspace does not grow with the batch. */
+#include "gpu_plan.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const lcv_gpu_engine *const engines[] = {
+#define LCV_GPU_ENGINE(name) &lcv_gpu_engine_##name,
+#include "engine_list.inc"
+#undef LCV_GPU_ENGINE
+};
+
+enum {
+    ENGINE_COUNT = sizeof engines / sizeof engines[0],
+    LEAST_BUDGET = 16 << 20, /* bytes of workspace: enough work for a large device */
+    MOST_BUDGET = 64 << 20
+};
+
+static int64_t min64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* ---- The linear problem of a row ---- */
+
+/* Taps beyond the last lag that can matter are left out. */
+static void set_lengths(lcv_gpu_plan *plan)
+{
+    const lcv_conv_params *p = &plan->params;
+    lcv_gpu_geometry *g = &plan->geometry;
+    g->seqlen = g->out_len = p->seqlen;
+    switch (p->mode) {
+    case LCV_CONV_CAUSAL:
+        g->taps = min64(p->filter_len, p->seqlen);
+        if ((p->terms & LCV_TERM_STATE) != 0) {
+            g->taps = p->filter_len;
+            plan->state_len = max64(p->filter_len - 1, 0);
+            g->out_len = p->seqlen + plan->state_len;
+        }
+        break;
+    case LCV_CONV_ANTICAUSAL:
+        g->taps_future = min64(p->filter_len, p->seqlen);
+        break;
+    case LCV_CONV_TWOSIDED:
+        g->first_lag = p->future_first_lag;
+        g->taps = min64(p->filter_len, p->seqlen);
+        g->taps_future = min64(p->filter_future_len, max64(p->seqlen - g->first_lag, 0));
+        break;
+    case LCV_CONV_CIRCULAR:
+        g->period = p->seqlen;
+        g->taps = min64(p->filter_len, p->seqlen);
+        g->out_len = p->seqlen + max64(g->taps - 1, 0);
+        break;
+    }
+    plan->seqlen = p->seqlen;
+    plan->out_len = g->out_len;
+}
+
+static void set_filters(lcv_gpu_plan *plan)
+{
+    const lcv_conv_params *p = &plan->params;
+    lcv_gpu_geometry *g = &plan->geometry;
+    plan->group = 1;
+    g->filters = p->channels;
+    switch (p->filter_form) {
+    case LCV_FILTER_SHARED:
+        g->filters = 1;
+        plan->group = p->channels;
+        break;
+    case LCV_FILTER_GROUPED:
+        g->filters = p->filter_groups;
+        plan->group = p->channels / p->filter_groups;
+        break;
+    case LCV_FILTER_PER_SAMPLE:
+        g->filters = p->batch * p->channels;
+        g->rows_per_filter = 1;
+        plan->group = 0;
+        return;
+    case LCV_FILTER_PER_CHANNEL:
+        break;
+    }
+    g->rows_per_filter = p->batch * plan->group;
+    plan->group = max64(plan->group, 1); /* without channels there are no rows, and 0 has a meaning */
+}
+
+/* An engine is named even where it has nothing to do, so that sizes are at least 1 for it. */
+static void set_geometry(lcv_gpu_plan *plan)
+{
+    const lcv_conv_params *p = &plan->params;
+    lcv_gpu_geometry *g = &plan->geometry;
+    set_lengths(plan);
+    set_filters(plan);
+    if (g->taps + g->taps_future == 0)
+        g->taps = 1;
+    g->seqlen = max64(g->seqlen, 1);
+    g->out_len = max64(g->out_len, 1);
+    g->dtype = p->dtype;
+    g->is_double = lcv_dtype_compute(p->dtype) == LCV_F64;
+    g->backward = p->grad_mask != 0;
+    g->dfilter = lcv_gpu_wants_taps(plan);
+    /* Only dy * post_gate can be read where it lies. */
+    plan->gathers = g->backward && (lcv_gpu_needs_z(plan) || plan->out_len != plan->seqlen);
+}
+
+/* ---- The engine ---- */
+
+static bool is_wanted(const char *wanted, const lcv_gpu_engine *engine)
+{
+    return wanted == NULL || strcmp(wanted, "auto") == 0 || strcmp(wanted, engine->name) == 0;
+}
+
+static lcv_status choose_engine(lcv_gpu_plan *plan)
+{
+    const lcv_backend_host *host = plan->device->host;
+    const char *wanted = plan->params.engine, *reason = "there is none of this name";
+    for (int i = 0; i < ENGINE_COUNT; i++) {
+        lcv_gpu_engine_info info = {0};
+        const char *why = NULL;
+        if (!is_wanted(wanted, engines[i]))
+            continue;
+        if (!engines[i]->query(plan->device, &plan->geometry, &info, &why)) {
+            reason = why != NULL ? why : reason;
+            continue;
+        }
+        if (plan->engine == NULL || info.cost < plan->info.cost) {
+            plan->engine = engines[i];
+            plan->info = info;
+        }
+    }
+    if (plan->engine != NULL)
+        return LCV_OK;
+    return host->fail(host, LCV_UNSUPPORTED, "engine: \"%s\" does not serve this: %s",
+                      wanted != NULL ? wanted : "auto", reason);
+}
+
+/* ---- The workspace ---- */
+
+/* Hands out byte offsets; `overflow` sticks. */
+typedef struct {
+    size_t used;
+    bool overflow;
+} arena;
+
+static size_t take(arena *a, int64_t count, size_t bytes)
+{
+    const size_t start = a->used, unit = LCV_GPU_ALIGNMENT;
+    size_t total = 0;
+    a->overflow = a->overflow || __builtin_mul_overflow((size_t)count, bytes, &total) ||
+                  total > SIZE_MAX / 4 ||
+                  __builtin_add_overflow(a->used, (total + unit - 1) / unit * unit, &a->used);
+    return start;
+}
+
+static size_t real_size_of(const lcv_gpu_plan *plan)
+{
+    return lcv_dtype_size(lcv_dtype_compute(plan->params.dtype));
+}
+
+static bool lay_out(lcv_gpu_plan *plan, size_t extra_bytes)
+{
+    arena a = {0};
+    lcv_gpu_layout *at = &plan->at;
+    const int64_t filters = plan->chunk_filters, rows = filters * plan->chunk_rows;
+    const bool sums = lcv_gpu_wants_sums(plan);
+    at->spectra = take(&a, filters, plan->info.spectrum_bytes);
+    at->grads = take(&a, plan->geometry.dfilter ? filters : 0, plan->info.grad_bytes);
+    at->scratch = take(&a, rows, plan->info.row_bytes);
+    take(&a, 1, extra_bytes);
+    at->reals = take(&a, plan->gathers ? rows * plan->out_len : 0, real_size_of(plan));
+    at->sums = take(&a, sums ? 2 * rows : 0, sizeof(double));
+    at->totals = take(&a, sums ? 2 * plan->params.channels : 0, sizeof(double));
+    take(&a, 1, LCV_GPU_ALIGNMENT); /* the caller's workspace may start anywhere */
+    at->bytes = a.used;
+    return !a.overflow;
+}
+
+/* ---- Chunks ---- */
+
+/* As many rows as the budget holds: all rows of some filters, or else some rows of one. */
+static void cut(lcv_gpu_plan *plan, size_t budget)
+{
+    const double reals = plan->gathers ? (double)plan->out_len * (double)real_size_of(plan) : 0.0;
+    const double row = (double)plan->info.row_bytes + reals + 16.0;
+    const double filter = (double)plan->info.spectrum_bytes +
+                          (plan->geometry.dfilter ? (double)plan->info.grad_bytes : 0.0) + 1.0;
+    const int64_t filters = max64(plan->geometry.filters, 1), rows = max64(plan->geometry.rows_per_filter, 1);
+    const double whole = filter + row * (double)rows, room = (double)budget;
+    plan->chunk_filters = 1;
+    plan->chunk_rows = rows;
+    if (whole * (double)filters <= room)
+        plan->chunk_filters = filters;
+    else if (whole <= room)
+        plan->chunk_filters = max64(1, (int64_t)(room / whole));
+    else if (room - filter < row * (double)rows)
+        plan->chunk_rows = max64(1, (int64_t)((room - filter) / row));
+    /* Chunks of one size: transforms of a shorter last one would be for nothing. */
+    const int64_t filter_chunks = (filters + plan->chunk_filters - 1) / plan->chunk_filters;
+    const int64_t row_chunks = (rows + plan->chunk_rows - 1) / plan->chunk_rows;
+    plan->chunk_filters = (filters + filter_chunks - 1) / filter_chunks;
+    plan->chunk_rows = (rows + row_chunks - 1) / row_chunks;
+}
+
+static size_t budget_of(const lcv_gpu_plan *plan)
+{
+    const uint64_t most = plan->params.max_workspace_bytes;
+    size_t budget = plan->device->cache_bytes / 2;
+    budget = budget < LEAST_BUDGET ? LEAST_BUDGET : budget > MOST_BUDGET ? MOST_BUDGET : budget;
+    return most != 0 && most < budget ? (size_t)most : budget;
+}
+
+/* Cuts and lays out, smaller and smaller until it fits. */
+static lcv_status fit(lcv_gpu_plan *plan)
+{
+    const lcv_backend_host *host = plan->device->host;
+    const uint64_t most = plan->params.max_workspace_bytes;
+    const size_t budget = budget_of(plan);
+    for (size_t room = budget;; room -= room / 4) {
+        size_t extra_bytes = 0;
+        lcv_status status = LCV_OK;
+        cut(plan, room);
+        if (plan->engine->extra_bytes != NULL && lcv_gpu_convolves(plan))
+            status = plan->engine->extra_bytes(plan->device, &plan->geometry, plan->chunk_filters,
+                                               plan->chunk_rows, &extra_bytes);
+        if (status != LCV_OK)
+            return status;
+        if (!lay_out(plan, extra_bytes))
+            return host->fail(host, LCV_TOO_LARGE, "workspace: its size overflows");
+        const bool smallest = plan->chunk_filters == 1 && plan->chunk_rows == 1;
+        if (plan->at.bytes <= budget || (smallest && (most == 0 || plan->at.bytes <= most)))
+            return LCV_OK;
+        if (smallest)
+            return host->fail(host, LCV_WORKSPACE_TOO_SMALL,
+                              "max_workspace_bytes: expected at least %zu, given %llu", plan->at.bytes,
+                              (unsigned long long)most);
+    }
+}
+
+/* ---- All of it ---- */
+
+lcv_status lcv_gpu_choose(lcv_gpu_device *device, const lcv_conv_params *params, lcv_gpu_plan *plan)
+{
+    *plan = (lcv_gpu_plan){.device = device, .params = *params};
+    atomic_flag_clear(&plan->busy);
+    set_geometry(plan);
+    const lcv_status status = choose_engine(plan);
+    return status == LCV_OK ? fit(plan) : status;
+}
+
+void lcv_gpu_explain(const lcv_gpu_plan *plan, char *text, size_t size)
+{
+    static const char *const modes[] = {"causal", "anticausal", "twosided", "circular"};
+    const lcv_gpu_geometry *g = &plan->geometry;
+    snprintf(
+        text, size,
+        "engine %s (%s): %s, %lld samples with %lld + %lld taps, ring of %lld complex points; %lld x %lld "
+        "rows in chunks of %lld x %lld",
+        plan->engine->name, plan->params.engine != NULL ? "as asked" : "cheapest estimate",
+        modes[plan->params.mode], (long long)plan->seqlen, (long long)g->taps, (long long)g->taps_future,
+        (long long)plan->info.fft_size, (long long)g->filters, (long long)g->rows_per_filter,
+        (long long)plan->chunk_filters, (long long)plan->chunk_rows);
+}
