@@ -105,8 +105,9 @@ lcv_status lcv_gpu_memory_copy(void *self, void *target, const void *source, siz
     lcv_status status = lcv_gpu_enter(device, &visit);
     if (status != LCV_OK)
         return status;
-    status = lcv_gpu_check(device, cudaMemcpyAsync(target, source, bytes, cudaMemcpyDefault, stream),
-                           "cudaMemcpyAsync");
+    if (bytes > 0)
+        status = lcv_gpu_check(device, cudaMemcpyAsync(target, source, bytes, cudaMemcpyDefault, stream),
+                               "cudaMemcpyAsync");
     if (status == LCV_OK)
         status = lcv_gpu_check(device, cudaStreamSynchronize(stream), "cudaStreamSynchronize");
     lcv_gpu_leave(&visit);

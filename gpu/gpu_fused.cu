@@ -11,9 +11,9 @@
 LCV_GPU_DEVICE void sine_and_cosine_of_pi_times(double x, double *sine, double *cosine)
 {
 #ifdef LCV_SIMT
-    const double pi = 3.14159265358979323846;
-    *sine = std::sin(pi * x);
-    *cosine = std::cos(pi * x);
+    const long double angle = 3.14159265358979323846264L * x;
+    *sine = static_cast<double>(std::sin(angle));
+    *cosine = static_cast<double>(std::cos(angle));
 #else
     sincospi(x, sine, cosine);
 #endif

@@ -22,6 +22,7 @@
 #endif
 
 #define LCV_GPU_DEVICE static __device__ __forceinline__
+#define LCV_GPU_DEVICE_MEMBER __device__ __forceinline__
 
 /* Launches kernel(args...) on the stream. Returns the CUDA error code, 0 for none. */
 template <class... Parameters>

@@ -214,8 +214,7 @@ static const char *device_name(lcv_device_kind device)
     return device == LCV_DEVICE_CUDA ? "CUDA" : "CPU";
 }
 
-/* NULL, with a message: the answer is LCV_NO_DEVICE. */
-static const lcvi_backend *find_available(lcv_context *context, const char *name)
+const lcvi_backend *lcvi_backend_find(lcv_context *context, const char *name)
 {
     const lcvi_backend *backend = find(context, name);
     if (backend == NULL)
@@ -229,7 +228,7 @@ static lcv_status select_named(lcv_context *context, const char *name, lcv_devic
                                lcvi_query_fn query, const void *params, const lcvi_backend **chosen,
                                lcv_backend_plan_info *info)
 {
-    const lcvi_backend *backend = find_available(context, name);
+    const lcvi_backend *backend = lcvi_backend_find(context, name);
     if (backend == NULL)
         return LCV_NO_DEVICE;
     if (backend->device_kind != device)
@@ -282,7 +281,7 @@ lcv_status lcvi_backend_select_learner(lcv_context *context, const char *name, c
 {
     name = meant(context, name);
     if (name != NULL) {
-        const lcvi_backend *backend = find_available(context, name);
+        const lcvi_backend *backend = lcvi_backend_find(context, name);
         if (backend == NULL)
             return LCV_NO_DEVICE;
         if (backend->table->planning_export == NULL)

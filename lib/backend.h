@@ -27,6 +27,9 @@ lcv_status lcvi_backend_select(lcv_context *context, const char *name, lcv_devic
                                lcvi_query_fn query, const void *params, const lcvi_backend **chosen,
                                lcv_backend_plan_info *info);
 
+/* The backend of this name if it is available; NULL, with a message: the answer is LCV_NO_DEVICE. */
+const lcvi_backend *lcvi_backend_find(lcv_context *context, const char *name);
+
 /* Chooses a backend that keeps what it learns in planning. `name` NULL or "auto": the first that is available
  * and does; else the one named, or its error. */
 lcv_status lcvi_backend_select_learner(lcv_context *context, const char *name, const lcvi_backend **chosen);

@@ -298,8 +298,10 @@ typedef struct lcv_backend {
     const char *(*description)(void *device);
     const char *(*engines)(void *device);
 
-    /* Optional, all three or none: memory of the device, for workspaces and spectra that the library owns.
-     * NULL: the device shares the host's memory and the core allocates it. */
+    /* Optional, all three or none: memory of the device, for workspaces, spectra and memory.h. NULL: the
+     * device shares the host's memory and the core allocates it. `memory_copy` is between any two places in
+     * host and device memory, comes after what the stream holds, and waits for all of that; `bytes` may be 0.
+     */
     void *(*memory_allocate)(void *device, size_t bytes);
     void (*memory_release)(void *device, void *memory, size_t bytes);
     lcv_status (*memory_copy)(void *device, void *target, const void *source, size_t bytes, void *stream);

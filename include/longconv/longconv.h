@@ -6,6 +6,7 @@
 #include <longconv/common.h>   /* status, dtypes, layout, one execution's resources */
 #include <longconv/context.h>  /* context, log, backends */
 #include <longconv/tensor.h>   /* views of arrays */
+#include <longconv/memory.h>   /* memory of a device, for programs that do not talk to it themselves */
 #include <longconv/plan.h>     /* what all plans have in common */
 #include <longconv/conv.h>     /* the long convolution, forward and backward; prepared spectra */
 #include <longconv/option.h>   /* options and named arrays of filters and mixers */

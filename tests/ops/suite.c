@@ -39,6 +39,7 @@ static void add_engines(lcv_context *context, const lcv_backend_info *info, bool
 
 size_t targets_list(lcv_context *context, bool with_auto, target out[TARGETS_MAX])
 {
+    const char *only = getenv("LONGCONV_TEST_BACKEND");
     size_t count = 0;
     for (int32_t i = 0; i < lcv_backend_count(context); i++) {
         lcv_backend_info info = {.struct_size = sizeof info};
@@ -46,9 +47,11 @@ size_t targets_list(lcv_context *context, bool with_auto, target out[TARGETS_MAX
             fprintf(stderr, "lcv_backend_describe(%d): %s\n", i, lcv_context_message(context));
             exit(1);
         }
+        if (only != NULL && strcmp(info.name, only) != 0)
+            continue;
         if (!info.available)
             printf("SKIPPED backend %s: %s\n", info.name, info.reason);
-        else if (info.device != LCV_DEVICE_CPU)
+        else if (info.device != LCV_DEVICE_CPU && strcmp(info.name, "cuda") != 0)
             printf("SKIPPED backend %s: its tensors are not in host memory\n", info.name);
         else
             add_engines(context, &info, with_auto, out, &count);

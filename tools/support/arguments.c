@@ -2,6 +2,8 @@
 /* The params and args structs of the library for a problem and its arrays. */
 #include "arrays.h"
 
+#include <string.h>
+
 static const char *name_or_auto(const char *name)
 {
     return name[0] == '\0' ? NULL : name;
@@ -12,6 +14,11 @@ static uint32_t wanted_gradients(const problem *p)
     return (p->passes & PROBLEM_BACKWARD) != 0 ? problem_grad_mask(p) : 0;
 }
 
+lcv_device_kind arrays_device(const problem *p)
+{
+    return strcmp(p->backend, "cuda") == 0 ? LCV_DEVICE_CUDA : LCV_DEVICE_CPU;
+}
+
 lcv_conv_params arrays_conv_params(const problem *p, int64_t seqlen)
 {
     lcv_conv_params params = LCV_CONV_PARAMS_INIT;
@@ -20,6 +27,7 @@ lcv_conv_params arrays_conv_params(const problem *p, int64_t seqlen)
     params.layout = p->layout;
     params.filter_form = p->filter_form;
     params.activation = p->activation;
+    params.device = arrays_device(p);
     params.batch = p->batch;
     params.channels = p->channels;
     params.seqlen = seqlen;
@@ -43,6 +51,7 @@ lcv_short_conv_params arrays_short_conv_params(const problem *p)
     params.layout = p->layout;
     params.tap_order = p->tap_order;
     params.activation = p->activation;
+    params.device = arrays_device(p);
     params.batch = p->batch;
     params.channels = p->channels;
     params.seqlen = p->seqlen;
@@ -58,6 +67,7 @@ lcv_gate_params arrays_gate_params(const problem *p)
 {
     lcv_gate_params params = LCV_GATE_PARAMS_INIT;
     params.dtype = p->dtype;
+    params.device = arrays_device(p);
     params.shape[0] = p->batch;
     params.shape[1] = p->channels;
     params.shape[2] = p->seqlen;

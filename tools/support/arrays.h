@@ -76,6 +76,9 @@ void tensor_set(const lcv_tensor *row, int64_t index, double value);
 /* All elements of a view of rank 1 to `out`; an absent view gives `absent`. */
 void tensor_load(const lcv_tensor *row, int64_t count, double absent, double *out);
 
+/* Where the tensors of its backend lie: on the GPU for the backend "cuda". */
+lcv_device_kind arrays_device(const problem *p);
+
 /* The params of a plan for `seqlen` samples of the problem. */
 lcv_conv_params arrays_conv_params(const problem *p, int64_t seqlen);
 lcv_short_conv_params arrays_short_conv_params(const problem *p);

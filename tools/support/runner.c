@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "runner.h"
 
+#include "device_arrays.h"
 #include "filter_run.h"
+
+#include <longconv/memory.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,9 +20,10 @@ struct runner {
     filter_run *filter; /* PROBLEM_FILTER, which has no plan */
     lcv_plan *plan[SIZES];
     lcv_spectrum *spectrum[SIZES];
-    char *states;       /* chunked: [pieces + 1] states, or 2 where backward does not need them */
-    char *state_grads;  /* chunked backward: 2 of them */
+    void *states;       /* chunked: [pieces + 1] states, or 2 where backward does not need them */
+    void *state_grads;  /* chunked backward: 2 of them */
     size_t state_bytes; /* of one */
+    size_t kept;        /* states */
     void *saved;        /* from forward for backward, NULL: nothing */
     size_t saved_bytes;
     bool has_saved; /* is anything in it? */
@@ -117,10 +121,13 @@ static lcv_status create_states(runner *r)
     const size_t kept = all ? (size_t)r->pieces + 1 : 2;
     if (count * (double)element * (double)kept > (double)PTRDIFF_MAX)
         return LCV_TOO_LARGE;
+    r->kept = kept;
     r->state_bytes = ((size_t)count * element / 64 + 1) * 64;
-    r->states = calloc(kept, r->state_bytes);
-    r->state_grads = all ? calloc(2, r->state_bytes) : NULL;
-    return r->states == NULL || (all && r->state_grads == NULL) ? LCV_OUT_OF_MEMORY : LCV_OK;
+    const char *backend = describe(r->plan[0]).backend;
+    lcv_status status = lcv_memory_allocate(r->context, backend, kept * r->state_bytes, &r->states);
+    if (status == LCV_OK && all)
+        status = lcv_memory_allocate(r->context, backend, 2 * r->state_bytes, &r->state_grads);
+    return status;
 }
 
 /* One piece that goes both ways may leave something for the way back. */
@@ -173,13 +180,16 @@ void runner_destroy(runner **pointer)
     *pointer = NULL;
     if (r == NULL)
         return;
+    if (r->plan[0] != NULL) {
+        const char *backend = describe(r->plan[0]).backend;
+        lcv_memory_release(r->context, backend, r->states, r->kept * r->state_bytes);
+        lcv_memory_release(r->context, backend, r->state_grads, 2 * r->state_bytes);
+    }
     for (int size = 0; size < SIZES; size++) {
         lcv_spectrum_destroy(&r->spectrum[size]);
         lcv_plan_destroy(&r->plan[size]);
     }
     filter_run_destroy(&r->filter);
-    free(r->states);
-    free(r->state_grads);
     free(r->saved);
     free(r);
 }
@@ -194,7 +204,27 @@ lcv_plan_info runner_describe(const runner *r)
     return r->filter != NULL ? filter_run_describe(r->filter) : describe(r->plan[0]);
 }
 
-lcv_status runner_prepare(runner *r, const arrays *a)
+/* Runs a step on the arrays where the backend has them. */
+typedef lcv_status (*step_fn)(runner *r, const arrays *a);
+
+static lcv_status run_there(runner *r, const arrays *a, step_fn step)
+{
+    device_arrays there;
+    if (r->filter != NULL)
+        return step(r, a);
+    lcv_status status = device_arrays_create(r->context, a, &there);
+    if (status != LCV_OK)
+        return status;
+    status = device_arrays_upload(&there, a);
+    if (status == LCV_OK)
+        status = step(r, &there.a);
+    if (status == LCV_OK)
+        status = device_arrays_download(&there, a);
+    device_arrays_free(&there);
+    return status;
+}
+
+static lcv_status prepare_there(runner *r, const arrays *a)
 {
     lcv_status status = LCV_OK;
     for (int size = 0; status == LCV_OK && size < SIZES; size++)
@@ -204,24 +234,31 @@ lcv_status runner_prepare(runner *r, const arrays *a)
     return status;
 }
 
+lcv_status runner_prepare(runner *r, const arrays *a)
+{
+    return r->prepared ? run_there(r, a, prepare_there) : LCV_OK;
+}
+
 /* ---- Execution ---- */
 
-static lcv_tensor state_view(const runner *r, char *memory)
+static lcv_tensor state_view(const runner *r, void *memory)
 {
     const int64_t shape[3] = {r->p.batch, r->p.channels, problem_state_len(&r->p)};
-    return lcv_tensor_compact(memory, lcv_dtype_compute(r->p.dtype), 3, shape);
+    lcv_tensor view = lcv_tensor_compact(memory, lcv_dtype_compute(r->p.dtype), 3, shape);
+    view.device = arrays_device(&r->p);
+    return view;
 }
 
 /* The state before a piece. */
 static lcv_tensor state_before(const runner *r, int64_t piece)
 {
     const int64_t slot = goes_backward(&r->p) ? piece : piece % 2;
-    return state_view(r, r->states + (size_t)slot * r->state_bytes);
+    return state_view(r, (char *)r->states + (size_t)slot * r->state_bytes);
 }
 
 static lcv_tensor state_grad_before(const runner *r, int64_t piece)
 {
-    return state_view(r, r->state_grads + (size_t)(piece % 2) * r->state_bytes);
+    return state_view(r, (char *)r->state_grads + (size_t)(piece % 2) * r->state_bytes);
 }
 
 static lcv_status forward_piece(runner *r, const arrays *a, int64_t piece)
@@ -283,7 +320,7 @@ static void zero_sums(const arrays *a)
     }
 }
 
-lcv_status runner_forward(runner *r, const arrays *a)
+static lcv_status forward_there(runner *r, const arrays *a)
 {
     const lcv_tensor *t = a->tensor;
     if (r->filter != NULL)
@@ -296,7 +333,12 @@ lcv_status runner_forward(runner *r, const arrays *a)
     return status;
 }
 
-lcv_status runner_backward(runner *r, const arrays *a)
+lcv_status runner_forward(runner *r, const arrays *a)
+{
+    return run_there(r, a, forward_there);
+}
+
+static lcv_status backward_there(runner *r, const arrays *a)
 {
     const lcv_tensor *t = a->tensor;
     if (r->filter != NULL)
@@ -305,11 +347,16 @@ lcv_status runner_backward(runner *r, const arrays *a)
         return lcv_gate_backward(r->plan[0], &t[ARRAY_U], &t[ARRAY_PRE_GATE], &t[ARRAY_DY], &t[ARRAY_DU],
                                  &t[ARRAY_DPRE_GATE], NULL);
     lcv_status status = LCV_OK;
-    if (is_chunked(r))
-        zero_sums(a);
     for (int64_t piece = r->pieces - 1; status == LCV_OK && piece >= 0; piece--)
         status = backward_piece(r, a, piece);
     return status;
+}
+
+lcv_status runner_backward(runner *r, const arrays *a)
+{
+    if (is_chunked(r))
+        zero_sums(a);
+    return run_there(r, a, backward_there);
 }
 
 lcv_status runner_execute(runner *r, const arrays *a)
