@@ -34,15 +34,18 @@ __half __float2half_rn(float f)
     return {lcv_f32_to_f16(f)};
 }
 
-extern "C" __attribute__((weak)) int simt_submit(void *, void (*run)(void *), void (*drop)(void *), void *closure)
+extern "C" __attribute__((weak)) int simt_submit(void *, void (*run)(void *), void (*drop)(void *),
+                                                 void *closure)
 {
     run(closure);
     drop(closure);
     return 0;
 }
 
-namespace simt {
-namespace {
+namespace simt
+{
+namespace
+{
 
 constexpr size_t STACK_BYTES = 128 << 10;
 constexpr size_t SHARED_FOR_ALL = 48 << 10;
@@ -321,7 +324,8 @@ int launch(const void *kernel, dim3 grid, dim3 threads, size_t shared_bytes, voi
            std::function<void()> body)
 {
     check_launch(kernel, grid, threads, shared_bytes);
-    return simt_submit(stream, run_launch, drop_launch, new Launch{grid, threads, shared_bytes, std::move(body)});
+    return simt_submit(stream, run_launch, drop_launch,
+                       new Launch{grid, threads, shared_bytes, std::move(body)});
 }
 
 void *shared()

@@ -21,14 +21,16 @@
 #define __global__
 #define __device__
 #define __host__
-#define __constant__ static
-#define __shared__ static
+#define __constant__    static
+#define __shared__      static
 #define __forceinline__ inline
 #define __launch_bounds__(...)
 
 struct dim3 {
     unsigned x, y, z;
-    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+    dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_)
+    {
+    }
 };
 struct alignas(8) float2 {
     float x, y;
@@ -39,13 +41,23 @@ struct alignas(16) double2 {
 struct alignas(16) float4 {
     float x, y, z, w;
 };
-inline float2 make_float2(float x, float y) { return {x, y}; }
-inline double2 make_double2(double x, double y) { return {x, y}; }
-inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
+inline float2 make_float2(float x, float y)
+{
+    return {x, y};
+}
+inline double2 make_double2(double x, double y)
+{
+    return {x, y};
+}
+inline float4 make_float4(float x, float y, float z, float w)
+{
+    return {x, y, z, w};
+}
 
 inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 
-namespace simt {
+namespace simt
+{
 
 enum Order { ASCENDING, DESCENDING, SHUFFLED };
 
@@ -75,8 +87,13 @@ unsigned lane();
  * none. Defined weakly, to run at once; a stand-in for the runtime with streams of its own replaces it. */
 extern "C" int simt_submit(void *stream, void (*run)(void *), void (*drop)(void *), void *closure);
 
-inline void __syncthreads() { simt::block_barrier(); }
-inline void __threadfence() {}
+inline void __syncthreads()
+{
+    simt::block_barrier();
+}
+inline void __threadfence()
+{
+}
 inline void __syncwarp(unsigned = 0xffffffffu)
 {
     int nothing = 0;
@@ -97,7 +114,10 @@ template <class T> inline T __shfl_down_sync(unsigned mask, T value, unsigned de
     const unsigned from = simt::lane() + delta;
     return __shfl_sync(mask, value, int(from < 32 ? from : simt::lane()));
 }
-template <class T> inline T __ldg(const T *p) { return *p; }
+template <class T> inline T __ldg(const T *p)
+{
+    return *p;
+}
 using std::max;
 using std::min;
 
@@ -124,9 +144,15 @@ inline __nv_bfloat16 __float2bfloat16_rn(float f)
         return {uint16_t(0x7fff)};
     return {uint16_t((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
 }
-inline __nv_bfloat16 __float2bfloat16(float f) { return __float2bfloat16_rn(f); }
+inline __nv_bfloat16 __float2bfloat16(float f)
+{
+    return __float2bfloat16_rn(f);
+}
 float __half2float(__half v);
 __half __float2half_rn(float f);
-inline __half __float2half(float f) { return __float2half_rn(f); }
+inline __half __float2half(float f)
+{
+    return __float2half_rn(f);
+}
 
 #endif
