@@ -32,6 +32,8 @@ typedef struct fake_counts {
     int64_t live_transforms;
     int64_t default_stream; /* operations queued on the default stream */
     int64_t queued;         /* operations that have not run */
+    int64_t
+        late_frees; /* cudaFree while operations waited: CUDA runs them first, but nobody should need that */
 } fake_counts;
 
 fake_counts fake_count(void);

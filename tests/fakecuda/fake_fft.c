@@ -176,7 +176,8 @@ static void store(const job *j, long long row, const cplx *values)
     for (long long i = 0; i < j->t.n; i++) {
         const long long at = row * j->t.n + i;
         if (j->t.type == CUFFT_Z2Z)
-            ((cufftDoubleComplex *)j->to)[at] = (cufftDoubleComplex){(double)creall(values[i]), (double)cimagl(values[i])};
+            ((cufftDoubleComplex *)j->to)[at] =
+                (cufftDoubleComplex){(double)creall(values[i]), (double)cimagl(values[i])};
         else
             ((cufftComplex *)j->to)[at] = (cufftComplex){(float)creall(values[i]), (float)cimagl(values[i])};
     }

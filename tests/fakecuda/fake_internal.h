@@ -23,6 +23,9 @@ bool fake_memory_holds(const void *address);
 typedef void (*fake_run_fn)(void *closure);
 cudaError_t fake_submit(cudaStream_t stream, fake_run_fn run, fake_run_fn drop, void *closure);
 
+/* Runs what waits in all streams. */
+void fake_run_streams(void);
+
 /* Is some stream being captured? Then a call that a capture forbids makes it invalid. */
 bool fake_forbidden_in_capture(void);
 

@@ -92,6 +92,10 @@ cudaError_t cudaFree(void *memory)
     cudaError_t error = fake_enter();
     if (fake_forbidden_in_capture())
         error = cudaErrorStreamCaptureUnsupported;
+    if (error == cudaSuccess && fake_all.queued > 0) {
+        fake_all.late_frees++;
+        fake_run_streams();
+    }
     for (piece **link = &pieces; error == cudaSuccess && memory != NULL; link = &(*link)->next) {
         piece *p = *link;
         if (p == NULL)

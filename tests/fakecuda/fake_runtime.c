@@ -64,7 +64,7 @@ void fake_reset(void)
 {
     pthread_mutex_lock(&lock);
     final_error = last_error = cudaSuccess;
-    fail_at = fake_all.calls = fake_all.default_stream = 0;
+    fail_at = fake_all.calls = fake_all.default_stream = fake_all.late_frees = 0;
     fail_on = false;
     fake_all.most_bytes = fake_all.live_bytes;
     devices = 2;

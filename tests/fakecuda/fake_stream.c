@@ -16,6 +16,7 @@ typedef struct {
 } queue;
 
 struct CUstream_st {
+    cudaStream_t next; /* of all streams */
     queue waiting;
     queue *capture; /* where work goes instead, while it is captured */
     bool invalid;   /* the capture met something forbidden */
@@ -30,8 +31,8 @@ struct CUgraphExec_st {
     cudaGraph_t graph;
 };
 
-static struct CUstream_st default_stream;
-static cudaStream_t captured; /* at most one at a time */
+static struct CUstream_st default_stream; /* first of the list of all streams */
+static cudaStream_t captured;             /* at most one at a time */
 
 static void put(queue *q, fake_run_fn run, fake_run_fn drop, void *closure)
 {
@@ -158,6 +159,8 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
         *stream = calloc(1, sizeof **stream);
         if (*stream == NULL)
             fake_die("out of memory");
+        (*stream)->next = default_stream.next;
+        default_stream.next = *stream;
         fake_all.live_streams++;
     }
     return fake_leave(error);
@@ -176,10 +179,20 @@ static void run_all(cudaStream_t stream)
     empty(&stream->waiting);
 }
 
+void fake_run_streams(void)
+{
+    for (cudaStream_t stream = &default_stream; stream != NULL; stream = stream->next)
+        run_all(stream);
+}
+
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
     const cudaError_t error = fake_enter();
     if (error == cudaSuccess) {
+        cudaStream_t before = &default_stream;
+        while (before->next != stream)
+            before = before->next;
+        before->next = stream->next;
         run_all(stream);
         free(stream);
         fake_all.live_streams--;
