@@ -41,6 +41,9 @@ fake_counts fake_count(void);
 /* Forgets failures and counts of calls; live objects stay. */
 void fake_reset(void);
 
+/* fake_reset, and all that is live is gone too: a new process. No object of the library may be left. */
+void fake_restart(void);
+
 /* The call-th call from now (1: the next) fails with `error`; with `for_good` all later ones too. A call that
  * returns cufftResult fails with CUFFT_INTERNAL_ERROR (CUFFT_ALLOC_FAILED for cudaErrorMemoryAllocation). */
 void fake_fail(int64_t call, bool for_good, cudaError_t error);

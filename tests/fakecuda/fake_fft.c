@@ -37,6 +37,12 @@ static transform *find(cufftHandle plan)
     return plan >= 1 && plan <= MOST_TRANSFORMS && transforms[plan - 1].used ? &transforms[plan - 1] : NULL;
 }
 
+void fake_forget_transforms(void)
+{
+    memset(transforms, 0, sizeof transforms);
+    fake_all.live_transforms = 0;
+}
+
 cufftResult cufftCreate(cufftHandle *plan)
 {
     const cudaError_t error = fake_enter();

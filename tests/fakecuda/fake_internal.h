@@ -23,6 +23,11 @@ bool fake_memory_holds(const void *address);
 typedef void (*fake_run_fn)(void *closure);
 cudaError_t fake_submit(cudaStream_t stream, fake_run_fn run, fake_run_fn drop, void *closure);
 
+/* Forget all that is live. */
+void fake_forget_memory(void);
+void fake_forget_transforms(void);
+void fake_forget_streams(void);
+
 /* Runs what waits in all streams. */
 void fake_run_streams(void);
 

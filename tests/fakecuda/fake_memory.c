@@ -87,6 +87,23 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
     return fake_leave(error);
 }
 
+/* Later work that still uses it dies. */
+static void release(piece **link)
+{
+    piece *p = *link;
+    *link = p->next;
+    munmap(p->map, p->map_bytes);
+    fake_all.live_allocations--;
+    fake_all.live_bytes -= (int64_t)p->bytes;
+    free(p);
+}
+
+void fake_forget_memory(void)
+{
+    while (pieces != NULL)
+        release(&pieces);
+}
+
 cudaError_t cudaFree(void *memory)
 {
     cudaError_t error = fake_enter();
@@ -102,11 +119,7 @@ cudaError_t cudaFree(void *memory)
             fake_die("cudaFree of what is no device memory");
         if (p->memory != memory)
             continue;
-        *link = p->next;
-        munmap(p->map, p->map_bytes); /* later work that still uses it dies */
-        fake_all.live_allocations--;
-        fake_all.live_bytes -= (int64_t)p->bytes;
-        free(p);
+        release(link);
         break;
     }
     return fake_leave(error);

@@ -73,6 +73,16 @@ void fake_reset(void)
     fake_limit_memory(0);
 }
 
+void fake_restart(void)
+{
+    pthread_mutex_lock(&lock);
+    fake_forget_streams();
+    fake_forget_transforms();
+    fake_forget_memory();
+    pthread_mutex_unlock(&lock);
+    fake_reset();
+}
+
 void fake_fail(int64_t call, bool for_good, cudaError_t error)
 {
     pthread_mutex_lock(&lock);

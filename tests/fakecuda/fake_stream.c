@@ -185,6 +185,18 @@ void fake_run_streams(void)
         run_all(stream);
 }
 
+void fake_forget_streams(void)
+{
+    empty(&default_stream.waiting);
+    while (default_stream.next != NULL) {
+        cudaStream_t stream = default_stream.next;
+        default_stream.next = stream->next;
+        empty(&stream->waiting);
+        free(stream);
+    }
+    fake_all.live_streams = fake_all.queued = 0;
+}
+
 cudaError_t cudaStreamDestroy(cudaStream_t stream)
 {
     const cudaError_t error = fake_enter();
