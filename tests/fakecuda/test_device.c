@@ -273,6 +273,20 @@ static void without_a_driver(void **state)
     fake_reset();
 }
 
+static void not_reproducible_across_processes(void **state)
+{
+    lcv_context *context = new_context(NULL);
+    lcv_conv_params params = LCV_CONV_PARAMS_INIT;
+    (void)state;
+    params.device = LCV_DEVICE_CUDA;
+    params.batch = params.channels = params.seqlen = params.filter_len = 3;
+    assert_int_equal(lcv_conv_query(context, &params, NULL), LCV_OK);
+    params.reproducible = 1;
+    assert_int_equal(lcv_conv_query(context, &params, NULL), LCV_UNSUPPORTED);
+    assert_non_null(strstr(lcv_context_message(context), "reproducible: "));
+    lcv_context_destroy(&context);
+}
+
 /* ---- Memory ---- */
 
 static void memory_of_a_device(void **state)
@@ -318,6 +332,7 @@ int main(void)
         cmocka_unit_test(workspace_is_bounded),
         cmocka_unit_test(the_device_of_the_context),
         cmocka_unit_test(without_a_driver),
+        cmocka_unit_test(not_reproducible_across_processes),
         cmocka_unit_test(memory_of_a_device),
     };
     return cmocka_run_group_tests_name("device", tests, NULL, NULL);

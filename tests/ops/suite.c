@@ -51,7 +51,7 @@ size_t targets_list(lcv_context *context, bool with_auto, target out[TARGETS_MAX
             continue;
         if (!info.available)
             printf("SKIPPED backend %s: %s\n", info.name, info.reason);
-        else if (info.device != LCV_DEVICE_CPU && strcmp(info.name, "cuda") != 0)
+        else if (info.device != LCV_DEVICE_CPU && only == NULL)
             printf("SKIPPED backend %s: its tensors are not in host memory\n", info.name);
         else
             add_engines(context, &info, with_auto, out, &count);
