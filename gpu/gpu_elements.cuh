@@ -198,6 +198,37 @@ template <class R> LCV_GPU_DEVICE R lcv_gpu_slope(int32_t activation, R z)
     }
 }
 
+/* ---- Sinks ---- */
+
+template <class R> LCV_GPU_DEVICE R lcv_gpu_of_channel(const void *data, int64_t stride, int64_t c)
+{
+    return data == nullptr ? R(0) : lcv_gpu_load<R>(data, lcv_gpu_reals<R>::dtype, c * stride);
+}
+
+/* What gpu_rows.h says of a sink, from the linear result at t, in a circle the sum of both. */
+template <class R>
+LCV_GPU_DEVICE void lcv_gpu_finish(const lcv_gpu_sink &sink, const lcv_gpu_place &at, int64_t t, R value)
+{
+    if (t < sink.state_len)
+        value += lcv_gpu_at(sink.state, at, t, R(0));
+    if (t >= sink.seqlen) {
+        lcv_gpu_put(sink.tail, at, t - sink.seqlen, 0, value);
+        return;
+    }
+    if (sink.skip != nullptr)
+        value +=
+            lcv_gpu_of_channel<R>(sink.skip, sink.skip_stride, at.c) * lcv_gpu_sample<R>(sink.skip_x, at, t);
+    value += lcv_gpu_of_channel<R>(sink.bias, sink.bias_stride, at.c);
+    value = lcv_gpu_activate(sink.activation, value);
+    /* Both factors first: a target may be the place of either. */
+    const R first = value * lcv_gpu_at(sink.target[0].gate, at, t, R(1));
+    const R second = value * lcv_gpu_at(sink.target[1].gate, at, t, R(1));
+    if (sink.target[0].out.data != nullptr)
+        lcv_gpu_put(sink.target[0].out, at, t, sink.target[0].add, first);
+    if (sink.target[1].out.data != nullptr)
+        lcv_gpu_put(sink.target[1].out, at, t, sink.target[1].add, second);
+}
+
 /* ---- Grids of pointwise kernels: threads along time, blocks along rows, each in strides ---- */
 
 enum { LCV_GPU_THREADS = 256 };

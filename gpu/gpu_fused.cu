@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The kernels around the transforms of the cufft engine. A thread has one point of the ring and goes over rows with
- * it, so that its twist is loaded once. */
+/* The kernels around the transforms of the cufft engine. A thread has one point of the ring and goes over
+ * rows with it, so that its twist is loaded once. */
 #include "gpu_fused.h"
 #include "gpu_elements.cuh"
 
@@ -87,11 +87,6 @@ LCV_GPU_DEVICE R linear_result(const COMPLEX *row, const COMPLEX *twist, int64_t
     return row == nullptr ? R(0) : lcv_gpu_untwist<R>(row, twist, n, t);
 }
 
-template <class R> LCV_GPU_DEVICE R channel_value(const void *data, int64_t stride, int64_t c)
-{
-    return data == nullptr ? R(0) : lcv_gpu_load<R>(data, lcv_gpu_reals<R>::dtype, c * stride);
-}
-
 template <class R>
 __global__ void store_rows(lcv_gpu_chunk chunk, const COMPLEX *rows, const COMPLEX *twist, int64_t n,
                            lcv_gpu_sink sink)
@@ -103,26 +98,9 @@ __global__ void store_rows(lcv_gpu_chunk chunk, const COMPLEX *rows, const COMPL
             const lcv_gpu_place at = lcv_gpu_place_of(chunk, i);
             const COMPLEX *row = rows == nullptr ? nullptr : rows + i * n;
             R value = linear_result<R>(row, twist, n, t);
-            if (t < sink.state_len)
-                value += lcv_gpu_at(sink.state, at, t, R(0));
-            if (t >= sink.seqlen) {
-                lcv_gpu_put(sink.tail, at, t - sink.seqlen, 0, value);
-                continue;
-            }
             if (sink.circular && t + sink.seqlen < sink.out_len)
                 value += linear_result<R>(row, twist, n, t + sink.seqlen);
-            if (sink.skip != nullptr)
-                value += channel_value<R>(sink.skip, sink.skip_stride, at.c) *
-                         lcv_gpu_sample<R>(sink.skip_x, at, t);
-            value += channel_value<R>(sink.bias, sink.bias_stride, at.c);
-            value = lcv_gpu_activate(sink.activation, value);
-            /* Both factors first: a target may be the place of either. */
-            const R first = value * lcv_gpu_at(sink.target[0].gate, at, t, R(1));
-            const R second = value * lcv_gpu_at(sink.target[1].gate, at, t, R(1));
-            if (sink.target[0].out.data != nullptr)
-                lcv_gpu_put(sink.target[0].out, at, t, sink.target[0].add, first);
-            if (sink.target[1].out.data != nullptr)
-                lcv_gpu_put(sink.target[1].out, at, t, sink.target[1].add, second);
+            lcv_gpu_finish(sink, at, t, value);
         }
     }
 }
@@ -141,8 +119,8 @@ int lcv_gpu_fill_twist(bool is_double, int64_t n, void *twist, void *stream)
 #undef CALL
 }
 
-int lcv_gpu_load_rows(bool is_double, lcv_gpu_chunk chunk, lcv_gpu_source source, const void *twist, int64_t n,
-                      void *rows, void *stream)
+int lcv_gpu_load_rows(bool is_double, lcv_gpu_chunk chunk, lcv_gpu_source source, const void *twist,
+                      int64_t n, void *rows, void *stream)
 {
     const int64_t count = chunk.filters * chunk.rows;
     if (count == 0)
@@ -168,8 +146,8 @@ int lcv_gpu_multiply(bool is_double, lcv_gpu_chunk chunk, const void *spectra, b
 #undef CALL
 }
 
-int lcv_gpu_gather_grads(bool is_double, lcv_gpu_chunk chunk, const void *x, const void *g, bool add, int64_t n,
-                         void *grads, void *stream)
+int lcv_gpu_gather_grads(bool is_double, lcv_gpu_chunk chunk, const void *x, const void *g, bool add,
+                         int64_t n, void *grads, void *stream)
 {
     if (chunk.filters == 0)
         return 0;

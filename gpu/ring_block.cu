@@ -4,7 +4,6 @@
 #include "ring_block.h"
 #include "ring_block.cuh"
 #include "ring_rows.cuh"
-#include "ring_tables.h"
 
 namespace ring
 {
@@ -15,6 +14,7 @@ template <int N>
 __global__ void __launch_bounds__(threads_of<N>(), Shape<N>::blocks) convolve_rows(const lcv_gpu_block_rows p)
 {
     LCV_GPU_SHARED(float2, shared);
+    constexpr float scale = scale_of(N);
     const Comb<N / Shape<N>::R0> comb = {int(threadIdx.x), N};
     const int64_t first = blockIdx.y * p.rows_per_block;
     const int64_t last = first + p.rows_per_block < p.chunk.rows ? first + p.rows_per_block : p.chunk.rows;
@@ -25,6 +25,7 @@ __global__ void __launch_bounds__(threads_of<N>(), Shape<N>::blocks) convolve_ro
         float2 x[Shape<N>::R0];
         load_source(x, p.source, at, comb, 2 * N);
         Between between = {};
+        between.weight = scale * stagger(threadIdx.x);
         if (p.kept != nullptr)
             between.kept = static_cast<float4 *>(p.kept) + i * (N / 2);
         if (p.spectra != nullptr)
@@ -32,8 +33,10 @@ __global__ void __launch_bounds__(threads_of<N>(), Shape<N>::blocks) convolve_ro
         between.conjugate = p.conjugate != 0;
         between.back = p.spectra != nullptr;
         transform<N>(x, shared, static_cast<const float4 *>(p.table), between);
-        if (between.back)
-            store_sink(x, p.sink, at, comb);
+        if (!between.back)
+            continue;
+        LCV_GPU_UNROLL for (int k = 0; k < Shape<N>::R0; k++) x[k] = scaled(x[k], scale);
+        store_sink(x, p.sink, at, comb);
     }
 }
 
@@ -47,6 +50,7 @@ __global__ void __launch_bounds__(threads_of<N>()) transform_elements(const floa
     float2 *const own = reinterpret_cast<float2 *>(elements) + threadIdx.x;
     float2 x[Shape<N>::R0];
     Between between = {};
+    between.weight = stagger(threadIdx.x);
     between.from_leaves = Back;
     between.back = Back;
     between.factor = table + gain_table<N>();
@@ -64,22 +68,13 @@ __global__ void __launch_bounds__(threads_of<N>()) transform_elements(const floa
 
 template <int N> static size_t table_bytes()
 {
-    return sizeof(float4) * size_t(gain_table<N>() + N / 2);
-}
-
-/* The place of a leaf among all, as load_leaves and store_leaves have it. */
-static int64_t place_of_leaf(int64_t leaf, int64_t n)
-{
-    const int64_t i = leaf / LEAVES, k = leaf % LEAVES;
-    return (k / 2 * (n / LEAVES) + i) * 2 + k % 2;
+    return sizeof(float4) * size_t(block_table<N>());
 }
 
 template <int N> static void fill_table(float *table)
 {
-    const int64_t radices[] = {Shape<N>::R0, Shape<N>::R1, LEAVES};
-    lcv_gpu_ring_fill_pass(table, Shape<N>::R1, Shape<N>::R0);
-    lcv_gpu_ring_fill_pass(table + 4 * last_table<N>(), LEAVES, N / LEAVES);
-    lcv_gpu_ring_fill_gain(table + 4 * gain_table<N>(), N, radices, place_of_leaf);
+    const double scale = scale_of(N);
+    fill_block_table<N>(table, 1.0 / (double(N) * scale * scale));
 }
 
 template <int N> static int allow()

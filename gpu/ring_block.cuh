@@ -11,6 +11,7 @@
 #define LCV_GPU_RING_BLOCK_CUH
 
 #include "ring_math.cuh"
+#include "ring_tables.h"
 
 namespace ring
 {
@@ -113,6 +114,16 @@ LCV_GPU_DEVICE void multiply_leaves(float2 (&x)[LEAVES], const float4 *factor, i
     }
 }
 
+/* A convolution divides by N. About half of that happens to the row on its way in, the other half on its way
+ * out: what lies between is then in the middle of what a float holds, for tiny rows and for huge ones. */
+__host__ __device__ constexpr float scale_of(int64_t n)
+{
+    float scale = 1.0f;
+    for (; n >= 4; n /= 4)
+        scale /= 2.0f;
+    return scale;
+}
+
 /* A constant row would be a constant in every thread, and all of it would suffer the same rounding errors. So
  * each point gets a weight by its place among 16 neighbours; the first two passes leave those apart, and the
  * last one, where they meet in one thread, takes the weights away. */
@@ -123,6 +134,7 @@ LCV_GPU_DEVICE float stagger(int point)
 
 /* What happens between the two transforms of one ring element. */
 struct Between {
+    float weight;         /* of the points of the thread on their way in */
     bool from_leaves;     /* the element comes from `leaves` instead of from shared memory */
     const float4 *leaves; /* with from_leaves */
     float4 *kept;         /* the transform is left here; NULL: it is not */
@@ -169,6 +181,12 @@ template <int N> __host__ __device__ constexpr int gain_table()
     return last_table<N>() + N / 4;
 }
 
+/* Its length, in float4. */
+template <int N> __host__ __device__ constexpr int block_table()
+{
+    return gain_table<N>() + N / 2;
+}
+
 /* The combs of an element are in registers; so is, if wanted, the result, times N. A thread's comb may be
  * used again at once: it wrote its points itself, and read them last. */
 template <int N>
@@ -176,8 +194,7 @@ LCV_GPU_DEVICE void transform(float2 (&x)[Shape<N>::R0], float2 *shared, const f
                               const Between &between)
 {
     if (!between.from_leaves) {
-        const float weight = stagger(threadIdx.x);
-        LCV_GPU_UNROLL for (int k = 0; k < Shape<N>::R0; k++) x[k] = scaled(x[k], weight);
+        LCV_GPU_UNROLL for (int k = 0; k < Shape<N>::R0; k++) x[k] = scaled(x[k], between.weight);
         split_levels<0>(x, FirstConstants());
         put_comb<N>(x, shared);
         __syncthreads();
@@ -192,6 +209,24 @@ LCV_GPU_DEVICE void transform(float2 (&x)[Shape<N>::R0], float2 *shared, const f
         get_comb<N>(x, shared);
         join_levels<0>(x, FirstConstants());
     }
+}
+
+/* ---- Tables, on the host ---- */
+
+/* The place of a leaf among all, as load_leaves and store_leaves have it. */
+static inline int64_t place_of_leaf(int64_t leaf, int64_t n)
+{
+    const int64_t i = leaf / LEAVES, k = leaf % LEAVES;
+    return (k / 2 * (n / LEAVES) + i) * 2 + k % 2;
+}
+
+/* `factor` goes into the gain. */
+template <int N> static void fill_block_table(float *table, double factor)
+{
+    const int64_t radices[] = {Shape<N>::R0, Shape<N>::R1, LEAVES};
+    lcv_gpu_ring_fill_pass(table, Shape<N>::R1, Shape<N>::R0);
+    lcv_gpu_ring_fill_pass(table + 4 * last_table<N>(), LEAVES, N / LEAVES);
+    lcv_gpu_ring_fill_gain(table + 4 * gain_table<N>(), N, radices, place_of_leaf, factor);
 }
 
 } // namespace ring

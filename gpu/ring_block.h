@@ -41,7 +41,7 @@ typedef struct lcv_gpu_block_rows {
 int lcv_gpu_block_convolve(const lcv_gpu_block_rows *rows, void *stream);
 
 /* `count` ring elements of n points each (interleaved real and imaginary parts) to their transforms in place,
- * and back. Either way they are multiplied by the gain of ring_tables.h, which is 1 / n and a correction: a
+ * and back. Either way they are multiplied by the gain of ring_tables.h: a
  * spectrum made here suits convolve as it is, and so does a sum of products of transforms on its way back. */
 int lcv_gpu_block_transform(int64_t n, const void *table, int64_t count, void *elements, bool back,
                             void *stream);

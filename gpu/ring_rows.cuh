@@ -234,11 +234,6 @@ LCV_GPU_DEVICE void add_skip(float (&x)[R], const lcv_gpu_source &source, const 
     LCV_GPU_UNROLL for (int k = 0; k < R; k++) x[k] = fmaf(skip, term[k], x[k]);
 }
 
-LCV_GPU_DEVICE float channel_value(const void *data, int64_t stride, int64_t c)
-{
-    return data == nullptr ? 0.0f : lcv_gpu_load<float>(data, LCV_F32, c * stride);
-}
-
 template <int R> LCV_GPU_DEVICE void activate(float (&x)[R], int32_t activation)
 {
     if (activation == LCV_ACTIVATION_NONE)
@@ -269,8 +264,9 @@ LCV_GPU_DEVICE void store_samples(float (&x)[R], const lcv_gpu_sink &sink, const
     read_samples(x, span_of(sink.state, at, 0, sink.state_len), own, Add());
     write_samples(x, span_of(sink.tail, at, sink.seqlen, sink.out_len), own, false);
     if (sink.skip != nullptr)
-        add_skip(x, sink.skip_x, at, own, channel_value(sink.skip, sink.skip_stride, at.c), sink.seqlen);
-    const float bias = channel_value(sink.bias, sink.bias_stride, at.c);
+        add_skip(x, sink.skip_x, at, own, lcv_gpu_of_channel<float>(sink.skip, sink.skip_stride, at.c),
+                 sink.seqlen);
+    const float bias = lcv_gpu_of_channel<float>(sink.bias, sink.bias_stride, at.c);
     LCV_GPU_UNROLL for (int k = 0; k < R; k++) x[k] += bias;
     activate(x, sink.activation);
     LCV_GPU_NO_UNROLL for (int i = 0; i < 2; i++) store_target(x, sink.target[i], at, own, sink.seqlen);

@@ -66,6 +66,7 @@ typedef struct tree {
     int64_t n;
     const int64_t *radices;
     lcv_gpu_ring_order order;
+    double factor;
 } tree;
 
 /* Everything below one node; `drift` is what happened above, `pass_depth` where the node's pass begins. */
@@ -73,7 +74,7 @@ static void fill_below(const tree *t, int64_t depth, int64_t node, int64_t pass,
                        double complex drift)
 {
     if ((int64_t)1 << depth == t->n) {
-        const double complex gain = 1.0 / (drift * drift * conj(drift) * (double)t->n);
+        const double complex gain = t->factor / (drift * drift * conj(drift));
         const int64_t place = t->order(node, t->n);
         t->gain[2 * place] = (float)creal(gain);
         t->gain[2 * place + 1] = (float)cimag(gain);
@@ -88,9 +89,10 @@ static void fill_below(const tree *t, int64_t depth, int64_t node, int64_t pass,
     fill_below(t, depth + 1, 2 * node + 1, pass, pass_depth, drift);
 }
 
-void lcv_gpu_ring_fill_gain(float *gain, int64_t n, const int64_t *radices, lcv_gpu_ring_order order)
+void lcv_gpu_ring_fill_gain(float *gain, int64_t n, const int64_t *radices, lcv_gpu_ring_order order,
+                            double factor)
 {
-    const tree t = {gain, n, radices, order};
+    const tree t = {gain, n, radices, order, factor};
     fill_below(&t, 0, 0, 0, 0, 1.0);
 }
 

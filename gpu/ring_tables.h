@@ -16,9 +16,11 @@ void lcv_gpu_ring_fill_pass(float *table, int64_t radix, int64_t nodes);
 /* Rounded constants have slightly wrong lengths and angles. A leaf where a pure tone adds up sees half of the
  * relative error of each constant on its path, in both factors of a product and, conjugated, on the way back.
  * gain[2p], gain[2p+1], p < n: the complex number that takes all three away from leaf p of a tree whose
- * passes have these radices, their product n, over n. `order` maps p to its place: order(p, n) < n. */
+ * passes have these radices, their product n, times `factor`. `order` maps p to its place: order(p, n) < n.
+ */
 typedef int64_t (*lcv_gpu_ring_order)(int64_t leaf, int64_t n);
-void lcv_gpu_ring_fill_gain(float *gain, int64_t n, const int64_t *radices, lcv_gpu_ring_order order);
+void lcv_gpu_ring_fill_gain(float *gain, int64_t n, const int64_t *radices, lcv_gpu_ring_order order,
+                            double factor);
 
 /* table[2m], table[2m+1] = cos, sin of 2 pi m step / turn, for m < count. */
 void lcv_gpu_ring_fill_circle(float *table, int64_t count, int64_t step, int64_t turn);
