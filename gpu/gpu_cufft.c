@@ -111,13 +111,16 @@ static void destroy(void *self)
 static lcv_status make_twist(ring *r)
 {
     lcv_gpu_device *device = r->device;
-    lcv_status status = lcv_gpu_allocate(device, r->element_bytes, &r->twist);
+    cudaStream_t stream = NULL;
+    lcv_status status = lcv_gpu_plan_stream(device, &stream);
     if (status == LCV_OK)
-        status = lcv_gpu_check(
-            device, (cudaError_t)lcv_gpu_fill_twist(r->geometry.is_double, r->n, r->twist, device->stream),
-            "lcv_gpu_fill_twist");
+        status = lcv_gpu_allocate(device, r->element_bytes, &r->twist);
     if (status == LCV_OK)
-        status = lcv_gpu_check(device, cudaStreamSynchronize(device->stream), "cudaStreamSynchronize");
+        status = lcv_gpu_check(device,
+                               (cudaError_t)lcv_gpu_fill_twist(r->geometry.is_double, r->n, r->twist, stream),
+                               "lcv_gpu_fill_twist");
+    if (status == LCV_OK)
+        status = lcv_gpu_check(device, cudaStreamSynchronize(stream), "cudaStreamSynchronize");
     return status;
 }
 

@@ -61,6 +61,18 @@ void lcv_gpu_leave(const lcv_gpu_visit *visit)
         (void)cudaSetDevice(visit->before);
 }
 
+lcv_status lcv_gpu_plan_stream(lcv_gpu_device *device, cudaStream_t *stream)
+{
+    lcv_status status = LCV_OK;
+    pthread_mutex_lock(&device->lock);
+    if (device->stream == NULL)
+        status = lcv_gpu_check(device, cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking),
+                               "cudaStreamCreateWithFlags");
+    *stream = device->stream;
+    pthread_mutex_unlock(&device->lock);
+    return status;
+}
+
 /* ---- Memory ---- */
 
 lcv_status lcv_gpu_allocate(lcv_gpu_device *device, size_t bytes, void **memory)
@@ -155,24 +167,24 @@ lcv_status lcv_gpu_open(const lcv_backend_host *host, void **out)
         return host->fail(host, LCV_OUT_OF_MEMORY, "cuda backend: no memory for %zu bytes", sizeof *device);
     *device = (lcv_gpu_device){.host = host};
     atomic_init(&device->lost, 0);
-    lcv_status status = ask(device);
-    if (status == LCV_OK)
-        status = lcv_gpu_check(device, cudaStreamCreateWithFlags(&device->stream, cudaStreamNonBlocking),
-                               "cudaStreamCreateWithFlags");
-    if (status == LCV_OK)
-        *out = device;
-    else
+    const lcv_status status = ask(device);
+    if (status != LCV_OK) {
         host->release(host, device, sizeof *device);
-    return status;
+        return status;
+    }
+    pthread_mutex_init(&device->lock, NULL);
+    *out = device;
+    return LCV_OK;
 }
 
 void lcv_gpu_close(void *self)
 {
     lcv_gpu_device *device = self;
     lcv_gpu_visit visit;
-    if (lcv_gpu_enter(device, &visit) == LCV_OK) {
+    if (device->stream != NULL && lcv_gpu_enter(device, &visit) == LCV_OK) {
         (void)lcv_gpu_check(device, cudaStreamDestroy(device->stream), "cudaStreamDestroy");
         lcv_gpu_leave(&visit);
     }
+    pthread_mutex_destroy(&device->lock);
     device->host->release(device->host, device, sizeof *device);
 }

@@ -9,6 +9,7 @@
 #include <longconv/backend.h>
 
 #include <cuda_runtime_api.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 typedef struct lcv_gpu_device {
@@ -17,7 +18,8 @@ typedef struct lcv_gpu_device {
     int multiprocessors;
     size_t cache_bytes;  /* of the L2 cache */
     size_t shared_bytes; /* most shared memory that one block can ask for */
-    cudaStream_t stream; /* for what plans do when they are made */
+    pthread_mutex_t lock;
+    cudaStream_t stream; /* lcv_gpu_plan_stream's; NULL until then. Under the lock */
     atomic_int lost;
     char description[200];
     char engines[64];
@@ -33,6 +35,10 @@ typedef struct lcv_gpu_visit {
 } lcv_gpu_visit;
 lcv_status lcv_gpu_enter(lcv_gpu_device *device, lcv_gpu_visit *visit);
 void lcv_gpu_leave(const lcv_gpu_visit *visit);
+
+/* A stream for what plans do when they are made. The first one makes it: before that, a process that never
+ * computes on the device pays for nothing on it. */
+lcv_status lcv_gpu_plan_stream(lcv_gpu_device *device, cudaStream_t *stream);
 
 /* Device memory of a plan. release accepts NULL, and a device that is lost. Both with the device current. */
 lcv_status lcv_gpu_allocate(lcv_gpu_device *device, size_t bytes, void **memory);

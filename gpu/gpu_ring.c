@@ -33,12 +33,14 @@ double lcv_gpu_ring_cost(const lcv_gpu_device *device, const lcv_gpu_geometry *g
 
 static lcv_status upload(lcv_gpu_device *device, const void *from, size_t bytes, void *table)
 {
-    const lcv_status status =
-        lcv_gpu_check(device, cudaMemcpyAsync(table, from, bytes, cudaMemcpyHostToDevice, device->stream),
-                      "cudaMemcpyAsync");
+    cudaStream_t stream = NULL;
+    lcv_status status = lcv_gpu_plan_stream(device, &stream);
+    if (status != LCV_OK)
+        return status;
+    status = lcv_gpu_check(device, cudaMemcpyAsync(table, from, bytes, cudaMemcpyHostToDevice, stream),
+                           "cudaMemcpyAsync");
     /* The host's copy must outlive the transfer, even one that is queued when a later call fails. */
-    const lcv_status waited =
-        lcv_gpu_check(device, cudaStreamSynchronize(device->stream), "cudaStreamSynchronize");
+    const lcv_status waited = lcv_gpu_check(device, cudaStreamSynchronize(stream), "cudaStreamSynchronize");
     return status != LCV_OK ? status : waited;
 }
 

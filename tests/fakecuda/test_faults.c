@@ -107,7 +107,7 @@ static void opening_may_fail(void **state)
 {
     (void)state;
     for (size_t e = 0; e < COUNT_OF(errors); e++)
-        for (int64_t call = 1; call <= 4; call++) {
+        for (int64_t call = 1; call <= 3; call++) {
             test_memory memory = {0};
             const lcv_context_params params = test_memory_params(&memory);
             lcv_context *context = NULL;
