@@ -112,7 +112,8 @@ static void check_rows(void **state)
     printf("%s: %zu passed, %zu failed, %zu unsupported, %zu skipped\n", t->name, counts[VERIFY_PASS],
            counts[VERIFY_FAIL], counts[VERIFY_UNSUPPORTED], counts[VERIFY_SKIPPED]);
     assert_int_equal(counts[VERIFY_FAIL], 0);
-    assert_true(counts[VERIFY_PASS] > 0);
+    /* An engine for long rows has nothing to do among short ones. */
+    assert_true(counts[VERIFY_PASS] > 0 || max_len < INT64_MAX);
 }
 
 /* Rows that no target passed. */
