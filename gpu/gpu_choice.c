@@ -248,9 +248,9 @@ lcv_status lcv_gpu_choose(lcv_gpu_device *device, const lcv_conv_params *params,
 {
     *plan = (lcv_gpu_plan){.device = device, .params = *params};
     atomic_flag_clear(&plan->busy);
-    if (params->reproducible != 0)
-        return device->host->fail(device->host, LCV_UNSUPPORTED,
-                                  "reproducible: the CUDA backend does not promise it across processes");
+    if (params->reproducible != 0 || params->exact_causality != 0)
+        return device->host->fail(device->host, LCV_UNSUPPORTED, "%s: the CUDA backend does not promise it",
+                                  params->reproducible != 0 ? "reproducible" : "exact_causality");
     set_geometry(plan);
     const lcv_status status = choose_engine(plan);
     return status == LCV_OK ? fit(plan) : status;

@@ -273,7 +273,7 @@ static void without_a_driver(void **state)
     fake_reset();
 }
 
-static void not_reproducible_across_processes(void **state)
+static void what_is_not_promised(void **state)
 {
     lcv_context *context = new_context(NULL);
     lcv_conv_params params = LCV_CONV_PARAMS_INIT;
@@ -284,6 +284,10 @@ static void not_reproducible_across_processes(void **state)
     params.reproducible = 1;
     assert_int_equal(lcv_conv_query(context, &params, NULL), LCV_UNSUPPORTED);
     assert_non_null(strstr(lcv_context_message(context), "reproducible: "));
+    params.reproducible = 0;
+    params.exact_causality = 1;
+    assert_int_equal(lcv_conv_query(context, &params, NULL), LCV_UNSUPPORTED);
+    assert_non_null(strstr(lcv_context_message(context), "exact_causality: "));
     lcv_context_destroy(&context);
 }
 
@@ -332,7 +336,7 @@ int main(void)
         cmocka_unit_test(workspace_is_bounded),
         cmocka_unit_test(the_device_of_the_context),
         cmocka_unit_test(without_a_driver),
-        cmocka_unit_test(not_reproducible_across_processes),
+        cmocka_unit_test(what_is_not_promised),
         cmocka_unit_test(memory_of_a_device),
     };
     return cmocka_run_group_tests_name("device", tests, NULL, NULL);
