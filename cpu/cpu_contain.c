@@ -15,7 +15,7 @@
 #endif
 
 /* Beside sums of at most this, none of the steps of a transform overflows. */
-static const double room = REAL_MAX / 32;
+static const double room = (double)REAL_MAX / 32;
 
 /* Taps that add up to more are scaled. */
 static const double most_taps = REAL_IS_DOUBLE ? 0x1p500 : 0x1p60;
