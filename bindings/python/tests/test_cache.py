@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -151,3 +152,21 @@ def test_a_missing_library_is_a_clear_error():
     code = "import longconv\ntry: longconv.info()\nexcept longconv.NoDeviceError as e: print(e)"
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert "/nonexistent/liblongconv.so" in done.stdout
+
+
+def test_silent_at_the_end_of_the_process():
+    """Plans that are kept when the interpreter ends make no noise."""
+    code = "import numpy, longconv; kept = longconv.prepare(numpy.ones((1, 9)), (1, 1, 9)); f = longconv.filters.decay(1, 8)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == done.stderr == ""
+
+
+def test_plans_are_destroyed():
+    """A plan that leaves the cache goes, with its memory."""
+    from longconv import _plans
+    u, filter = np.ones((1, 1, 50), "f4"), np.ones((1, 5), "f4")
+    longconv.conv(u, filter)
+    plan = weakref.ref(next(iter(_plans.plans.entries.values())))
+    assert plan() is not None
+    longconv.clear_cache()
+    assert plan() is None

@@ -3,6 +3,7 @@
 import numpy
 
 from . import _errors, _words
+from ._native import structs
 
 
 class Arrays:
@@ -55,3 +56,12 @@ def view(array):
     """What a Binding says of an array: dtype, shape, strides in elements, device, device_index."""
     strides = tuple(stride // array.itemsize for stride in array.strides) if array.size else (1,) * array.ndim
     return _words.DTYPES[array.dtype.name], array.shape, strides, _words.CPU, 0
+
+
+def tensor_of(array):
+    """An lcv_tensor of an array, which must outlive it."""
+    dtype, shape, strides, device, index = view(array)
+    tensor = structs.Tensor(data=array.__array_interface__["data"][0], dtype=dtype, rank=len(shape), device=device,
+                            device_index=index)
+    tensor.shape[:len(shape)], tensor.strides[:len(shape)] = shape, strides
+    return tensor

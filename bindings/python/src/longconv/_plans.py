@@ -46,18 +46,15 @@ class Plan:
     """Owns an lcv_plan."""
 
     def __init__(self, problem):
-        self.problem, self.handle = problem, None
+        self.problem = problem
         lib, handle = library.library(), c.c_void_p()
         params = problem.params()
         library.check(lib.lcv_conv_plan_create(library.context(problem.threads), c.byref(params), c.byref(handle)))
-        self.handle, self.destroy = handle, lib.lcv_plan_destroy
+        self.handle = handle
+        library.own(self, lib.lcv_plan_destroy, handle)
         info = structs.PlanInfo(struct_size=c.sizeof(structs.PlanInfo))
         library.check(lib.lcv_plan_describe(handle, c.byref(info)))
         self.workspace_bytes, self.info = info.workspace_bytes, info
-
-    def __del__(self):
-        if self.handle is not None:
-            self.destroy(c.byref(self.handle))
 
 
 class Scratch(threading.local):

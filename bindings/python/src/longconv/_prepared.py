@@ -6,7 +6,7 @@ import threading
 import numpy
 
 from . import _errors, _plans, _problem, _words
-from ._arrays import Arrays, view
+from ._arrays import Arrays, tensor_of
 from ._native import library, structs
 
 
@@ -14,27 +14,16 @@ class Spectrum:
     """Owns an lcv_spectrum, prepared for a plan and all plans with its key."""
 
     def __init__(self, plan, taps, future):
-        self.handle = None
         lib, handle = library.library(), c.c_void_p()
         library.check(lib.lcv_spectrum_create(plan.handle, None, 0, c.byref(handle)))
-        self.handle, self.destroy = handle, lib.lcv_spectrum_destroy
+        self.handle = handle
+        library.own(self, lib.lcv_spectrum_destroy, handle)
         workspace, kept = _plans.scratch.of(plan.workspace_bytes)
         resources = structs.Exec(workspace=workspace, workspace_bytes=plan.workspace_bytes)
-        library.check(lib.lcv_spectrum_prepare(handle, plan.handle, c.byref(_tensor(taps)),
-                                               None if future is None else c.byref(_tensor(future)),
+        library.check(lib.lcv_spectrum_prepare(handle, plan.handle, c.byref(tensor_of(taps)),
+                                               None if future is None else c.byref(tensor_of(future)),
                                                c.byref(resources)))
         del kept
-
-    def __del__(self):
-        if self.handle is not None:
-            self.destroy(c.byref(self.handle))
-
-
-def _tensor(array):
-    dtype, shape, strides, device, index = view(array)
-    tensor = structs.Tensor(data=array.ctypes.data, dtype=dtype, rank=len(shape), device=device, device_index=index)
-    tensor.shape[:len(shape)], tensor.strides[:len(shape)] = shape, strides
-    return tensor
 
 
 class PreparedFilter:

@@ -4,6 +4,7 @@ import ctypes as c
 import os
 import pathlib
 import threading
+import weakref
 
 from .. import _errors
 from . import structs
@@ -29,6 +30,24 @@ _FUNCTIONS = {
     "lcv_spectrum_destroy": (None, [_POINTER]),
     "lcv_conv_forward": (_STATUS, [_HANDLE, _POINTER]),
     "lcv_conv_backward": (_STATUS, [_HANDLE, _POINTER]),
+    "lcv_filter_family_count": (c.c_int32, []),
+    "lcv_filter_family_describe": (_STATUS, [c.c_int32, _POINTER]),
+    "lcv_filter_family_option": (_STATUS, [c.c_int32, c.c_int32, _POINTER]),
+    "lcv_filter_create": (_STATUS, [_HANDLE, _POINTER, _POINTER]),
+    "lcv_filter_destroy": (None, [_POINTER]),
+    "lcv_filter_describe": (_STATUS, [_HANDLE, _POINTER]),
+    "lcv_filter_parameter": (_STATUS, [_HANDLE, c.c_int32, _POINTER]),
+    "lcv_filter_set": (_STATUS, [_HANDLE, c.c_char_p, _POINTER]),
+    "lcv_filter_get": (_STATUS, [_HANDLE, c.c_char_p, _POINTER]),
+    "lcv_filter_evaluate": (_STATUS, [_HANDLE, _POINTER]),
+    "lcv_filter_backward": (_STATUS, [_HANDLE, _POINTER]),
+    "lcv_mixer_count": (c.c_int32, []),
+    "lcv_mixer_describe": (_STATUS, [c.c_int32, _POINTER]),
+    "lcv_mixer_option": (_STATUS, [c.c_int32, c.c_int32, _POINTER]),
+    "lcv_mixer_plan_create": (_STATUS, [_HANDLE, _POINTER, _POINTER]),
+    "lcv_mixer_port_count": (c.c_int32, [_HANDLE]),
+    "lcv_mixer_port": (_STATUS, [_HANDLE, c.c_int32, _POINTER]),
+    "lcv_mixer_forward": (_STATUS, [_HANDLE, _POINTER]),
 }
 _INTERFACE = (0, 1)  # major and minor version of the headers that structs.py follows
 
@@ -90,6 +109,16 @@ def check(status):
     """Raises the exception of a status that is not 0, with the message of this thread's last failure."""
     if status:
         raise _errors.error(status, library().lcv_context_message(None).decode(errors="replace"))
+
+
+def _destroy(function, handle):
+    function(c.byref(handle))
+
+
+def own(owner, function, handle):
+    """Destroys the C object `handle` when `owner` goes. At the end of the process nothing is destroyed: other threads
+    may still be computing."""
+    weakref.finalize(owner, _destroy, function, handle).atexit = False
 
 
 def _after_fork_in_child():

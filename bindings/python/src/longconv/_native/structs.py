@@ -61,7 +61,66 @@ class ConvGradArgs(c.Structure):
                       "dfilter_future", "dskip", "dbias", "dpre_gate", "dpost_gate", "dstate_in"))
 
 
+class OptionInfo(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("name", c.c_char_p), ("type", c.c_int), ("default_text", c.c_char_p),
+                ("least", c.c_double), ("most", c.c_double), ("choices", c.c_char_p), ("help", c.c_char_p)]
+
+
+class PortInfo(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("name", c.c_char_p), ("axes", c.c_char_p), ("help", c.c_char_p),
+                ("role", c.c_int), ("dtype", c.c_int), ("rank", c.c_int32), ("shape", c.c_int64 * MAX_RANK),
+                ("is_complex", c.c_int32), ("trainable", c.c_int32), ("optional", c.c_int32)]
+
+
+class FilterFamilyInfo(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("name", c.c_char_p), ("summary", c.c_char_p), ("formula", c.c_char_p),
+                ("source", c.c_char_p), ("option_count", c.c_int32), ("modal", c.c_int32)]
+
+
+class FilterParams(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("family", c.c_char_p), ("options", c.c_char_p), ("dtype", c.c_int),
+                ("channels", c.c_int64), ("max_len", c.c_int64), ("seed", c.c_uint64), ("num_threads", c.c_int32),
+                ("backend", c.c_char_p)]
+
+
+class FilterInfo(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("family", c.c_char_p), ("options", c.c_char_p), ("backend", c.c_char_p),
+                ("dtype", c.c_int), ("channels", c.c_int64), ("filters", c.c_int64), ("max_len", c.c_int64),
+                ("parameter_count", c.c_int32), ("modal", c.c_int32), ("modes", c.c_int64), ("threads", c.c_int32)]
+
+
+class FilterArgs(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("seqlen", c.c_int64), ("first", c.c_int64), ("taps", Tensor),
+                ("exec", Exec)]
+
+
+class FilterGradArgs(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("seqlen", c.c_int64), ("first", c.c_int64), ("dtaps", Tensor),
+                ("gradient_count", c.c_int32), ("gradients", c.POINTER(Tensor)), ("accumulate", c.c_int32),
+                ("exec", Exec)]
+
+
+class MixerInfo(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("name", c.c_char_p), ("summary", c.c_char_p), ("formula", c.c_char_p),
+                ("source", c.c_char_p), ("option_count", c.c_int32)]
+
+
+class MixerParams(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("mixer", c.c_char_p), ("options", c.c_char_p), ("dtype", c.c_int),
+                ("device", c.c_int), ("batch", c.c_int64), ("channels", c.c_int64), ("seqlen", c.c_int64),
+                ("backward", c.c_int32), ("workspace_owner", c.c_int), ("num_threads", c.c_int32),
+                ("backend", c.c_char_p), ("engine", c.c_char_p), ("planning", c.c_int)]
+
+
+class MixerArgs(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("port_count", c.c_int32), ("tensors", c.POINTER(Tensor)),
+                ("gradients", c.POINTER(Tensor)), ("accumulate", c.c_uint32), ("prepared", c.c_void_p), ("exec", Exec)]
+
+
 # By the name in C.
 STRUCTS = {"lcv_tensor": Tensor, "lcv_exec": Exec, "lcv_context_params": ContextParams,
            "lcv_backend_info": BackendInfo, "lcv_plan_info": PlanInfo, "lcv_conv_params": ConvParams,
-           "lcv_conv_args": ConvArgs, "lcv_conv_grad_args": ConvGradArgs}
+           "lcv_conv_args": ConvArgs, "lcv_conv_grad_args": ConvGradArgs, "lcv_option_info": OptionInfo,
+           "lcv_port_info": PortInfo, "lcv_filter_family_info": FilterFamilyInfo, "lcv_filter_params": FilterParams,
+           "lcv_filter_info": FilterInfo, "lcv_filter_args": FilterArgs, "lcv_filter_grad_args": FilterGradArgs,
+           "lcv_mixer_info": MixerInfo, "lcv_mixer_params": MixerParams, "lcv_mixer_args": MixerArgs}
