@@ -151,6 +151,19 @@ static void stand_on(lcv_stream *stream, lcvi_segment *segment)
     stream->top = segment;
 }
 
+/* Puts a fresh segment with room for `reserve` tokens on top, unless that is there already. */
+static lcv_status make_room(lcv_stream *stream, int64_t reserve)
+{
+    lcvi_segment *point = branching_point(stream);
+    if (stream->top->fresh && stream->top->limit >= lcvi_segment_limit(point, reserve))
+        return LCV_OK;
+    lcvi_segment *segment = lcvi_segment_new_above(stream->core, point, reserve);
+    if (segment == NULL)
+        return LCV_OUT_OF_MEMORY;
+    stand_on(stream, segment);
+    return LCV_OK;
+}
+
 /* ---- Marks ---- */
 
 lcv_status lcv_stream_mark(lcv_stream *stream, int64_t reserve)
@@ -166,13 +179,10 @@ lcv_status lcv_stream_mark(lcv_stream *stream, int64_t reserve)
                            (int)LCVI_STREAM_DEPTH);
     if (status != LCV_OK)
         return status;
-    lcvi_segment *point = branching_point(stream);
-    lcvi_segment *segment = lcvi_segment_new_above(stream->core, point, reserve);
-    if (segment == NULL)
-        return LCV_OUT_OF_MEMORY;
-    stream->mark[stream->marks++] = (lcvi_stream_mark){.at = point, .reserve = reserve};
-    stand_on(stream, segment);
-    return LCV_OK;
+    status = make_room(stream, reserve);
+    if (status == LCV_OK)
+        stream->mark[stream->marks++] = (lcvi_stream_mark){.at = stream->top->below, .reserve = reserve};
+    return status;
 }
 
 lcv_status lcv_stream_rollback(lcv_stream *stream)
@@ -209,18 +219,19 @@ lcv_status lcv_stream_release(lcv_stream *stream)
 
 /* ---- Forks ---- */
 
+/* The child first: what the stream itself then gets changes nothing if the rest fails. */
 static lcv_status fork_at(lcv_stream *stream, lcvi_segment *point, int64_t reserve, lcv_stream **child)
 {
     lcvi_stream_core *core = stream->core;
-    lcvi_segment *own = lcvi_segment_new_above(core, point, reserve);
-    lcvi_segment *theirs = own != NULL ? lcvi_segment_new_above(core, point, reserve) : NULL;
+    lcvi_segment *theirs = lcvi_segment_new_above(core, point, reserve);
     lcv_status status = theirs != NULL ? lcvi_stream_new(core, theirs, child) : LCV_OUT_OF_MEMORY;
-    if (status == LCV_OK) {
-        stand_on(stream, own);
-        return LCV_OK;
+    if (status != LCV_OK) {
+        lcvi_segment_release(core, theirs);
+        return status;
     }
-    lcvi_segment_release(core, own);
-    lcvi_segment_release(core, theirs);
+    status = make_room(stream, reserve);
+    if (status != LCV_OK)
+        lcv_stream_destroy(child);
     return status;
 }
 
