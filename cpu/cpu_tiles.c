@@ -22,7 +22,8 @@ int32_t lcv_cpu_tile_level_of(int64_t size)
 
 static lcv_cpu_geometry geometry_of(lcv_cpu_tile_form form, bool is_double, int64_t taps, int64_t size)
 {
-    lcv_cpu_geometry g = {.seqlen = size, .rows = 1, .filters = 1, .is_double = is_double};
+    lcv_cpu_geometry g = {
+        .seqlen = size, .rows = 1, .filters = 1, .is_double = is_double, .reproducible = true};
     g.middle = form == LCV_CPU_TILE_MIDDLE;
     g.taps = min64(g.middle ? 2 * size : size, taps);
     g.out_len = g.middle ? 2 * size : 2 * size - 1;

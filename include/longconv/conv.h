@@ -116,13 +116,19 @@ typedef struct lcv_conv_params {
     int32_t num_threads;          /* 0: the context's, as far as the work is worth them */
     const char *backend;          /* NULL or "auto": the best that serves it; else this one or an error */
     const char *engine;           /* NULL or "auto": the backend's choice; else this one or an error */
-    int32_t exact_causality;      /* reserved: 0 */
-    int32_t reproducible;         /* 1: the same bits in every process, see below; 0: not promised */
-    int32_t precision;            /* reserved: 0 */
+    int32_t exact_causality; /* 1: no bit of a result depends on later samples, see below; 0: not promised */
+    int32_t reproducible;    /* 1: the same bits in every process, see below; 0: not promised */
+    int32_t precision;       /* reserved: 0 */
     lcv_planning planning;
 } lcv_conv_params;
 
-/* `reproducible`: plans of equal params give equal bits for equal inputs, outputs and gradients alike, in
+/* `exact_causality` (causal and anticausal modes): conv[t] has the same bits whatever x holds after t (before
+ * t where the mode is anticausal), du[t] whatever the gradients before t hold, and no tap's gradient depends
+ * on samples that the tap does not join. Rounding is relative to what came so far: a row may grow by many
+ * orders of magnitude. The bits do not depend on seqlen either, and are those of a relaxed stream (stream.h).
+ * It costs three to six times an ordinary plan.
+ *
+ * `reproducible`: plans of equal params give equal bits for equal inputs, outputs and gradients alike, in
  * every process, with every number of threads (the host's too), whatever the alignment of the arrays and
  * whatever was measured or imported in the process before. Nothing is measured, so planning must be QUICK.
  * The promise covers one build of this library (and of FFTW and the C library, where the fftw engine and

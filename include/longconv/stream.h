@@ -9,19 +9,24 @@
  * in any bit.
  *
  * Modes:
- *     relaxed  the past is added up in tiles of 128, 256, ... samples, each by one small transform. Exact.
- * The mean token is cheapest; a token at a multiple of a large power of two runs a large tile. smooth   the
- * same with each row's tiles shifted in time, so that no two rows run a large one at one token. Exact. Up to
- * twice the state. direct   the sum over all taps at each token. Exact; to compare with. modal    the filter
- * is a sum of `order` exponentials: constant state and cost. Exact if the filter is such a sum (poles and
- * residues given); else a fit, whose measured error the caller limits. auto     modal where `order` is given,
- * else relaxed.
+ *     relaxed  the past is added up in tiles of 128, 256, ... samples, each by one small transform. The mean
+ *              token is cheapest; one at a multiple of a large power of two runs a large tile.
+ *     smooth   the same with each row's tiles shifted in time, and the largest ones cut and spread, so that
+ *              no token waits long. Up to twice the work and two and a half times the state.
+ *     direct   the sum over all taps at each token, to compare with.
+ *     modal    the filter is a sum of `order` exponentials: constant state and cost. Exact if the filter is
+ *              such a sum (poles and residues given); else a fit, whose measured error the caller limits.
+ *     auto     modal where `order` is given, else relaxed.
+ * All but a modal fit are exact: the same convolution, within the bound of conv.h.
  *
  * Numbers: the error bound of conv.h, in every mode but a modal fit. Results of the exact modes do not depend
  * on how tokens are grouped into calls, on max_len, on marks and forks or on threads: same tokens, same bits;
  * those of relaxed are also the bits of a convolution plan with exact_causality and the same filter on the
  * same backend. prefill is the exception: the y it returns have the bits of an FFT convolution; the state it
  * leaves does not differ.
+ *
+ * An x[t] that is not finite makes those outputs NaN that depend on it, and no others (modal mode: all from t
+ * on).
  *
  * Thread-safety: one call at a time on one stream; different streams are free of each other, also forks.
  *

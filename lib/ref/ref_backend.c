@@ -57,4 +57,13 @@ const lcv_backend lcvi_ref_backend = {
     .conv_backward = lcvi_ref_conv_backward,
     .gate_forward = lcvi_ref_gate_forward,
     .gate_backward = lcvi_ref_gate_backward,
+    .stream_query = lcvi_ref_stream_query,
+    .stream_create = lcvi_ref_stream_create,
+    .stream_destroy = lcvi_ref_stream_destroy,
+    .stream_step = lcvi_ref_stream_step,
+    .stream_flush = lcvi_ref_stream_flush,
+    .stream_fill = lcvi_ref_stream_fill,
+    .stream_load = lcvi_ref_stream_load,
+    .stream_tile = lcvi_ref_stream_tile,
+    .stream_dot = lcvi_ref_stream_dot,
 };
