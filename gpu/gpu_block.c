@@ -5,12 +5,7 @@
 #include "gpu_ring.h"
 #include "ring_block.h"
 
-enum {
-    SMALLEST = 1024,
-    LARGEST = 16384,
-    BLOCKS_WANTED = 16, /* for each multiprocessor, before one block does more than one row */
-    MOST_PARTS = 65535
-};
+enum { SMALLEST = 1024, LARGEST = 16384 };
 
 typedef struct {
     lcv_gpu_device *device;
@@ -89,23 +84,12 @@ static lcv_status create(lcv_gpu_device *device, const lcv_gpu_geometry *g, int6
 
 /* ---- Steps ---- */
 
-/* Blocks enough for the device first; then several rows of a filter in one block. */
-static int64_t rows_per_block(const block *b, const lcv_gpu_chunk *chunk)
-{
-    const int64_t wanted = (int64_t)b->device->multiprocessors * BLOCKS_WANTED;
-    int64_t parts = chunk->filters > 0 ? wanted / chunk->filters : 1;
-    parts = parts < 1 ? 1 : parts > chunk->rows ? chunk->rows : parts;
-    parts = parts > MOST_PARTS ? MOST_PARTS : parts;
-    return parts > 0 ? (chunk->rows + parts - 1) / parts : 1;
-}
-
 static lcv_gpu_block_rows rows_of(const block *b, const lcv_gpu_work *work, const lcv_gpu_source *source)
 {
     return (lcv_gpu_block_rows){.chunk = work->chunk,
                                 .source = lcv_gpu_ring_source(&b->geometry, source),
                                 .table = b->table,
-                                .n = b->n,
-                                .rows_per_block = rows_per_block(b, &work->chunk)};
+                                .n = b->n};
 }
 
 static lcv_status launched(const block *b, int error, const char *what)

@@ -8,36 +8,50 @@
 namespace ring
 {
 
-/* Grid: filters of the chunk x parts of their rows. Nothing but the comb of a thread goes from one row to the
- * next, and that is read before it is written, so no barrier stands between rows. */
+/* A result leaves by halves. Meanwhile the imaginary parts wait in the thread's own places in shared memory,
+ * if they are wanted at all: there are not registers enough for both halves and what the sink asks for. */
+template <int N>
+LCV_GPU_DEVICE void store_result(float2 (&x)[Shape<N>::R0], float2 *shared, const lcv_gpu_sink &sink,
+                                 const lcv_gpu_place &at)
+{
+    constexpr int R = Shape<N>::R0;
+    constexpr float scale = scale_of(N);
+    const bool both = end_of(sink) > N;
+    float part[R];
+    if (both)
+        put_comb<N>(x, shared);
+    LCV_GPU_UNROLL for (int k = 0; k < R; k++) part[k] = scale * x[k].x;
+    store_samples(part, sink, at, Samples<N / R>{int(threadIdx.x)});
+    if (!both)
+        return;
+    get_comb<N>(x, shared);
+    LCV_GPU_UNROLL for (int k = 0; k < R; k++) part[k] = scale * x[k].y;
+    store_samples(part, sink, at, Samples<N / R>{int(threadIdx.x) + N});
+}
+
+/* Grid: rows of the chunk. The place of the row waits in shared memory, for want of registers. */
 template <int N>
 __global__ void __launch_bounds__(threads_of<N>(), Shape<N>::blocks) convolve_rows(const lcv_gpu_block_rows p)
 {
     LCV_GPU_SHARED(float2, shared);
-    constexpr float scale = scale_of(N);
+    lcv_gpu_place *const place = reinterpret_cast<lcv_gpu_place *>(shared + padded(N));
     const Comb<N / Shape<N>::R0> comb = {int(threadIdx.x), N};
-    const int64_t first = blockIdx.y * p.rows_per_block;
-    const int64_t last = first + p.rows_per_block < p.chunk.rows ? first + p.rows_per_block : p.chunk.rows;
-    LCV_GPU_NO_UNROLL for (int64_t r = first; r < last; r++)
-    {
-        const int64_t i = blockIdx.x * p.chunk.rows + r;
-        const lcv_gpu_place at = lcv_gpu_place_of(p.chunk, i);
-        float2 x[Shape<N>::R0];
-        load_source(x, p.source, at, comb, 2 * N);
-        Between between = {};
-        between.weight = scale * stagger(threadIdx.x);
-        if (p.kept != nullptr)
-            between.kept = static_cast<float4 *>(p.kept) + i * (N / 2);
-        if (p.spectra != nullptr)
-            between.factor = static_cast<const float4 *>(p.spectra) + int64_t(blockIdx.x) * (N / 2);
-        between.conjugate = p.conjugate != 0;
-        between.back = p.spectra != nullptr;
-        transform<N>(x, shared, static_cast<const float4 *>(p.table), between);
-        if (!between.back)
-            continue;
-        LCV_GPU_UNROLL for (int k = 0; k < Shape<N>::R0; k++) x[k] = scaled(x[k], scale);
-        store_sink(x, p.sink, at, comb);
-    }
+    const lcv_gpu_place at = lcv_gpu_place_of(p.chunk, blockIdx.x);
+    if (threadIdx.x == 0)
+        *place = at;
+    float2 x[Shape<N>::R0];
+    load_source(x, p.source, at, comb, 2 * N);
+    Between between = {};
+    between.weight = scale_of(N) * stagger(threadIdx.x);
+    if (p.kept != nullptr)
+        between.kept = static_cast<float4 *>(p.kept) + int64_t(blockIdx.x) * (N / 2);
+    if (p.spectra != nullptr)
+        between.factor = static_cast<const float4 *>(p.spectra) + blockIdx.x / p.chunk.rows * (N / 2);
+    between.conjugate = p.conjugate != 0;
+    between.back = p.spectra != nullptr;
+    transform<N>(x, shared, static_cast<const float4 *>(p.table), between);
+    if (between.back)
+        store_result<N>(x, shared, p.sink, *place);
 }
 
 /* Grid: elements. */
@@ -77,9 +91,14 @@ template <int N> static void fill_table(float *table)
     fill_block_table<N>(table, 1.0 / (double(N) * scale * scale));
 }
 
+template <int N> static constexpr size_t convolve_bytes()
+{
+    return shared_bytes<N>() + sizeof(lcv_gpu_place);
+}
+
 template <int N> static int allow()
 {
-    int error = lcv_gpu_allow_shared(convolve_rows<N>, shared_bytes<N>());
+    int error = lcv_gpu_allow_shared(convolve_rows<N>, convolve_bytes<N>());
     if (error == 0)
         error = lcv_gpu_allow_shared(transform_elements<N, false>, shared_bytes<N>());
     if (error == 0)
@@ -89,9 +108,8 @@ template <int N> static int allow()
 
 template <int N> static int launch_convolve(const lcv_gpu_block_rows &rows, void *stream)
 {
-    const int64_t parts = (rows.chunk.rows + rows.rows_per_block - 1) / rows.rows_per_block;
-    return lcv_gpu_launch(convolve_rows<N>, dim3(unsigned(rows.chunk.filters), unsigned(parts)),
-                          dim3(threads_of<N>()), shared_bytes<N>(), stream, rows);
+    return lcv_gpu_launch(convolve_rows<N>, dim3(unsigned(rows.chunk.filters * rows.chunk.rows)),
+                          dim3(threads_of<N>()), convolve_bytes<N>(), stream, rows);
 }
 
 template <int N>
@@ -124,7 +142,7 @@ static int launch_transform(const void *table, int64_t count, void *elements, bo
 static const int NO_KERNEL = 1; /* cudaErrorInvalidValue */
 
 size_t lcv_gpu_block_shared_bytes(int64_t n){
-#define CALL(N) ring::shared_bytes<N>()
+#define CALL(N) ring::convolve_bytes<N>()
     FOR_SIZES(n, CALL, 0)
 #undef CALL
 }

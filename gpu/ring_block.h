@@ -34,8 +34,7 @@ typedef struct lcv_gpu_block_rows {
     const void *spectra; /* n points each; NULL: only the transforms are wanted, and the sink is not used */
     void *kept;          /* the rows' transforms, n points each; NULL: not wanted */
     int64_t n;
-    int64_t rows_per_block; /* rows of one filter that a block does one after the other */
-    int32_t conjugate;      /* of the spectra: the adjoint convolution */
+    int32_t conjugate; /* of the spectra: the adjoint convolution */
 } lcv_gpu_block_rows;
 
 int lcv_gpu_block_convolve(const lcv_gpu_block_rows *rows, void *stream);

@@ -272,17 +272,10 @@ LCV_GPU_DEVICE void store_samples(float (&x)[R], const lcv_gpu_sink &sink, const
     LCV_GPU_NO_UNROLL for (int i = 0; i < 2; i++) store_target(x, sink.target[i], at, own, sink.seqlen);
 }
 
-template <int Step, int R>
-LCV_GPU_DEVICE void store_sink(const float2 (&x)[R], const lcv_gpu_sink &sink, const lcv_gpu_place &at,
-                               const Comb<Step> &comb)
+/* Samples from here on do not leave. */
+LCV_GPU_DEVICE int64_t end_of(const lcv_gpu_sink &sink)
 {
-    float part[R];
-    LCV_GPU_UNROLL for (int k = 0; k < R; k++) part[k] = x[k].x;
-    store_samples(part, sink, at, Samples<Step>{comb.first});
-    if ((sink.tail.data != nullptr ? sink.out_len : sink.seqlen) <= comb.n)
-        return;
-    LCV_GPU_UNROLL for (int k = 0; k < R; k++) part[k] = x[k].y;
-    store_samples(part, sink, at, Samples<Step>{comb.first + comb.n});
+    return sink.tail.data != nullptr ? sink.out_len : sink.seqlen;
 }
 
 } // namespace ring

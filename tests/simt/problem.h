@@ -20,7 +20,6 @@ struct Problem {
     bool time_major = false;  // [batch, seqlen, channels]
     bool odd_address = false; // no element is aligned
     bool constant = false;    // all samples are equal, all taps are equal: rounding errors add up
-    int64_t rows_per_block = 1;
 };
 
 // A strided array of the dtype, and what it holds as doubles in the order [batch][channel][time].

@@ -35,7 +35,6 @@ lcv_gpu_block_rows rows_of(const Data &data, Plan &plan)
     rows.table = plan.table.data();
     rows.spectra = plan.spectra.data();
     rows.n = plan.n;
-    rows.rows_per_block = data.problem.rows_per_block;
     return rows;
 }
 
@@ -98,7 +97,7 @@ std::vector<Problem> problems(int64_t n)
     all.push_back(problem("plain", n, n));
     all.push_back(problem("gated", n - 24, n - 24));
     all.back().pre = all.back().post = all.back().skip = all.back().bias = true;
-    all.back().batch = 3, all.back().rows_per_block = 2;
+    all.back().batch = 3;
     all.push_back(problem("longer than the ring's reals are complex", 2 * n - 100, 101));
     all.back().skip = all.back().pre = true;
     all.push_back(problem("constant", n, n));
@@ -164,11 +163,10 @@ int check_cases(int64_t largest)
     return failures;
 }
 
-// Every barrier left out must be seen, in the first row of a block and in the second.
+// Every barrier left out must be seen.
 int check_barriers()
 {
     Problem p = problem("barriers", 1000, 1000);
-    p.rows_per_block = 2;
     simt::drop_barrier(0);
     run(p, 1024);
     const long barriers = simt::drop_barrier(0);

@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# mutants.sh SOURCE_ROOT COMMON_LIBRARY COMPILER ARGUMENT...: breaks one line of the kernels at a time and expects
+# the tests of kernels to fail. A line that is no longer found fails, too: then the list below is out of date.
+set -eu
+root=$1
+common=$2
+shift 2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+survivors=0
+
+# mutant ENGINE SIZE FILE OLD NEW: OLD and NEW are plain text.
+mutant()
+{
+    rm -rf "$work/gpu"
+    cp -r "$root/gpu" "$work/gpu"
+    MUTANT_OLD=$4 MUTANT_NEW=$5 awk '
+        !done && (at = index($0, ENVIRON["MUTANT_OLD"])) > 0 {
+            $0 = substr($0, 1, at - 1) ENVIRON["MUTANT_NEW"] substr($0, at + length(ENVIRON["MUTANT_OLD"]))
+            done = 1
+        }
+        { print }' "$root/gpu/$3" >"$work/gpu/$3"
+    if cmp -s "$root/gpu/$3" "$work/gpu/$3"; then
+        echo "NOT FOUND in $3: $4"
+        survivors=$((survivors + 1))
+        return
+    fi
+    cp "$work/gpu/ring_$1.cu" "$work/kernels.cpp"
+    $compile -I"$work/gpu" -I"$root/include" -I"$root/tests/simt" "$work/kernels.cpp" \
+        "$root/tests/simt/test_$1.cpp" "$common" -lm -o "$work/test"
+    if "$work/test" cases "$2" >"$work/log" 2>&1; then
+        echo "SURVIVED $3: $4 -> $5"
+        survivors=$((survivors + 1))
+    else
+        echo "found    $3: $4 -> $5"
+    fi
+}
+
+compile="$*"
+mutant block 1024 ring_block.cuh '+ k * padded(step)];' '+ k * step];'
+mutant block 1024 ring_block.cuh 'constants.load(table, Shape<N>::R0, node)' \
+    'constants.load(table, Shape<N>::R0, node / 2)'
+mutant block 1024 ring_block.cuh '__ldg(factor + v * (N / LEAVES) + i)' '__ldg(factor + v * (N / LEAVES) + (i ^ 1))'
+mutant block 1024 ring_block.cuh 'sign * both.y' 'both.y'
+mutant block 1024 ring_math.cuh 'times_i_if(node % 2,' 'times_i_if(false,'
+mutant block 1024 ring_rows.cuh 't < span.end)' 't <= span.end)'
+mutant block 1024 ring_block.cu 'blockIdx.x / p.chunk.rows * (N / 2)' '0 * (N / 2)'
+mutant split 32768 ring_split.cu 'return 1 + 4 * reversed - columns' 'return 4 * reversed - columns'
+mutant split 32768 ring_split.cu 't + p.n < end' 't + p.n + 1 < end'
+exit $((survivors > 0))
