@@ -5,6 +5,8 @@ import pathlib
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+import torch._dynamo.testing  # noqa: E402
+
 import longconv.torch as lt  # noqa: E402
 from longconv.torch import _kernels, _ops  # noqa: E402
 from test_torch import CASES, make, outputs  # noqa: E402

@@ -16,8 +16,8 @@ from ._plans import cache_info, clear_cache, set_cache_limit
 from ._prepared import PreparedFilter, prepare
 
 __all__ = [
-    "conv", "filters", "hyena", "h3", "mixers", "prepare", "PreparedFilter", "info", "explain", "Explanation", "cache_info", "clear_cache",
-    "set_cache_limit", "LongconvError", "InvalidArgumentError", "UnsupportedError", "OutOfMemoryError", "TooLargeError",
-    "WorkspaceTooSmallError", "BusyError", "IncompatibleError", "NoDeviceError", "DeviceLostError", "BackendFailedError",
-    "VersionMismatchError", "InternalError",
+    "conv", "filters", "hyena", "h3", "mixers", "prepare", "PreparedFilter", "info", "explain", "Explanation",
+    "cache_info", "clear_cache", "set_cache_limit", "LongconvError", "InvalidArgumentError", "UnsupportedError",
+    "OutOfMemoryError", "TooLargeError", "WorkspaceTooSmallError", "BusyError", "IncompatibleError", "NoDeviceError",
+    "DeviceLostError", "BackendFailedError", "VersionMismatchError", "InternalError",
 ]
