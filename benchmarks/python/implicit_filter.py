@@ -9,32 +9,10 @@ reference implementation does) and once with a window made before. The times are
 what a clock shows, `cpu` what the processors worked for, which says more on a machine that others use too. Prints one
 JSON line; `ratio` is NumPy's median over ours."""
 import argparse
-import ctypes as c
 import json
 import os
 import statistics
 import time
-
-
-class Tensor(c.Structure):
-    _fields_ = [("data", c.c_void_p), ("dtype", c.c_int), ("rank", c.c_int32), ("shape", c.c_int64 * 3),
-                ("strides", c.c_int64 * 3), ("device", c.c_int), ("device_index", c.c_int32)]
-
-
-class Exec(c.Structure):
-    _fields_ = [("stream", c.c_void_p), ("workspace", c.c_void_p), ("workspace_bytes", c.c_size_t),
-                ("parallel_for", c.c_void_p), ("user", c.c_void_p)]
-
-
-class FilterArgs(c.Structure):
-    _fields_ = [("struct_size", c.c_size_t), ("seqlen", c.c_int64), ("first", c.c_int64), ("taps", Tensor),
-                ("exec", Exec)]
-
-
-class FilterParams(c.Structure):
-    _fields_ = [("struct_size", c.c_size_t), ("family", c.c_char_p), ("options", c.c_char_p), ("dtype", c.c_int),
-                ("channels", c.c_int64), ("max_len", c.c_int64), ("seed", c.c_uint64), ("num_threads", c.c_int32),
-                ("backend", c.c_char_p)]
 
 
 def arguments():
@@ -50,64 +28,15 @@ def arguments():
 
 
 ARGS = arguments()
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LONGCONV_NUM_THREADS"):
     os.environ[name] = str(ARGS.threads)  # before NumPy is loaded
 
 import numpy as np  # noqa: E402
 
 import native  # noqa: E402
 
-
-def view(array):
-    """A float32 array, contiguous, as a tensor."""
-    tensor = Tensor(data=array.ctypes.data, dtype=0, rank=array.ndim)
-    for axis in range(array.ndim):
-        tensor.shape[axis] = array.shape[axis]
-        tensor.strides[axis] = array.strides[axis] // array.itemsize
-    return tensor
-
-
-class Library:
-    """The C library of a build folder with one context."""
-
-    def __init__(self, folder):
-        self.lib, self.handle = c.CDLL(os.path.join(folder, "lib", "liblongconv.so")), c.c_void_p()
-        self.lib.lcv_context_message.restype = c.c_char_p
-        self.check(self.lib.lcv_context_create(None, c.byref(self.handle)))
-
-    def check(self, status):
-        if status != 0:
-            raise RuntimeError(self.lib.lcv_context_message(self.handle).decode())
-
-
-class Filter:
-    """An instance with its taps [channels, seqlen] and its workspace bound."""
-
-    def __init__(self, context, channels, seqlen, options, threads):
-        lib = self.lib = context.lib
-        self.context, self.handle = context, c.c_void_p()
-        params = FilterParams()
-        lib.lcv_filter_params_init(c.byref(params), c.c_size_t(c.sizeof(params)))
-        params.family, params.options = b"implicit_mlp", options.encode()
-        params.channels, params.max_len, params.num_threads = channels, seqlen, threads
-        context.check(lib.lcv_filter_create(context.handle, c.byref(params), c.byref(self.handle)))
-        self.taps = np.empty((channels, seqlen), np.float32)
-        size = c.c_size_t()
-        context.check(lib.lcv_filter_workspace(self.handle, c.c_int64(seqlen), c.c_int64(seqlen), 0, c.byref(size)))
-        self.workspace = np.empty(size.value, np.uint8)
-        self.args = FilterArgs()
-        lib.lcv_filter_args_init(c.byref(self.args), c.c_size_t(c.sizeof(self.args)))
-        self.args.seqlen, self.args.taps = seqlen, view(self.taps)
-        self.args.exec.workspace, self.args.exec.workspace_bytes = self.workspace.ctypes.data, size.value
-
-    def parameter(self, name, *shape):
-        values = np.empty(shape, np.float32)
-        self.context.check(self.lib.lcv_filter_get(self.handle, name.encode(), c.byref(view(values))))
-        return values
-
-    def evaluate(self):
-        self.context.check(self.lib.lcv_filter_evaluate(self.handle, c.byref(self.args)))
-        return self.taps
+native.use_build(ARGS.build)
+from longconv.filters import Filter  # noqa: E402
 
 
 class NumpyFilter:
@@ -118,13 +47,14 @@ class NumpyFilter:
         chosen.pop("sine_freq", None)
         if chosen:
             raise SystemExit(f"this comparison does not know the options {' '.join(chosen)}")
-        self.z = np.ascontiguousarray(f.parameter("posenc", seqlen, features).T)
-        hidden = f.parameter("weight_hidden", depth, width, width) if depth > 0 else []
-        self.weights = [f.parameter("weight_in", width, features), *hidden]
-        self.biases = f.parameter("bias", depth + 1, width)[..., None]
-        self.freq = f.parameter("sine_freq", width)[:, None]
-        self.out = f.parameter("weight_out", channels, width)
-        self.rate = np.abs(f.parameter("decay_rate", channels))[:, None]
+        values = f.parameters
+        self.z = np.ascontiguousarray(values["posenc"].reshape(seqlen, features).T)
+        hidden = values["weight_hidden"].reshape(depth, width, width) if depth > 0 else []
+        self.weights = [values["weight_in"].reshape(width, features), *hidden]
+        self.biases = values["bias"].reshape(depth + 1, width)[..., None]
+        self.freq = values["sine_freq"].reshape(width)[:, None]
+        self.out = values["weight_out"].reshape(channels, width)
+        self.rate = np.abs(values["decay_rate"].reshape(channels))[:, None]
         self.time = np.linspace(0, 1, seqlen, dtype=np.float32)[None]
         self.window = np.exp(-self.rate * self.time)
 
@@ -155,14 +85,14 @@ def measure(functions, runs):
 
 
 def main():
-    native.use_build(ARGS.build)
-    f = Filter(Library(ARGS.build), ARGS.channels, ARGS.seqlen, ARGS.options, ARGS.threads)
+    f = Filter("implicit_mlp", ARGS.channels, ARGS.seqlen, **dict(option.split("=") for option in ARGS.options.split()))
+    taps = f.taps(ARGS.seqlen)
     n = NumpyFilter(f, ARGS.channels, ARGS.seqlen, ARGS.options)
     expected = n.evaluate()
-    difference = float(np.linalg.norm(f.evaluate() - expected) / np.linalg.norm(expected))
+    difference = float(np.linalg.norm(taps - expected) / np.linalg.norm(expected))
     u = np.random.default_rng(1).standard_normal((ARGS.batch, ARGS.channels, ARGS.seqlen)).astype(np.float32)
-    conv = native.Conv(u, f.taps, np.empty_like(u), ARGS.threads, prepared=True)
-    times = measure({"ours": f.evaluate, "numpy": n.evaluate, "numpy_window": n.evaluate_with_window,
+    conv = native.Conv(u, taps, np.empty_like(u), ARGS.threads, prepared=True)
+    times = measure({"ours": lambda: f.taps(ARGS.seqlen, out=taps), "numpy": n.evaluate, "numpy_window": n.evaluate_with_window,
                      "convolution": conv.forward}, ARGS.runs)
     line = {"problem": f"filter:implicit_mlp:f32:d{ARGS.channels}:l{ARGS.seqlen}:{ARGS.options.replace(' ', ':')}",
             "numpy": np.__version__, "threads": ARGS.threads, "load": os.getloadavg()[0], "difference": difference}

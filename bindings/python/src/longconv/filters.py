@@ -14,6 +14,7 @@ import numpy
 from . import _errors, _options, _words
 from ._arrays import tensor_of
 from ._native import library, structs
+from ._plans import scratch
 
 
 def families():
@@ -66,13 +67,25 @@ class Filter:
             array = numpy.ascontiguousarray(value, self.dtype)
             library.check(self._library.lcv_filter_set(self._handle, name.encode(), c.byref(tensor_of(array))))
 
-    def taps(self, seqlen, first=0, count=None):
-        """Taps [first, first + count) of the filters for `seqlen` samples: [filters, count]."""
-        taps = numpy.empty((self.filters, seqlen - first if count is None else count), self.dtype)
+    def taps(self, seqlen, first=0, count=None, out=None):
+        """Taps [first, first + count) of the filters for `seqlen` samples: [filters, count]. `out` takes an array for
+        them."""
+        count = seqlen - first if count is None else count
+        taps = numpy.empty((self.filters, max(count, 0)), self.dtype) if out is None else out
         args = structs.FilterArgs(struct_size=c.sizeof(structs.FilterArgs), seqlen=seqlen, first=first,
                                   taps=tensor_of(taps))
-        library.check(self._library.lcv_filter_evaluate(self._handle, c.byref(args)))
+        self._execute(self._library.lcv_filter_evaluate, args, count, False)
         return taps
+
+    def _execute(self, function, args, count, backward):
+        """Runs with this thread's workspace."""
+        size = c.c_size_t()
+        library.check(self._library.lcv_filter_workspace(self._handle, args.seqlen, count, backward, c.byref(size)))
+        args.exec.workspace, kept = scratch.of(size.value)
+        args.exec.workspace_bytes = size.value
+        status = function(self._handle, c.byref(args))
+        del kept
+        library.check(status)
 
     def gradients(self, dtaps, seqlen=None, first=0):
         """Gradients of the trainable parameters, by name, from those of the taps [filters, count]."""
@@ -83,7 +96,7 @@ class Filter:
         args = structs.FilterGradArgs(
             struct_size=c.sizeof(structs.FilterGradArgs), seqlen=first + dtaps.shape[-1] if seqlen is None else seqlen,
             first=first, dtaps=tensor_of(dtaps), gradient_count=len(self.ports), gradients=tensors)
-        library.check(self._library.lcv_filter_backward(self._handle, c.byref(args)))
+        self._execute(self._library.lcv_filter_backward, args, dtaps.shape[-1], True)
         return found
 
 

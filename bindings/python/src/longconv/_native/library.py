@@ -39,6 +39,7 @@ _FUNCTIONS = {
     "lcv_filter_parameter": (_STATUS, [_HANDLE, c.c_int32, _POINTER]),
     "lcv_filter_set": (_STATUS, [_HANDLE, c.c_char_p, _POINTER]),
     "lcv_filter_get": (_STATUS, [_HANDLE, c.c_char_p, _POINTER]),
+    "lcv_filter_workspace": (_STATUS, [_HANDLE, c.c_int64, c.c_int64, c.c_int32, _POINTER]),
     "lcv_filter_evaluate": (_STATUS, [_HANDLE, _POINTER]),
     "lcv_filter_backward": (_STATUS, [_HANDLE, _POINTER]),
     "lcv_mixer_count": (c.c_int32, []),
