@@ -91,10 +91,11 @@ static size_t lay_out(const exact_plan *e, char *memory, exact_scratch *s)
     const size_t row = lcv_cpu_round_up((size_t)(e->geometry.out_len + BLOCK) * sizeof(real));
     const size_t tile = lcv_cpu_round_up((size_t)(2 * largest_size(e)) * sizeof(real));
     const size_t pieces[] = {engine_bytes(e),
-                             row,
-                             row,
+                             row, /* x */
+                             row, /* v */
                              e->future.taps > 0 || backward ? row : 0,
-                             row,
+                             row, /* lost */
+                             row, /* large */
                              backward ? row : 0,
                              tile,
                              tile,
@@ -110,10 +111,11 @@ static size_t lay_out(const exact_plan *e, char *memory, exact_scratch *s)
                          .v = (real *)(void *)at[2],
                          .w = (real *)(void *)at[3],
                          .lost = (real *)(void *)at[4],
-                         .g = (real *)(void *)at[5],
-                         .tail = (real *)(void *)at[6],
-                         .padded = (real *)(void *)at[7],
-                         .spectrum = at[8]};
+                         .large = (real *)(void *)at[5],
+                         .g = (real *)(void *)at[6],
+                         .tail = (real *)(void *)at[7],
+                         .padded = (real *)(void *)at[8],
+                         .spectrum = at[9]};
     return used;
 }
 
@@ -270,26 +272,51 @@ static void add_up(const exact_plan *e, const exact_filter *f, const char *spect
     }
 }
 
-static bool are_finite(const real *x, int64_t count)
+/* Values beyond `ordinary` would make the transforms of a tile overflow; they are convolved apart, scaled
+ * down. */
+#if REAL_IS_DOUBLE
+static const real ordinary = 0x1p900, scaled_down = 0x1p-600;
+#else
+static const real ordinary = 0x1p80F, scaled_down = 0x1p-60F;
+#endif
+
+static bool is_ordinary(real x)
 {
-    real sum = REAL(0.0);
-    for (int64_t t = 0; t < count; t++)
-        sum += x[t] * REAL(0.0);
-    return sum == REAL(0.0);
+    return x >= -ordinary && x <= ordinary;
 }
 
-/* The same for any samples: those that are not finite count as 0, and each output that depends on one is NaN.
- * Uses s->lost. */
+static bool are_ordinary(const real *x, int64_t count)
+{
+    bool all = true;
+    for (int64_t t = 0; t < count; t++)
+        all &= is_ordinary(x[t]);
+    return all;
+}
+
+/* v gains what values that are too large give. Uses s->lost and s->large. */
+static void add_large(const exact_plan *e, const exact_filter *f, const char *spectrum, const real *x,
+                      int64_t in, int64_t out, real *v, const exact_scratch *s)
+{
+    for (int64_t t = 0; t < in; t++)
+        s->lost[t] = isfinite(x[t]) && !is_ordinary(x[t]) ? x[t] * scaled_down : REAL(0.0);
+    add_up(e, f, spectrum, s->lost, in, out, s->large, s);
+    for (int64_t t = 0; t < out; t++)
+        if (s->large[t] != REAL(0.0)) /* adding 0 could change the sign of one */
+            v[t] += s->large[t] / scaled_down;
+}
+
+/* The same for any samples: each output that depends on one that is not finite is NaN. */
 static void convolve(const exact_plan *e, const exact_filter *f, const char *spectrum, const real *x,
                      int64_t in, int64_t out, real *v, const exact_scratch *s)
 {
-    if (are_finite(x, in)) {
+    if (are_ordinary(x, in)) {
         add_up(e, f, spectrum, x, in, out, v, s);
         return;
     }
     for (int64_t t = 0; t < in; t++)
-        s->lost[t] = isfinite(x[t]) ? x[t] : REAL(0.0);
+        s->lost[t] = is_ordinary(x[t]) ? x[t] : REAL(0.0);
     add_up(e, f, spectrum, s->lost, in, out, v, s);
+    add_large(e, f, spectrum, x, in, out, v, s);
     for (int64_t t = 0, poisoned = 0; t < out; t++) { /* until `poisoned` */
         if (t < in && !isfinite(x[t]))
             poisoned = t + f->taps;

@@ -28,13 +28,13 @@ typedef struct {
 
 /* Scratch of one call. Rows have out_len reals, or more by a block. */
 typedef struct {
-    void *engine;   /* of the tiles */
-    real *x, *v;    /* a row, and what it becomes */
-    real *w, *g;    /* two more: for a second side or a product, and for backward */
-    real *lost;     /* a row without what is not finite */
-    real *tail;     /* of one tile */
-    real *padded;   /* inputs of a tile that the row does not fill */
-    void *spectrum; /* of one square */
+    void *engine;       /* of the tiles */
+    real *x, *v;        /* a row, and what it becomes */
+    real *w, *g;        /* two more: for a second side or a product, and for backward */
+    real *lost, *large; /* a row without what is not ordinary, and what that gives */
+    real *tail;         /* of one tile */
+    real *padded;       /* inputs of a tile that the row does not fill */
+    void *spectrum;     /* of one square */
 } exact_scratch;
 
 /* w[m] = sum_{i + s = m} a[i] b[s], m < count, where no w[m] depends on a or b beyond m. Uses s->tail,
