@@ -383,33 +383,72 @@ static bool forward(void *self, const void *spectrum, const lcv_cpu_row *row, co
     return true;
 }
 
+/* A copy with zeros for what is not finite, scaled down where values are too large; returns the scale. */
+static real clean_row(const real *from, int64_t count, real *to)
+{
+    real scale = REAL(1.0);
+    for (int64_t t = 0; t < count; t++) {
+        to[t] = isfinite(from[t]) ? from[t] : REAL(0.0);
+        if (!is_ordinary(to[t]))
+            scale = scaled_down;
+    }
+    for (int64_t t = 0; t < count && scale != REAL(1.0); t++)
+        to[t] *= scale;
+    return scale;
+}
+
 /* grad[j] += product of both at count - 1 - first_lag - j */
-static void add_gradient(const exact_plan *e, const real *a, const real *b, int64_t first_lag, int64_t taps,
-                         real *grad, const exact_scratch *s)
+static void add_gradient(const exact_plan *e, const real *a, const real *b, real scale, int64_t first_lag,
+                         int64_t taps, real *grad, const exact_scratch *s)
 {
     const int64_t count = e->geometry.out_len;
     TYPED(lcv_cpu_exact_product)(e, a, b, count, s->w, s);
-    for (int64_t j = 0; j < min64(taps, count - first_lag); j++)
-        grad[j] += s->w[count - 1 - first_lag - j];
+    for (int64_t j = 0; j < min64(taps, count - first_lag); j++) {
+        const real value = s->w[count - 1 - first_lag - j];
+        grad[j] += scale != REAL(1.0) ? value / scale : value;
+    }
 }
 
-static void add_gradients(const exact_plan *e, real *g, const lcv_cpu_row *x, real *grad,
+static void spoil(real *grad, int64_t taps, int64_t first, int64_t last)
+{
+    for (int64_t j = max64(first, 0); j <= last && j < taps; j++)
+        grad[j] = (real)NAN;
+}
+
+/* Taps whose gradients depend on something that is not finite. */
+static void spoil_gradients(const lcv_cpu_geometry *g, const real *dv, const real *x, real *grad)
+{
+    for (int64_t t = 0; t < g->out_len; t++) {
+        if (!isfinite(dv[t])) {
+            spoil(grad, g->taps, t - g->seqlen + 1, t);
+            spoil(grad + g->taps, g->taps_future, 0, g->seqlen - 1 - g->first_lag - t);
+        }
+        if (t < g->seqlen && !isfinite(x[t])) {
+            spoil(grad, g->taps, 0, g->out_len - 1 - t);
+            spoil(grad + g->taps, g->taps_future, 0, t - g->first_lag);
+        }
+    }
+}
+
+static void add_gradients(const exact_plan *e, const real *g, const lcv_cpu_row *x, real *grad,
                           const exact_scratch *s)
 {
     const lcv_cpu_geometry *geometry = &e->geometry;
     const int64_t count = geometry->out_len;
     load_row(e, x, geometry->seqlen, s->v);
     memset(s->v + geometry->seqlen, 0, (size_t)(count - geometry->seqlen) * sizeof(real));
+    const real scale_g = clean_row(g, count, s->lost), scale_x = clean_row(s->v, count, s->large);
     if (geometry->taps_future > 0) {
-        turn(s->v, count);
-        add_gradient(e, g, s->v, geometry->first_lag, geometry->taps_future, grad + geometry->taps, s);
-        turn(s->v, count);
+        turn(s->large, count);
+        add_gradient(e, s->lost, s->large, scale_g * scale_x, geometry->first_lag, geometry->taps_future,
+                     grad + geometry->taps, s);
+        turn(s->large, count);
     }
     if (geometry->taps > 0) {
-        turn(g, count);
-        add_gradient(e, g, s->v, 0, geometry->taps, grad, s);
-        turn(g, count);
+        turn(s->lost, count);
+        add_gradient(e, s->lost, s->large, scale_g * scale_x, 0, geometry->taps, grad, s);
     }
+    spoil_gradients(geometry, g, s->v, grad);
 }
 
 /* The adjoint applies the past's filter to the row turned round, and the future's to the row as it is. */

@@ -25,8 +25,8 @@
  * same backend. prefill is the exception: the y it returns have the bits of an FFT convolution; the state it
  * leaves does not differ.
  *
- * An x[t] that is not finite makes those outputs NaN that depend on it, and no others (modal mode: all from t
- * on).
+ * An x[t] that is not finite spoils those outputs that depend on it and no others: they are NaN, with the
+ * `ref` backend perhaps infinite (modal mode: all from t on).
  *
  * Thread-safety: one call at a time on one stream; different streams are free of each other, also forks.
  *
