@@ -59,8 +59,8 @@ static lcv_cpu_geometry geometry_of(const lcv_conv_params *p)
 
 /* ---- The engine ---- */
 
-/* The exact engine is the one for exact causality, so that equal problems give equal bits, and for nothing else
- * unless it is named. */
+/* The exact engine is the one for exact causality, so that equal problems give equal bits, and for nothing
+ * else unless it is named. */
 static bool is_wanted(const char *wanted, const lcv_cpu_engine *engine, bool exact)
 {
     if (wanted == NULL || strcmp(wanted, "auto") == 0)
