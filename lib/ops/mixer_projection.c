@@ -14,7 +14,7 @@ static const lcvi_option rows[] = {
     [OUT_LAYOUT] = LCVI_OPTION_CHOICE_ROW("out_layout", "bld", LCVI_LAYOUT_WORDS, "axes of y"),
 };
 
-static lcv_layout layout_of(const lcvi_program *p, option which)
+static lcv_layout layout_of(const lcvi_program *p, int32_t which)
 {
     return lcvi_mixer_integer(p, which) == 0 ? LCV_LAYOUT_BLD : LCV_LAYOUT_BDL;
 }
