@@ -89,7 +89,7 @@ typedef struct lcv_filter_info {
     int64_t filters; /* rows of taps */
     int64_t max_len;
     int32_t parameter_count;
-    int32_t modal; /* 1: lcv_filter_modes answers */
+    int32_t modal;   /* 1: lcv_filter_modes answers */
     int64_t modes;   /* of one row, where modal */
     int32_t threads; /* most that one call uses, unless the host brings its own */
 } lcv_filter_info;
