@@ -443,7 +443,7 @@ static void begin_totals(execution *e)
     const lcv_gpu_plan *p = e->plan;
     const size_t bytes = 2 * (size_t)p->params.channels * sizeof(double);
     if (bytes > 0 && lcv_gpu_wants_sums(p))
-        launched(e, cudaMemsetAsync(e->workspace + p->at.totals, 0, bytes, e->work.stream),
+        launched(e, (int)cudaMemsetAsync(e->workspace + p->at.totals, 0, bytes, e->work.stream),
                  "cudaMemsetAsync");
 }
 

@@ -205,8 +205,8 @@ static lcv_status prepare(void *self, const lcv_gpu_work *work, const lcv_gpu_ta
     transform(&a, r->filter_fft, false, rows);
     if (!in_place && a.status == LCV_OK)
         launched(&a,
-                 cudaMemcpyAsync(work->spectra, rows, (size_t)work->chunk.filters * r->element_bytes,
-                                 cudaMemcpyDeviceToDevice, work->stream),
+                 (int)cudaMemcpyAsync(work->spectra, rows, (size_t)work->chunk.filters * r->element_bytes,
+                                      cudaMemcpyDeviceToDevice, work->stream),
                  "cudaMemcpyAsync");
     return a.status;
 }

@@ -46,19 +46,29 @@ void lcv_gpu_ring_fill_pass(float *table, int64_t radix, int64_t nodes)
             }
 }
 
+/* CMPLX of C11, which not every compiler with this C library has. */
+static double complex complex_of(double re, double im)
+{
+    const union {
+        double parts[2];
+        double complex value;
+    } both = {{re, im}};
+    return both.value;
+}
+
 /* Rounded constant over true constant. */
 static double complex rounding_of(int64_t depth, int64_t node)
 {
     const double angle = TURN * root_angle(depth, node) / 2;
-    const double complex exact = CMPLX(cos(angle), sin(angle));
-    return CMPLX((double)(float)creal(exact), (double)(float)cimag(exact)) / exact;
+    const double complex exact = complex_of(cos(angle), sin(angle));
+    return complex_of((double)(float)creal(exact), (double)(float)cimag(exact)) / exact;
 }
 
 /* What the node's constant does to its children: half of their samples are multiplied by it. Below the first
  * level of a pass an odd node uses the constant of the even one beside it. */
 static double complex drift_of(int64_t depth, int64_t node, bool starts_pass)
 {
-    return (CMPLX(1.0, 0.0) + rounding_of(depth, starts_pass ? node : node & ~(int64_t)1)) / 2.0;
+    return (complex_of(1.0, 0.0) + rounding_of(depth, starts_pass ? node : node & ~(int64_t)1)) / 2.0;
 }
 
 typedef struct tree {

@@ -123,8 +123,8 @@ static void test_special_arguments(void **state)
             const lcv_dense_kernels *kernels = lcv_cpu_dense_of(masks[m], is_double);
             fill(&x, is_double, -1.0, 1.0);
             put(&x, is_double, 3, (double)NAN);
-            put(&x, is_double, 60, INFINITY);
-            put(&x, is_double, 61, -INFINITY);
+            put(&x, is_double, 60, (double)INFINITY);
+            put(&x, is_double, 61, -(double)INFINITY);
             put(&x, is_double, 62, 0.0);
             put(&x, is_double, 63, -0.0);
             kernels->sine(&x, 1.0, false, COUNT, &y);
@@ -149,7 +149,7 @@ static void test_exponential(void **state)
                 x[i] = i % 2 == 0 ? random_real(least, 0.0) : random_real(-1.0, 0.0);
             x[0] = 0.0;
             x[1] = -1e300;
-            x[2] = -INFINITY;
+            x[2] = -(double)INFINITY;
             lcv_cpu_dense_of(masks[m], is_double)->exponential(x, COUNT, &y);
             assert_true(get(&y, is_double, 0) == 1.0);
             assert_true(get(&y, is_double, 1) == 0.0 && get(&y, is_double, 2) == 0.0);
