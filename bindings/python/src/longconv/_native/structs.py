@@ -30,7 +30,7 @@ class BackendInfo(c.Structure):
 class PlanInfo(c.Structure):
     _fields_ = [("struct_size", c.c_size_t), ("kind", c.c_char_p), ("backend", c.c_char_p), ("engine", c.c_char_p),
                 ("explanation", c.c_char_p), ("fft_size", c.c_int64), ("workspace_bytes", c.c_size_t),
-                ("spectrum_bytes", c.c_size_t), ("threads", c.c_int32)]
+                ("spectrum_bytes", c.c_size_t), ("threads", c.c_int32), ("saved_bytes", c.c_size_t)]
 
 
 class ConvParams(c.Structure):
@@ -45,9 +45,10 @@ class ConvParams(c.Structure):
 
 
 def _args(before_spectrum, after_spectrum):
-    """Fields of an args struct: tensors, the prepared filter, tensors, resources."""
+    """Fields of an args struct: tensors, the prepared filter, tensors, resources, saved."""
     return ([("struct_size", c.c_size_t)] + [(name, Tensor) for name in before_spectrum] +
-            [("spectrum", c.c_void_p)] + [(name, Tensor) for name in after_spectrum] + [("exec", Exec)])
+            [("spectrum", c.c_void_p)] + [(name, Tensor) for name in after_spectrum] +
+            [("exec", Exec), ("saved", c.c_void_p), ("saved_bytes", c.c_size_t)])
 
 
 class ConvArgs(c.Structure):
