@@ -122,7 +122,8 @@ def test_plain(function, length, taps):
 def test_five_axes(function, with_rev):
     """As Hyena calls it: batch, heads, channels, blocks, seqlen."""
     check(lambda u, k, D, r: function(u, k, D, None, gelu=False, k_rev=r if with_rev else 0 * r),
-          lambda u, k, D, r: sums(u, k[:, None], causal) + with_rev * sums(u, r[:, None], anticausal) + D[..., None] * u,
+          lambda u, k, D, r: (sums(u, k[:, None], causal) + with_rev * sums(u, r[:, None], anticausal)
+                              + D[..., None] * u),
           random((2, 2, 3, 4, 6), (3, 6), (1, 3, 1), (3, 6)))
 
 
@@ -261,8 +262,8 @@ def test_vortex_bidirectional(length, taps):
           random((2, 3, length), (3, taps), (3,)))
 
 
-@pytest.mark.parametrize("seqlen, length, taps", [(16, 8, 8), (16, 16, 16), (16, 16, 5), (16, 12, 9), (16, 10, 7),
-                                                  (16, 8, 20), (13, 6, 7), (1, 1, 1)])
+@pytest.mark.parametrize("seqlen, length, taps", [(16, 8, 8), (16, 16, 16), (16, 16, 5), (16, 12, 9), (16, 10, 8),
+                                                  (16, 10, 7), (16, 8, 20), (13, 6, 7), (1, 1, 1)])
 def test_flashfftconv(seqlen, length, taps):
     """Causal, circular and between, without gates, with both, with one."""
     module, wrap = flashfftconv.FlashFFTConv(seqlen, torch.bfloat16), period(seqlen)
@@ -319,6 +320,26 @@ def test_strides():
     u, k, D = random((2, 8, 3), (3, 8), (3,))
     assert torch.equal(safari.fftconv_ref(u.transpose(1, 2), k, D, None),
                        safari.fftconv_ref(u.transpose(1, 2).contiguous(), k, D, None))
+
+
+def test_second_derivatives():
+    u, k, D = (x.requires_grad_() for x in random((1, 2, 4), (2, 4), (2,)))
+    assert torch.autograd.gradgradcheck(lambda *x: vortex.fftconv_func(*x, None, bidirectional=True), (u, k, D))
+    assert torch.autograd.gradgradcheck(lambda *x: hyenadna.fftconv_ref(*x, None, bidirectional=True), (u, k, D))
+
+
+def test_the_same_in_longconv():
+    """The tables of docs/migrating.md."""
+    u, k, D, a, b = random((2, 3, 8), (3, 8), (3,), (2, 3, 8), (2, 3, 8))
+    spectrum = torch.fft.rfft(u, n=16) * torch.fft.rfft(k, n=16)
+    for theirs, ours in (
+            (safari.fftconv_ref(u, k, D, None, gelu=False), lt.conv(u, k, skip=D)),
+            (safari.fftconv_ref(u, k, D, None), lt.conv(u, k, skip=D, activation="gelu")),
+            (safari.fftconv_func(u, k, D, None, False, v=a, q=b), lt.conv(u, k, skip=D, pre_gate=a, post_gate=b)),
+            (flashfftconv.FlashFFTConv(16)(u, k, a, b), lt.conv(u, k, pre_gate=a, post_gate=b)),
+            (flashfftconv.FlashFFTConv(8)(u, k), lt.conv(u, k, mode="circular")),
+            (torch.fft.irfft(spectrum, n=16)[..., :8] + D[:, None] * u, lt.conv(u, k, skip=D))):
+        torch.testing.assert_close(theirs, ours)
 
 
 def test_compiled():

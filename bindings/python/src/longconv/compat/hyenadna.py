@@ -16,8 +16,8 @@ def fftconv_ref(u, k, D, dropout_mask, gelu=True, k_rev=None, bidirectional=Fals
     """gelu(k conv u + D u) * dropout_mask, in u's dtype; arguments as of longconv.compat.safari.fftconv_ref.
 
     bidirectional=True is kept as published, for models trained with it, and is no two-sided convolution: u is delayed
-    by L // 2 and convolved with period 2L, so y[t] = sum_j k[j] u[(t - L//2 - j) mod 2L] + D u[t], and lags from -L//2 to
-    L//2 - 1 get no weight. For new models: longconv.torch.conv(..., mode="twosided", filter_future=...).
+    by L // 2 and convolved with period 2L, so y[t] = sum_j k[j] u[(t - L//2 - j) mod 2L] + D u[t], and lags from -L//2
+    to L//2 - 1 get no weight. For new models: longconv.torch.conv(..., mode="twosided", filter_future=...).
     """
     if not bidirectional:
         return _rows.fftconv(u, k, D, dropout_mask, gelu, k_rev)

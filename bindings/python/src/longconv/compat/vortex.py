@@ -18,7 +18,7 @@ def fftconv_func(u, k, D, dropout_mask, gelu=True, k_rev=None, bidirectional=Fal
     D  [channels]
 
     Accepted and without effect, as in the original: gelu (although it is on by default), dropout_mask, layer_idx and
-    unknown keywords, `groups` among them. print_activations, which makes the original write to its log, has none either.
+    unknown keywords, `groups` among them. print_activations has none either (the original writes to its log).
 
     bidirectional=True is kept as published and is no two-sided convolution: to k conv u, with all taps, it adds
     (k2 conv u)[-t mod 2L], where k2 is the second half of the taps; the number of taps must be even. k_rev then has no
