@@ -8,25 +8,27 @@
 
 #include <string.h>
 
-/* NULL, with a message, when the context has no such backend to use. */
-static lcv_status find(lcv_context *context, const char *name, const lcvi_backend **backend)
+/* NULL, with a message and a status, when the context has no such backend to use. */
+static const lcvi_backend *find(lcv_context *context, const char *name, lcv_status *status)
 {
+    const lcvi_backend *backend = NULL;
     if (context == NULL)
-        return lcvi_fail(NULL, LCV_INVALID_ARG, "context: is NULL");
-    if (name == NULL)
-        return lcvi_fail(context, LCV_INVALID_ARG, "backend: is NULL");
-    *backend = lcvi_backend_find(context, name);
-    return *backend != NULL ? LCV_OK : LCV_NO_DEVICE;
+        *status = lcvi_fail(NULL, LCV_INVALID_ARG, "context: is NULL");
+    else if (name == NULL)
+        *status = lcvi_fail(context, LCV_INVALID_ARG, "backend: is NULL");
+    else
+        backend = lcvi_backend_find(context, name);
+    return backend;
 }
 
 lcv_status lcv_memory_allocate(lcv_context *context, const char *name, size_t bytes, void **out)
 {
-    const lcvi_backend *backend = NULL;
+    lcv_status status = LCV_NO_DEVICE;
     if (out == NULL)
         return lcvi_fail(context, LCV_INVALID_ARG, "out: is NULL");
     *out = NULL;
-    const lcv_status status = find(context, name, &backend);
-    if (status != LCV_OK)
+    const lcvi_backend *backend = find(context, name, &status);
+    if (backend == NULL)
         return status;
     if (bytes == 0 || bytes > PTRDIFF_MAX)
         return lcvi_fail(context, LCV_INVALID_ARG, "bytes: expected 1 to %td, given %zu", PTRDIFF_MAX, bytes);
@@ -38,17 +40,18 @@ lcv_status lcv_memory_allocate(lcv_context *context, const char *name, size_t by
 
 void lcv_memory_release(lcv_context *context, const char *name, void *memory, size_t bytes)
 {
-    const lcvi_backend *backend = NULL;
-    if (memory != NULL && find(context, name, &backend) == LCV_OK)
+    lcv_status status = LCV_NO_DEVICE;
+    const lcvi_backend *backend = memory != NULL ? find(context, name, &status) : NULL;
+    if (backend != NULL)
         lcvi_device_free(context, backend, memory, bytes);
 }
 
 lcv_status lcv_memory_copy(lcv_context *context, const char *name, void *target, const void *source,
                            size_t bytes, void *stream)
 {
-    const lcvi_backend *backend = NULL;
-    const lcv_status status = find(context, name, &backend);
-    if (status != LCV_OK)
+    lcv_status status = LCV_NO_DEVICE;
+    const lcvi_backend *backend = find(context, name, &status);
+    if (backend == NULL)
         return status;
     if (bytes > 0 && (target == NULL || source == NULL))
         return lcvi_fail(context, LCV_INVALID_ARG, "%s: is NULL", target == NULL ? "target" : "source");
