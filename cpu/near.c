@@ -63,7 +63,7 @@ INLINE void store_vec(real *to, vec value)
 
 INLINE vec splat(real x)
 {
-    vec v;
+    vec v = zero_vec();
     for (int i = 0; i < (int)LANES; i++)
         v[i] = x;
     return v;
@@ -214,7 +214,7 @@ INLINE void row_tile(const real *x, const real *h, int size, real *acc)
 /* Lanes from `first` on are taken from a, the others from b. */
 INLINE vec from_lane(int first, vec a, vec b)
 {
-    vec_mask mask;
+    vec_mask mask = {0};
     for (int i = 0; i < (int)LANES; i++)
         mask[i] = i >= first ? -1 : 0;
     return (vec)(((vec_mask)a & mask) | ((vec_mask)b & ~mask));

@@ -177,9 +177,10 @@ static void load_gradient(const lcv_filter *filter, const lcvi_filter_call *call
     if (from < to)
         lcvi_taps_read(filter, call, row, t + from - call->first, to - from, values + from);
     apply_window(window_slope(filter, row), t, count, values);
-    if (by > 0.0)
-        load_smoothed(filter, row, t, count, taps);
-    for (int64_t i = 0; by > 0.0 && i < count; i++)
+    if (by <= 0.0)
+        return;
+    load_smoothed(filter, row, t, count, taps);
+    for (int64_t i = 0; i < count; i++)
         values[i] = fabs(taps[i]) > by ? values[i] : 0.0;
 }
 
