@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Long convolutions by FFT, forward and backward: NumPy here, PyTorch in `longconv.torch`.
+"""Long convolutions by FFT, forward and backward: NumPy here, PyTorch in `longconv.torch`, JAX in
+`longconv.jax`.
 
     import longconv, numpy as np
     u = np.random.randn(2, 64, 8192).astype(np.float32)      # batch, channels, seqlen
