@@ -17,7 +17,7 @@ import jax.numpy as jnp  # noqa: E402
 import longconv  # noqa: E402
 import longconv.jax as lj  # noqa: E402
 from longconv import InvalidArgumentError, NoDeviceError, TooLargeError, UnsupportedError  # noqa: E402
-from longconv.jax import _handler  # noqa: E402
+from longconv.jax import _call, _handler  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 
@@ -162,7 +162,8 @@ def test_second_derivative_is_refused():
 
 # ---- Transformations ----
 
-MAPPED = {"all": None, "data": ("u", "pre_gate", "post_gate", "state"), "parameters": ("filter", "filter_future", "skip", "bias")}
+MAPPED = {"all": None, "data": ("u", "pre_gate", "post_gate", "state"), "parameters": ("filter", "filter_future", "skip", "bias"),
+          "filter": ("filter",)}
 
 
 @pytest.mark.parametrize("mapped", MAPPED)
@@ -254,6 +255,15 @@ def test_too_large():
     u = jax.ShapeDtypeStruct((2 ** 21, 2 ** 21, 2 ** 21), jnp.float32)
     with pytest.raises((TooLargeError, OverflowError)):
         jax.eval_shape(lj.conv, u, jax.ShapeDtypeStruct((1, 4), jnp.float32))
+
+
+def test_too_little_workspace(route, monkeypatch):
+    """As in a program that was compiled on another machine."""
+    if route != "handler":
+        pytest.skip("callbacks bring their own workspace")
+    monkeypatch.setattr(_call, "_workspace_bytes", lambda found: 1)
+    with pytest.raises(Exception, match="compile it again"):
+        jax.block_until_ready(jax.jit(lambda u: lj.conv(u, jnp.ones((3, 50))))(jnp.ones((2, 3, 77))))
 
 
 def python(code, **environment):
