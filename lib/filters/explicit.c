@@ -188,7 +188,7 @@ static void load_gradient(const lcv_filter *filter, const lcvi_filter_call *call
 static void backward_chunk(const lcv_filter *filter, const lcvi_filter_call *call, int64_t row, int64_t t,
                            int64_t count)
 {
-    double wide[CHUNK + MOST_SMOOTH], values[CHUNK];
+    double wide[CHUNK + MOST_SMOOTH] = {0}, values[CHUNK];
     load_gradient(filter, call, row, t - half_of(filter), count + width_of(filter) - 1, wide);
     smooth(width_of(filter), wide, count, values);
     lcvi_sink_write(&call->gradient[TAPS], row * learned(filter) + t, count, values);
