@@ -46,8 +46,8 @@ static bool is_finite(const lcv_filter *filter, double value)
 
 lcv_status lcv_filter_set(lcv_filter *filter, const char *name, const lcv_tensor *value)
 {
-    int32_t parameter;
-    lcv_array array;
+    int32_t parameter = 0;
+    lcv_array array = {0};
     const lcv_status status = bind(filter, name, value, false, &parameter, &array);
     if (status != LCV_OK)
         return status;
@@ -68,8 +68,8 @@ lcv_status lcv_filter_set(lcv_filter *filter, const char *name, const lcv_tensor
 
 lcv_status lcv_filter_get(const lcv_filter *filter, const char *name, const lcv_tensor *value)
 {
-    int32_t parameter;
-    lcv_array array;
+    int32_t parameter = 0;
+    lcv_array array = {0};
     const lcv_status status = bind(filter, name, value, true, &parameter, &array);
     if (status != LCV_OK)
         return status;
