@@ -24,7 +24,7 @@ static double scale(double mantissa, int64_t exponent)
         mantissa *= powers[22];
     for (; exponent < -22 && mantissa > 0.0; exponent += 22)
         mantissa /= powers[22];
-    if (!(mantissa > 0.0) || !isfinite(mantissa))
+    if (exponent > 22 || exponent < -22) /* it became 0 or infinite on the way */
         return mantissa;
     return exponent >= 0 ? mantissa * powers[exponent] : mantissa / powers[-exponent];
 }
