@@ -179,7 +179,7 @@ static void advance(lcv_stream *stream, const call_args *c)
 
 lcv_status lcv_stream_step(lcv_stream *stream, const lcv_stream_args *args)
 {
-    call_args c;
+    call_args c = {0};
     const lcv_status status = begin(stream, args, 1, LCVI_REQUIRED, &c);
     if (status == LCV_OK)
         advance(stream, &c);
@@ -188,7 +188,7 @@ lcv_status lcv_stream_step(lcv_stream *stream, const lcv_stream_args *args)
 
 lcv_status lcv_stream_push(lcv_stream *stream, const lcv_stream_args *args)
 {
-    call_args c;
+    call_args c = {0};
     const lcv_status status = begin(stream, args, -1, LCVI_REQUIRED, &c);
     if (status == LCV_OK)
         advance(stream, &c);
@@ -347,7 +347,7 @@ static void absorb(lcv_stream *stream, const call_args *c)
 
 lcv_status lcv_stream_prefill(lcv_stream *stream, const lcv_stream_args *args)
 {
-    call_args c;
+    call_args c = {0};
     lcv_status status = begin(stream, args, -1, LCVI_OPTIONAL, &c);
     if (status != LCV_OK)
         return status;
