@@ -86,16 +86,11 @@ static lcvi_mode mode_of(const lcv_filter *filter, int64_t seqlen, int64_t row, 
     };
 }
 
-static void evaluate(const lcv_filter *filter, const lcvi_filter_call *call)
-{
-    lcvi_exponential_evaluate(filter, call, mode_of);
-}
-
 static void backward(const lcv_filter *filter, const lcvi_filter_call *call)
 {
     const lcvi_mode *modes;
     const lcvi_moment *moments;
-    lcvi_exponential_moments(filter, call, mode_of, &modes, &moments);
+    lcvi_exponential_moments(filter, call, &modes, &moments);
     for (int64_t i = 0; i < filter->filters * filter->modes; i++) {
         const average a = load(filter, i);
         const double sum = moments[i].re0 / sqrt((double)filter->modes);
@@ -112,11 +107,6 @@ static void backward(const lcv_filter *filter, const lcvi_filter_call *call)
     }
 }
 
-static void row_modes(const lcv_filter *filter, int64_t seqlen, int64_t row, double *poles, double *residues)
-{
-    lcvi_exponential_row(filter, seqlen, row, mode_of, poles, residues);
-}
-
 const lcvi_family lcvi_family_decay = {
     .name = "decay",
     .summary = "exponential moving averages, damped or not",
@@ -128,7 +118,7 @@ const lcvi_family lcvi_family_decay = {
     .configure = configure,
     .initialise = initialise,
     .workspace = lcvi_exponential_workspace,
-    .evaluate = evaluate,
+    .evaluate = lcvi_exponential_evaluate,
     .backward = backward,
-    .row_modes = row_modes,
+    .mode = mode_of,
 };

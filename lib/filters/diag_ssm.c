@@ -386,16 +386,6 @@ static lcvi_mode mode_of(const lcv_filter *filter, int64_t seqlen, int64_t row, 
                        .origin = d.origin};
 }
 
-static void evaluate(const lcv_filter *filter, const lcvi_filter_call *call)
-{
-    lcvi_exponential_evaluate(filter, call, mode_of);
-}
-
-static void row_modes(const lcv_filter *filter, int64_t seqlen, int64_t row, double *poles, double *residues)
-{
-    lcvi_exponential_row(filter, seqlen, row, mode_of, poles, residues);
-}
-
 /* ---- Gradients ---- */
 
 /* Gradients of what several rows share, summed in the order of the rows; in the workspace behind the moments.
@@ -479,7 +469,7 @@ static void backward(const lcv_filter *filter, const lcvi_filter_call *call)
 {
     const lcvi_mode *modes;
     const lcvi_moment *moments;
-    lcvi_exponential_moments(filter, call, mode_of, &modes, &moments);
+    lcvi_exponential_moments(filter, call, &modes, &moments);
     const sums s = make_sums(filter, call);
     for (int64_t i = 0; i < filter->filters * filter->modes; i++) {
         const mode m = load_mode(filter, call->seqlen, i / filter->modes, i % filter->modes);
@@ -501,7 +491,7 @@ const lcvi_family lcvi_family_diag_ssm = {
     .configure = configure,
     .initialise = initialise,
     .workspace = workspace,
-    .evaluate = evaluate,
+    .evaluate = lcvi_exponential_evaluate,
     .backward = backward,
-    .row_modes = row_modes,
+    .mode = mode_of,
 };

@@ -25,7 +25,6 @@ typedef struct power_table {
 typedef struct job {
     const lcv_filter *filter;
     const lcvi_filter_call *call;
-    lcvi_mode_fn mode;
     lcvi_mode *modes; /* [filters][count] */
     lcvi_moment *moments;
     int64_t count;
@@ -150,12 +149,12 @@ static void modes_task(void *arg, int64_t row)
 {
     const job *j = arg;
     for (int64_t n = 0; n < j->count; n++)
-        j->modes[row * j->count + n] = j->mode(j->filter, j->call->seqlen, row, n);
+        j->modes[row * j->count + n] = j->filter->family->mode(j->filter, j->call->seqlen, row, n);
 }
 
-static job make_job(const lcv_filter *filter, const lcvi_filter_call *call, lcvi_mode_fn mode)
+static job make_job(const lcv_filter *filter, const lcvi_filter_call *call)
 {
-    job j = {.filter = filter, .call = call, .mode = mode, .count = filter->modes, .modes = call->workspace};
+    job j = {.filter = filter, .call = call, .count = filter->modes, .modes = call->workspace};
     j.moments = (lcvi_moment *)(void *)(j.modes + filter->filters * filter->modes);
     j.first_chunk = call->first / CHUNK;
     j.chunks = (call->first + call->count - 1) / CHUNK - j.first_chunk + 1;
@@ -163,9 +162,9 @@ static job make_job(const lcv_filter *filter, const lcvi_filter_call *call, lcvi
     return j;
 }
 
-void lcvi_exponential_evaluate(const lcv_filter *filter, const lcvi_filter_call *call, lcvi_mode_fn mode)
+void lcvi_exponential_evaluate(const lcv_filter *filter, const lcvi_filter_call *call)
 {
-    job j = make_job(filter, call, mode);
+    job j = make_job(filter, call);
     lcvi_filter_parallel(filter, call, filter->filters * j.chunks, taps_task, &j);
 }
 
@@ -226,10 +225,10 @@ static void moments_task(void *arg, int64_t row)
     }
 }
 
-void lcvi_exponential_moments(const lcv_filter *filter, const lcvi_filter_call *call, lcvi_mode_fn mode,
-                              const lcvi_mode **modes, const lcvi_moment **moments)
+void lcvi_exponential_moments(const lcv_filter *filter, const lcvi_filter_call *call, const lcvi_mode **modes,
+                              const lcvi_moment **moments)
 {
-    job j = make_job(filter, call, mode);
+    job j = make_job(filter, call);
     lcvi_filter_parallel(filter, call, filter->filters, moments_task, &j);
     *modes = j.modes;
     *moments = j.moments;
@@ -237,11 +236,11 @@ void lcvi_exponential_moments(const lcv_filter *filter, const lcvi_filter_call *
 
 /* ---- Poles and residues ---- */
 
-void lcvi_exponential_row(const lcv_filter *filter, int64_t seqlen, int64_t row, lcvi_mode_fn mode,
-                          double *poles, double *residues)
+void lcvi_exponential_row(const lcv_filter *filter, int64_t seqlen, int64_t row, double *poles,
+                          double *residues)
 {
     for (int64_t n = 0; n < filter->modes; n++) {
-        const lcvi_mode m = mode(filter, seqlen, row, n);
+        const lcvi_mode m = filter->family->mode(filter, seqlen, row, n);
         power(&m, 1.0, &poles[2 * n], &poles[2 * n + 1]);
         power(&m, -m.origin, &residues[2 * n], &residues[2 * n + 1]);
         multiply(&residues[2 * n], &residues[2 * n + 1], m.re, m.im);

@@ -2,9 +2,9 @@
 /* exponential_sums.h: taps that are sums of exponentials, h[t] = Re sum_n residue[n] pole[n]^(t - origin[n]),
  * and the sums over their gradients that the gradients of poles and residues are made of.
  *
- * A family turns its parameters into modes (one array for all rows), evaluates, or takes moments:
- *     d loss / d residue  = conj(zeroth),   d loss / d log pole = conj(residue first)
- * with the derivative of a real loss by x + iy written as d/dx + i d/dy.
+ * The family's `mode` turns its parameters into modes (one array for all rows), of which taps or moments are
+ * made: d loss / d residue  = conj(zeroth),   d loss / d log pole = conj(residue first) with the derivative
+ * of a real loss by x + iy written as d/dx + i d/dy.
  *
  * Everything is in double. Positions are cut into chunks at fixed places; each chunk starts from an
  * exponential of its own and is stepped through in blocks, so errors do not grow with t, nothing of the size
@@ -25,23 +25,20 @@ typedef struct lcvi_moment {
     double re1, im1; /* first: sum over t of dtaps[t] (t - origin) pole^(t - origin) */
 } lcvi_moment;
 
-/* Mode n of a row, from the parameters. */
-typedef lcvi_mode (*lcvi_mode_fn)(const lcv_filter *filter, int64_t seqlen, int64_t row, int64_t n);
-
 /* The family's workspace entry: room for all modes, and in backward for all moments. */
 bool lcvi_exponential_workspace(const lcv_filter *filter, int64_t seqlen, int64_t count, bool backward,
                                 size_t *bytes);
 
-/* Writes the taps of a call. Parallel over rows and chunks. */
-void lcvi_exponential_evaluate(const lcv_filter *filter, const lcvi_filter_call *call, lcvi_mode_fn mode);
+/* The family's evaluate entry: writes the taps of a call. Parallel over rows and chunks. */
+void lcvi_exponential_evaluate(const lcv_filter *filter, const lcvi_filter_call *call);
 
 /* Modes and moments of a backward call, both [filters][modes], in its workspace. Parallel over rows; sums in
  * a fixed order. */
-void lcvi_exponential_moments(const lcv_filter *filter, const lcvi_filter_call *call, lcvi_mode_fn mode,
-                              const lcvi_mode **modes, const lcvi_moment **moments);
+void lcvi_exponential_moments(const lcv_filter *filter, const lcvi_filter_call *call, const lcvi_mode **modes,
+                              const lcvi_moment **moments);
 
 /* Poles and residues of a row as lcv_filter_modes gives them, with the origin at 0. */
-void lcvi_exponential_row(const lcv_filter *filter, int64_t seqlen, int64_t row, lcvi_mode_fn mode,
-                          double *poles, double *residues);
+void lcvi_exponential_row(const lcv_filter *filter, int64_t seqlen, int64_t row, double *poles,
+                          double *residues);
 
 #endif

@@ -36,6 +36,7 @@ typedef struct lcvi_filter_call {
 } lcvi_filter_call;
 
 struct lcvi_handover; /* dispatch.h */
+struct lcvi_mode;     /* exponential_sums.h */
 
 typedef struct lcvi_family {
     const char *name;
@@ -67,8 +68,8 @@ typedef struct lcvi_family {
     void (*evaluate)(const lcv_filter *filter, const lcvi_filter_call *call);
     void (*backward)(const lcv_filter *filter, const lcvi_filter_call *call);
 
-    /* Families that may be modal: poles and residues of one row, [modes][2]. */
-    void (*row_modes)(const lcv_filter *filter, int64_t seqlen, int64_t row, double *poles, double *residues);
+    /* Families that may be modal: mode n of a row, from the parameters. */
+    struct lcvi_mode (*mode)(const lcv_filter *filter, int64_t seqlen, int64_t row, int64_t n);
 } lcvi_family;
 
 #define LCVI_FAMILY(name) extern const lcvi_family lcvi_family_##name;

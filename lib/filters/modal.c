@@ -80,16 +80,11 @@ static lcvi_mode mode_of(const lcv_filter *filter, int64_t seqlen, int64_t row, 
     };
 }
 
-static void evaluate(const lcv_filter *filter, const lcvi_filter_call *call)
-{
-    lcvi_exponential_evaluate(filter, call, mode_of);
-}
-
 static void backward(const lcv_filter *filter, const lcvi_filter_call *call)
 {
     const lcvi_mode *modes;
     const lcvi_moment *moments;
-    lcvi_exponential_moments(filter, call, mode_of, &modes, &moments);
+    lcvi_exponential_moments(filter, call, &modes, &moments);
     for (int64_t i = 0; i < filter->filters * filter->modes; i++) {
         const double by_log_pole = modes[i].re * moments[i].re1;
         const double by_p = has_p_gamma(filter) ? by_log_pole * modes[i].log_size : by_log_pole;
@@ -98,11 +93,6 @@ static void backward(const lcv_filter *filter, const lcvi_filter_call *call)
         if (has_p_gamma(filter))
             lcvi_sink_write(&call->gradient[GAMMA], i, 1, &by_p);
     }
-}
-
-static void row_modes(const lcv_filter *filter, int64_t seqlen, int64_t row, double *poles, double *residues)
-{
-    lcvi_exponential_row(filter, seqlen, row, mode_of, poles, residues);
 }
 
 const lcvi_family lcvi_family_modal = {
@@ -115,7 +105,7 @@ const lcvi_family lcvi_family_modal = {
     .configure = configure,
     .initialise = initialise,
     .workspace = lcvi_exponential_workspace,
-    .evaluate = evaluate,
+    .evaluate = lcvi_exponential_evaluate,
     .backward = backward,
-    .row_modes = row_modes,
+    .mode = mode_of,
 };

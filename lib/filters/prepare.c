@@ -3,7 +3,7 @@
 #include "../check.h"
 #include "../ops/conv.h"
 #include "../size.h"
-#include "family.h"
+#include "exponential_sums.h"
 
 /* Taps on the plan's device for the time of one call. */
 typedef struct taps_memory {
@@ -163,7 +163,7 @@ lcv_status lcv_filter_modes(const lcv_filter *filter, int64_t seqlen, const lcv_
         return lcvi_fail(filter->context, LCV_OUT_OF_MEMORY, "modes: no memory for %zu bytes", bytes);
     double *row_residues = row_values + 2 * filter->modes;
     for (int64_t row = 0; row < filter->filters; row++) {
-        filter->family->row_modes(filter, seqlen, row, row_values, row_residues);
+        lcvi_exponential_row(filter, seqlen, row, row_values, row_residues);
         write_row(filter, &arrays[0], row, row_values);
         write_row(filter, &arrays[1], row, row_residues);
     }
