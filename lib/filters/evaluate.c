@@ -106,14 +106,20 @@ static lcv_status bind_taps(lcvi_checker *checker, const lcv_filter *filter, con
     return status == LCV_OK ? lcvi_check(checker, &expect, taps, &call->taps) : status;
 }
 
-lcv_status lcv_filter_evaluate(const lcv_filter *filter, const lcv_filter_args *given)
+/* The caller's struct over the defaults in `args`. */
+static lcv_status take_args(const lcv_filter *filter, const void *given, void *args, size_t size)
 {
-    lcv_filter_args args = LCV_FILTER_ARGS_INIT;
     if (filter == NULL)
         return lcvi_fail(NULL, LCV_INVALID_ARG, "filter: is NULL");
     if (given == NULL)
         return lcvi_fail(filter->context, LCV_INVALID_ARG, "args: is NULL");
-    lcv_status status = lcvi_adopt(filter->context, "args", &args, sizeof args, sizeof args, given);
+    return lcvi_adopt(filter->context, "args", args, size, size, given);
+}
+
+lcv_status lcv_filter_evaluate(const lcv_filter *filter, const lcv_filter_args *given)
+{
+    lcv_filter_args args = LCV_FILTER_ARGS_INIT;
+    lcv_status status = take_args(filter, given, &args, sizeof args);
     if (status != LCV_OK)
         return status;
     lcvi_filter_call call = {.filter = filter, .seqlen = args.seqlen, .first = args.first, .exec = args.exec};
@@ -169,11 +175,7 @@ static void write_zeros(const lcv_filter *filter, const lcvi_filter_call *call)
 lcv_status lcv_filter_backward(const lcv_filter *filter, const lcv_filter_grad_args *given)
 {
     lcv_filter_grad_args args = LCV_FILTER_GRAD_ARGS_INIT;
-    if (filter == NULL)
-        return lcvi_fail(NULL, LCV_INVALID_ARG, "filter: is NULL");
-    if (given == NULL)
-        return lcvi_fail(filter->context, LCV_INVALID_ARG, "args: is NULL");
-    lcv_status status = lcvi_adopt(filter->context, "args", &args, sizeof args, sizeof args, given);
+    lcv_status status = take_args(filter, given, &args, sizeof args);
     if (status != LCV_OK)
         return status;
     lcvi_filter_call call = {.filter = filter, .seqlen = args.seqlen, .first = args.first, .exec = args.exec};
