@@ -67,6 +67,22 @@ static void spread_parameters(const instance *i)
     }
 }
 
+int instance_context_open(void **state)
+{
+    lcv_context *context;
+    if (lcv_context_create(NULL, &context) != LCV_OK)
+        return 1;
+    *state = context;
+    return 0;
+}
+
+int instance_context_close(void **state)
+{
+    lcv_context *context = *state;
+    lcv_context_destroy(&context);
+    return 0;
+}
+
 instance instance_open(lcv_context *context, const filter_case *row, lcv_dtype dtype, int64_t max_len,
                        int32_t threads)
 {

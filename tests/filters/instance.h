@@ -25,6 +25,10 @@ typedef struct instance {
     int64_t elements[INSTANCE_PARAMETERS]; /* of each parameter */
 } instance;
 
+/* Fixtures of a group of tests, whose state is a context. */
+int instance_context_open(void **state);
+int instance_context_close(void **state);
+
 instance instance_open(lcv_context *context, const filter_case *row, lcv_dtype dtype, int64_t max_len,
                        int32_t threads);
 void instance_close(instance *i);

@@ -1,29 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Wrong arguments of filters: the status, a message that names what is wrong, and nothing changed. */
 #include "memory.h"
-#include "test.h"
+#include "instance.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { CHANNELS = 3, MAX_LEN = 8 };
-
-static int open_context(void **state)
-{
-    lcv_context *context;
-    if (lcv_context_create(NULL, &context) != LCV_OK)
-        return 1;
-    *state = context;
-    return 0;
-}
-
-static int close_context(void **state)
-{
-    lcv_context *context = *state;
-    lcv_context_destroy(&context);
-    return 0;
-}
 
 static void expect(lcv_context *context, const char *label, lcv_status given, lcv_status status,
                    const char *message)
@@ -440,5 +424,5 @@ int main(void)
         cmocka_unit_test(descriptions),       cmocka_unit_test(bad_calls),  cmocka_unit_test(bad_gradients),
         cmocka_unit_test(workspaces),         cmocka_unit_test(bad_modes),  cmocka_unit_test(bad_prepare),
         cmocka_unit_test(failing_allocations)};
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, instance_context_open, instance_context_close);
 }

@@ -10,22 +10,6 @@ enum { CHECKED = 5 /* elements of a parameter */ };
 
 static const int64_t lengths[] = {1, 2, 33, 500};
 
-static int open_context(void **state)
-{
-    lcv_context *context;
-    if (lcv_context_create(NULL, &context) != LCV_OK)
-        return 1;
-    *state = context;
-    return 0;
-}
-
-static int close_context(void **state)
-{
-    lcv_context *context = *state;
-    lcv_context_destroy(&context);
-    return 0;
-}
-
 static double *make_weights(const instance *i, int64_t count)
 {
     double *weights = malloc((size_t)(i->info.filters * count) * sizeof *weights);
@@ -217,5 +201,5 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(finite_differences), cmocka_unit_test(parts_add_up),
                                        cmocka_unit_test(empty_range), cmocka_unit_test(threads_and_dtypes)};
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, instance_context_open, instance_context_close);
 }

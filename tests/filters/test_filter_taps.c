@@ -8,22 +8,6 @@
 
 enum { SEQLEN = 2200 };
 
-static int open_context(void **state)
-{
-    lcv_context *context;
-    if (lcv_context_create(NULL, &context) != LCV_OK)
-        return 1;
-    *state = context;
-    return 0;
-}
-
-static int close_context(void **state)
-{
-    lcv_context *context = *state;
-    lcv_context_destroy(&context);
-    return 0;
-}
-
 /* Every family of the library is among the cases. */
 static void every_family_has_a_case(void **state)
 {
@@ -416,5 +400,5 @@ int main(void)
                                        cmocka_unit_test(seeds),
                                        cmocka_unit_test(options_make_it_again),
                                        cmocka_unit_test(prepared_spectra)};
-    return cmocka_run_group_tests(tests, open_context, close_context);
+    return cmocka_run_group_tests(tests, instance_context_open, instance_context_close);
 }

@@ -75,6 +75,21 @@ double stream_case_value(const stream_case *c, const void *data, int64_t b, int6
     return load(data, c->params.dtype, place(c, b, ch, t));
 }
 
+lcv_context *stream_context;
+
+int stream_context_open(void **state)
+{
+    (void)state;
+    return lcv_context_create(NULL, &stream_context) == LCV_OK ? 0 : 1;
+}
+
+int stream_context_close(void **state)
+{
+    (void)state;
+    lcv_context_destroy(&stream_context);
+    return 0;
+}
+
 void stream_case_make(stream_case *c, lcv_context *context, const lcv_stream_params *params, int64_t tokens,
                       uint64_t seed)
 {

@@ -17,6 +17,11 @@ typedef struct stream_case {
     lcv_stream_filter tensors;
 } stream_case;
 
+/* The context of the running program, between the fixtures of its group of tests. */
+extern lcv_context *stream_context;
+int stream_context_open(void **state);
+int stream_context_close(void **state);
+
 /* Random arrays for params and a number of tokens, from `seed`. */
 void stream_case_make(stream_case *c, lcv_context *context, const lcv_stream_params *params, int64_t tokens,
                       uint64_t seed);

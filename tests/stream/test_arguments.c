@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-static lcv_context *context;
-
 static lcv_stream_params good_params(void)
 {
     lcv_stream_params p = LCV_STREAM_PARAMS_INIT;
@@ -19,8 +17,8 @@ static lcv_stream_params good_params(void)
 static void expect_message(lcv_status status, lcv_status expected, const char *begins)
 {
     assert_int_equal(status, expected);
-    if (strncmp(lcv_context_message(context), begins, strlen(begins)) != 0)
-        fail_msg("expected a message about %s, got: %s", begins, lcv_context_message(context));
+    if (strncmp(lcv_context_message(stream_context), begins, strlen(begins)) != 0)
+        fail_msg("expected a message about %s, got: %s", begins, lcv_context_message(stream_context));
 }
 
 static void params_one_by_one(void **state)
@@ -28,14 +26,14 @@ static void params_one_by_one(void **state)
     stream_case c;
     const lcv_stream_params good = good_params();
     (void)state;
-    stream_case_make(&c, context, &good, 8, 1);
+    stream_case_make(&c, stream_context, &good, 8, 1);
 #define BAD(field, value, status, message)                                                                   \
     do {                                                                                                     \
         lcv_stream *stream = (lcv_stream *)(void *)&c;                                                       \
         lcv_stream_params p = good;                                                                          \
         p.field = value;                                                                                     \
-        expect_message(lcv_stream_query(context, &p, NULL), status, message);                                \
-        expect_message(lcv_stream_create(context, &p, &c.tensors, &stream), status, message);                \
+        expect_message(lcv_stream_query(stream_context, &p, NULL), status, message);                         \
+        expect_message(lcv_stream_create(stream_context, &p, &c.tensors, &stream), status, message);         \
         assert_null(stream);                                                                                 \
     } while (0)
     BAD(mode, (lcv_stream_mode)5, LCV_INVALID_ARG, "mode: ");
@@ -64,18 +62,18 @@ static void tensors_one_by_one(void **state)
     lcv_stream_params p = good_params();
     (void)state;
     p.terms = LCV_TERM_SKIP | LCV_TERM_POST_GATE;
-    stream_case_make(&c, context, &p, 8, 1);
+    stream_case_make(&c, stream_context, &p, 8, 1);
     lcv_stream *stream = NULL;
     lcv_stream_filter filter = c.tensors;
     filter.skip.rank = 0;
-    expect_message(lcv_stream_create(context, &p, &filter, &stream), LCV_INVALID_ARG, "skip: ");
+    expect_message(lcv_stream_create(stream_context, &p, &filter, &stream), LCV_INVALID_ARG, "skip: ");
     filter = c.tensors;
     filter.filter.shape[1] = 4;
-    expect_message(lcv_stream_create(context, &p, &filter, &stream), LCV_INVALID_ARG, "filter: ");
+    expect_message(lcv_stream_create(stream_context, &p, &filter, &stream), LCV_INVALID_ARG, "filter: ");
     filter = c.tensors;
     filter.poles = filter.filter;
-    expect_message(lcv_stream_create(context, &p, &filter, &stream), LCV_INVALID_ARG, "filter: ");
-    expect_message(lcv_stream_create(context, &p, NULL, &stream), LCV_INVALID_ARG, "filter: ");
+    expect_message(lcv_stream_create(stream_context, &p, &filter, &stream), LCV_INVALID_ARG, "filter: ");
+    expect_message(lcv_stream_create(stream_context, &p, NULL, &stream), LCV_INVALID_ARG, "filter: ");
     stream = stream_case_open(&c);
     const lcv_stream_args good = stream_case_args(&c, 0, 1);
     lcv_stream_args args = good;
@@ -114,7 +112,7 @@ static void a_step_takes_two_axes(void **state)
         lcv_stream_params p = good_params();
         (void)state;
         p.layout = (lcv_layout)layout;
-        stream_case_make(&c, context, &p, 1, 1);
+        stream_case_make(&c, stream_context, &p, 1, 1);
         lcv_stream *stream = stream_case_open(&c);
         stream_case_push(&c, stream, 1);
         assert_int_equal(lcv_stream_reset(stream), LCV_OK);
@@ -139,7 +137,7 @@ static void empty_streams_work(void **state)
         p.channels = which == 1 ? 0 : 1;
         p.filter_len = which == 2 ? 0 : 5;
         p.max_len = 0;
-        stream_case_make(&c, context, &p, 300, 1);
+        stream_case_make(&c, stream_context, &p, 300, 1);
         stream = stream_case_open(&c);
         stream_case_push(&c, stream, 200);
         assert_int_equal(lcv_stream_fork(stream, 100, &child), LCV_OK);
@@ -150,19 +148,6 @@ static void empty_streams_work(void **state)
     }
 }
 
-static int open_context(void **state)
-{
-    (void)state;
-    return lcv_context_create(NULL, &context) == LCV_OK ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    lcv_context_destroy(&context);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,5 +156,5 @@ int main(void)
         cmocka_unit_test(a_step_takes_two_axes),
         cmocka_unit_test(empty_streams_work),
     };
-    return cmocka_run_group_tests_name("stream_arguments", tests, open_context, close_context);
+    return cmocka_run_group_tests_name("stream_arguments", tests, stream_context_open, stream_context_close);
 }

@@ -9,8 +9,6 @@
 
 enum { WORLDS = 2, STREAMS = 6, STEPS = 220 };
 
-static lcv_context *context;
-
 typedef struct {
     lcv_stream *stream;
     int world;
@@ -49,7 +47,7 @@ static void open_stage(stage *s, const lcv_stream_params *params, int64_t tokens
     *s = (stage){.random = seed};
     s->parting = tokens / 3 + pick(s, tokens / 3);
     for (int w = 0; w < WORLDS; w++) {
-        stream_case_make(&s->world[w], context, params, tokens, seed);
+        stream_case_make(&s->world[w], stream_context, params, tokens, seed);
         stream_case_change(&s->world[w], s->parting, (uint64_t)w + 5, false);
         run_world(s, w);
         stream_case_expect(&s->world[w], s->parting, 2, "plain");
@@ -278,19 +276,6 @@ static void beams_share_their_prompt(void **state)
     close_stage(&s);
 }
 
-static int open_context(void **state)
-{
-    (void)state;
-    return lcv_context_create(NULL, &context) == LCV_OK ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    lcv_context_destroy(&context);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -298,5 +283,5 @@ int main(void)
         cmocka_unit_test(long_random_programs),
         cmocka_unit_test(beams_share_their_prompt),
     };
-    return cmocka_run_group_tests_name("branch", tests, open_context, close_context);
+    return cmocka_run_group_tests_name("branch", tests, stream_context_open, stream_context_close);
 }

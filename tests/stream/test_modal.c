@@ -8,8 +8,6 @@
 
 enum { ORDER = 4, CHANNELS = 18, TAPS = 1200 };
 
-static lcv_context *context;
-
 static void random_pairs(double *poles, double *residues, uint64_t *random)
 {
     for (int i = 0; i < CHANNELS * ORDER; i++) {
@@ -44,7 +42,7 @@ static void make_modal(stream_case *c, double *poles, double *residues)
     p.channels = CHANNELS;
     p.filter_len = TAPS;
     p.terms = LCV_TERM_SKIP | LCV_TERM_POST_GATE;
-    stream_case_make(c, context, &p, TAPS, 2);
+    stream_case_make(c, stream_context, &p, TAPS, 2);
     random_pairs(poles, residues, &random);
     fill_taps(c, poles, residues);
     c->params.order = ORDER;
@@ -89,11 +87,11 @@ static void sums_of_exponentials_are_exact(void **state)
     run_and_check(&c);
     c.tensors.filter = filter; /* both are too much */
     lcv_stream *stream = NULL;
-    assert_int_equal(lcv_stream_create(context, &c.params, &c.tensors, &stream), LCV_INVALID_ARG);
+    assert_int_equal(lcv_stream_create(stream_context, &c.params, &c.tensors, &stream), LCV_INVALID_ARG);
     c.tensors.filter = (lcv_tensor)LCV_TENSOR_NONE;
     poles[0] = 1.0;
     poles[1] = 0.0;
-    assert_int_equal(lcv_stream_create(context, &c.params, &c.tensors, &stream), LCV_INVALID_ARG);
+    assert_int_equal(lcv_stream_create(stream_context, &c.params, &c.tensors, &stream), LCV_INVALID_ARG);
     assert_null(stream);
     stream_case_free(&c);
 }
@@ -126,23 +124,10 @@ static void poor_fits_are_refused(void **state)
     p.filter_len = 400;
     p.order = 8;
     p.tolerance = 0.5;
-    stream_case_make(&c, context, &p, 10, 1); /* taps of noise */
-    assert_int_equal(lcv_stream_create(context, &p, &c.tensors, &stream), LCV_UNSUPPORTED);
+    stream_case_make(&c, stream_context, &p, 10, 1); /* taps of noise */
+    assert_int_equal(lcv_stream_create(stream_context, &p, &c.tensors, &stream), LCV_UNSUPPORTED);
     assert_null(stream);
     stream_case_free(&c);
-}
-
-static int open_context(void **state)
-{
-    (void)state;
-    return lcv_context_create(NULL, &context) == LCV_OK ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    lcv_context_destroy(&context);
-    return 0;
 }
 
 int main(void)
@@ -152,5 +137,5 @@ int main(void)
         cmocka_unit_test(fits_are_certified),
         cmocka_unit_test(poor_fits_are_refused),
     };
-    return cmocka_run_group_tests_name("modal", tests, open_context, close_context);
+    return cmocka_run_group_tests_name("modal", tests, stream_context_open, stream_context_close);
 }

@@ -17,7 +17,6 @@ enum {
     HEADER_BYTES = 152
 };
 
-static lcv_context *context;
 static int64_t mutations = 20000;
 
 typedef struct {
@@ -35,7 +34,7 @@ static sample make_sample(lcv_stream_mode mode)
     p.batch = 1;
     p.channels = 3;
     p.filter_len = mode == LCV_STREAM_SMOOTH ? 450 : 260;
-    stream_case_make(&s.c, context, &p, TOKENS, 3);
+    stream_case_make(&s.c, stream_context, &p, TOKENS, 3);
     s.stream = stream_case_open(&s.c);
     stream_case_push(&s.c, s.stream, SEEN);
     assert_int_equal(lcv_stream_save(s.stream, NULL, 0, &s.size), LCV_OK);
@@ -78,7 +77,7 @@ static void expect_load(sample *s, const unsigned char *bytes, size_t size, lcv_
     const lcv_status status = lcv_stream_load(s->stream, bytes, size);
     if (status != expected)
         fail_msg("expected %s, got %s: %s", lcv_status_name(expected), lcv_status_name(status),
-                 lcv_context_message(context));
+                 lcv_context_message(stream_context));
     assert_int_equal(lcv_stream_position(s->stream), SEEN);
 }
 
@@ -164,19 +163,6 @@ static void mutated_snapshots_do_no_harm(void **state)
     assert_true(taken > 0);
 }
 
-static int open_context(void **state)
-{
-    (void)state;
-    return lcv_context_create(NULL, &context) == LCV_OK ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    lcv_context_destroy(&context);
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -186,5 +172,5 @@ int main(int argc, char **argv)
     };
     if (argc > 1)
         mutations = strtoll(argv[1], NULL, 10);
-    return cmocka_run_group_tests_name("snapshot", tests, open_context, close_context);
+    return cmocka_run_group_tests_name("snapshot", tests, stream_context_open, stream_context_close);
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static lcv_context *context;
 static const char *backend; /* NULL: the library's choice */
 
 static lcv_stream_params params_of(lcv_stream_mode mode, int64_t batch, int64_t channels, int64_t filter_len)
@@ -37,7 +36,7 @@ static void every_short_length_is_the_direct_sum(void **state)
         for (int64_t taps = 0; taps <= 300; taps += taps < 20 ? 1 : 47) {
             stream_case c;
             const lcv_stream_params p = params_of(exact_modes[m], 1, 2, taps);
-            stream_case_make(&c, context, &p, 300, (uint64_t)taps);
+            stream_case_make(&c, stream_context, &p, 300, (uint64_t)taps);
             run_all(&c);
             stream_case_expect(&c, 0, c.tokens, "short");
             stream_case_free(&c);
@@ -61,7 +60,7 @@ static void every_term_form_and_type(void **state)
                 p.layout = (lcv_layout)stream_random(&random, 2);
                 p.terms = (uint32_t)stream_random(&random, 16);
                 p.max_len = stream_random(&random, 2) * 900;
-                stream_case_make(&c, context, &p, 900, (uint64_t)form);
+                stream_case_make(&c, stream_context, &p, 900, (uint64_t)form);
                 run_all(&c);
                 stream_case_expect(&c, 0, 3, "first tokens");
                 stream_case_expect(&c, 120, 20, "first block");
@@ -82,7 +81,7 @@ static void long_streams(void **state)
                 stream_case c;
                 lcv_stream_params p = params_of(exact_modes[m], 1, 3, lengths[i]);
                 p.max_len = bounded ? lengths[i] : 0;
-                stream_case_make(&c, context, &p, lengths[i] + (bounded ? 0 : 300), 3);
+                stream_case_make(&c, stream_context, &p, lengths[i] + (bounded ? 0 : 300), 3);
                 run_all(&c);
                 stream_case_expect(&c, lengths[i] / 2 - 2, 4, "middle");
                 stream_case_expect(&c, c.tokens - 5, 5, "end");
@@ -110,7 +109,7 @@ static void hundred_chunkings_one_hash(void **state)
         lcv_stream_params p = params_of(exact_modes[m], 2, 19, 1500);
         p.terms = LCV_TERM_SKIP | LCV_TERM_BIAS | LCV_TERM_PRE_GATE | LCV_TERM_POST_GATE;
         p.activation = LCV_ACTIVATION_SILU;
-        stream_case_make(&c, context, &p, 2100, 8);
+        stream_case_make(&c, stream_context, &p, 2100, 8);
         run_all(&c);
         const uint64_t hash = stream_case_hash(&c);
         lcv_stream *stream = stream_case_open(&c);
@@ -140,7 +139,7 @@ static void stream_is_the_exact_convolution(void **state)
             p.activation = (lcv_activation)stream_random(&random, 4);
             p.layout = (lcv_layout)stream_random(&random, 2);
             p.terms = (uint32_t)stream_random(&random, 16);
-            stream_case_make(&c, context, &p, lengths[i], 4);
+            stream_case_make(&c, stream_context, &p, lengths[i], 4);
             void *offline = malloc(stream_case_bytes(&c));
             assert_non_null(offline);
             stream_case_offline(&c, 1, offline);
@@ -163,8 +162,8 @@ static void poison_passes(void **state)
         stream_case clean, c;
         const bool offline = m == COUNT_OF(exact_modes);
         const lcv_stream_params p = params_of(offline ? LCV_STREAM_RELAXED : exact_modes[m], 1, 3, 150);
-        stream_case_make(&clean, context, &p, 2000, 4);
-        stream_case_make(&c, context, &p, 2000, 4);
+        stream_case_make(&clean, stream_context, &p, 2000, 4);
+        stream_case_make(&c, stream_context, &p, 2000, 4);
         for (size_t i = 0; i < COUNT_OF(places); i++)
             ((float *)c.u)[2000 + places[i]] = i % 2 == 0 ? NAN : -INFINITY; /* of channel 1 */
         if (offline) {
@@ -197,7 +196,7 @@ static void errors_are_local(void **state)
         const int64_t length = 6000;
         stream_case c;
         const lcv_stream_params p = params_of(offline ? LCV_STREAM_RELAXED : LCV_STREAM_SMOOTH, 1, 2, length);
-        stream_case_make(&c, context, &p, length, 12);
+        stream_case_make(&c, stream_context, &p, length, 12);
         float *u = c.u, *y = c.y, *filter = c.filter;
         for (int64_t i = 0; i < 2 * length; i++)
             u[i] *= (float)pow(1e6, (double)(i % length) / (double)length);
@@ -239,7 +238,7 @@ static void the_future_changes_no_bit(void **state)
             const size_t bytes = (size_t)(p.batch * p.channels * cuts[i]) * sizeof(double);
             double *before = malloc(bytes), *after = malloc(bytes);
             p.terms = LCV_TERM_SKIP | LCV_TERM_PRE_GATE | LCV_TERM_POST_GATE;
-            stream_case_make(&c, context, &p, 2048, 9);
+            stream_case_make(&c, stream_context, &p, 2048, 9);
             stream_case_offline(&c, 1, c.y);
             keep_past(&c, cuts[i], before);
             stream_case_change(&c, cuts[i], 77, poison != 0);
@@ -268,7 +267,7 @@ static void prefill_leaves_the_state_of_steps(void **state)
                 lcv_stream_params p = params_of(exact_modes[m], 2, 9, tokens > 2600 ? 13000 : 1800);
                 p.max_len = with_y ? tokens : 0;
                 p.terms = LCV_TERM_SKIP | LCV_TERM_PRE_GATE;
-                stream_case_make(&c, context, &p, tokens, 6);
+                stream_case_make(&c, stream_context, &p, tokens, 6);
                 run_all(&c);
                 void *steps = malloc(stream_case_bytes(&c));
                 memcpy(steps, c.y, stream_case_bytes(&c));
@@ -292,19 +291,6 @@ static void prefill_leaves_the_state_of_steps(void **state)
             }
 }
 
-static int open_context(void **state)
-{
-    (void)state;
-    return lcv_context_create(NULL, &context) == LCV_OK ? 0 : 1;
-}
-
-static int close_context(void **state)
-{
-    (void)state;
-    lcv_context_destroy(&context);
-    return 0;
-}
-
 /* test_stream [BACKEND]. What costs the square of the length is left to the backends that do better. */
 int main(int argc, char **argv)
 {
@@ -321,7 +307,7 @@ int main(int argc, char **argv)
     };
     backend = argc > 1 ? argv[1] : NULL;
     if (backend == NULL)
-        return cmocka_run_group_tests_name("stream", tests, open_context, close_context);
+        return cmocka_run_group_tests_name("stream", tests, stream_context_open, stream_context_close);
     const struct CMUnitTest few[] = {tests[0], tests[1], tests[2]};
-    return cmocka_run_group_tests_name("stream", few, open_context, close_context);
+    return cmocka_run_group_tests_name("stream", few, stream_context_open, stream_context_close);
 }
