@@ -23,9 +23,16 @@ int64_t lcv_gpu_ring_power(int64_t least, int64_t smallest, int64_t largest)
     return n <= largest ? n : 0;
 }
 
-double lcv_gpu_ring_cost(const lcv_gpu_device *device, const lcv_gpu_geometry *g, int64_t n,
-                         double instructions)
+size_t lcv_gpu_ring_bytes(int64_t n)
 {
+    return (size_t)n * 2 * sizeof(float);
+}
+
+double lcv_gpu_ring_cost(const lcv_gpu_device *device, const lcv_gpu_geometry *g, int64_t n, double others)
+{
+    double instructions = others;
+    for (int64_t level = n; level > 1; level /= 2)
+        instructions += 7.0;
     const double per_picosecond = 0.75 * 128.0 * 1.75e-3 * (double)device->multiprocessors;
     const double points = (double)n / (double)g->seqlen;
     return points * instructions / (per_picosecond > 0.0 ? per_picosecond : 1.0);
@@ -44,19 +51,49 @@ static lcv_status upload(lcv_gpu_device *device, const void *from, size_t bytes,
     return status != LCV_OK ? status : waited;
 }
 
-lcv_status lcv_gpu_ring_table(lcv_gpu_device *device, int64_t n, size_t bytes, void (*fill)(int64_t, void *),
-                              void **table)
+/* Device memory with what the engine's fill_table computes. */
+static lcv_status make_table(const lcv_gpu_ring_kernels *kernels, lcv_gpu_ring *r)
 {
-    const lcv_backend_host *host = device->host;
-    lcv_status status = lcv_gpu_allocate(device, bytes, table);
+    const lcv_backend_host *host = r->device->host;
+    const size_t bytes = kernels->table_bytes(r->n);
+    lcv_status status = lcv_gpu_allocate(r->device, bytes, &r->table);
     if (status != LCV_OK)
         return status;
     void *const values = host->allocate(host, bytes, LCV_GPU_ALIGNMENT);
     if (values == NULL)
         return host->fail(host, LCV_OUT_OF_MEMORY, "table: no memory for %zu bytes", bytes);
-    fill(n, values);
-    status = upload(device, values, bytes, *table);
+    kernels->fill_table(r->n, values);
+    status = upload(r->device, values, bytes, r->table);
     host->release(host, values, bytes);
+    return status;
+}
+
+void lcv_gpu_ring_destroy(void *self)
+{
+    lcv_gpu_ring *r = self;
+    const lcv_backend_host *host = r->device->host;
+    lcv_gpu_release(r->device, r->table);
+    host->release(host, r, sizeof *r);
+}
+
+lcv_status lcv_gpu_ring_create(const lcv_gpu_ring_kernels *kernels, lcv_gpu_device *device,
+                               const lcv_gpu_geometry *g, int64_t filters, int64_t rows, void **self)
+{
+    const lcv_backend_host *host = device->host;
+    lcv_gpu_ring *r = host->allocate(host, sizeof *r, _Alignof(lcv_gpu_ring));
+    if (r == NULL)
+        return host->fail(host, LCV_OUT_OF_MEMORY, "%s engine: no memory for %zu bytes", kernels->name,
+                          sizeof *r);
+    *r = (lcv_gpu_ring){.device = device, .geometry = *g};
+    r->n = lcv_gpu_ring_power(lcv_gpu_ring_least(g), kernels->smallest, kernels->largest);
+    r->rows_bytes = (size_t)(filters * rows) * lcv_gpu_ring_bytes(r->n);
+    lcv_status status = lcv_gpu_check(device, (cudaError_t)kernels->allow(r->n), "cudaFuncSetAttribute");
+    if (status == LCV_OK)
+        status = make_table(kernels, r);
+    if (status == LCV_OK)
+        *self = r;
+    else
+        lcv_gpu_ring_destroy(r);
     return status;
 }
 

@@ -6,41 +6,27 @@
 #include "gpu_ring.h"
 #include "ring_split.h"
 
-static const int64_t SMALLEST = 1 << 15, LARGEST = 1 << 24;
-
-typedef struct {
-    lcv_gpu_device *device;
-    lcv_gpu_geometry geometry;
-    int64_t n;
-    size_t rows_bytes; /* elements of all rows of the largest chunk */
-    void *table;
-} split;
-
-static size_t element_bytes(int64_t n)
-{
-    return (size_t)n * 2 * sizeof(float);
-}
+static const lcv_gpu_ring_kernels kernels = {.name = "split",
+                                             .smallest = 1 << 15,
+                                             .largest = 1 << 24,
+                                             .allow = lcv_gpu_split_allow,
+                                             .table_bytes = lcv_gpu_split_table_bytes,
+                                             .fill_table = lcv_gpu_split_fill_table};
 
 /* ---- Choice ---- */
 
-/* Three passes: what the block engine does, and about 60 instructions for loads, factors and addresses. */
-static double instructions(int64_t n)
-{
-    double levels = 0.0;
-    for (int64_t points = n; points > 1; points /= 2)
-        levels += 1.0;
-    return 7.0 * levels + 90.0;
-}
+/* Three passes: as the block engine, and about 60 more for loads, factors and addresses. */
+static const double other_instructions = 90.0;
 
 static bool query(const lcv_gpu_device *device, const lcv_gpu_geometry *g, lcv_gpu_engine_info *info,
                   const char **reason)
 {
-    const int64_t n = lcv_gpu_ring_power(lcv_gpu_ring_least(g), SMALLEST, LARGEST);
+    const int64_t n = lcv_gpu_ring_power(lcv_gpu_ring_least(g), kernels.smallest, kernels.largest);
     *reason = "the split engine computes in float32";
     if (g->is_double)
         return false;
     *reason = "a row is short enough for the block engine";
-    if (lcv_gpu_ring_least(g) <= SMALLEST / 2)
+    if (lcv_gpu_ring_least(g) <= kernels.smallest / 2)
         return false;
     *reason = "a row is too long for the split engine: its ring has at most 2^24 points";
     if (n == 0)
@@ -49,48 +35,25 @@ static bool query(const lcv_gpu_device *device, const lcv_gpu_geometry *g, lcv_g
     if (lcv_gpu_split_shared_bytes(n) > device->shared_bytes)
         return false;
     *info = (lcv_gpu_engine_info){.fft_size = n,
-                                  .spectrum_bytes = element_bytes(n),
-                                  .grad_bytes = element_bytes(n),
-                                  .row_bytes = (g->dfilter ? 2 : 1) * element_bytes(n),
-                                  .cost = lcv_gpu_ring_cost(device, g, n, instructions(n))};
+                                  .spectrum_bytes = lcv_gpu_ring_bytes(n),
+                                  .grad_bytes = lcv_gpu_ring_bytes(n),
+                                  .row_bytes = (g->dfilter ? 2 : 1) * lcv_gpu_ring_bytes(n),
+                                  .cost = lcv_gpu_ring_cost(device, g, n, other_instructions)};
     return true;
 }
 
 /* ---- Life ---- */
 
-static void destroy(void *self)
-{
-    split *s = self;
-    const lcv_backend_host *host = s->device->host;
-    lcv_gpu_release(s->device, s->table);
-    host->release(host, s, sizeof *s);
-}
-
 static lcv_status create(lcv_gpu_device *device, const lcv_gpu_geometry *g, int64_t filters, int64_t rows,
                          void **self)
 {
-    const lcv_backend_host *host = device->host;
-    split *s = host->allocate(host, sizeof *s, _Alignof(split));
-    if (s == NULL)
-        return host->fail(host, LCV_OUT_OF_MEMORY, "split engine: no memory for %zu bytes", sizeof *s);
-    *s = (split){.device = device, .geometry = *g};
-    s->n = lcv_gpu_ring_power(lcv_gpu_ring_least(g), SMALLEST, LARGEST);
-    s->rows_bytes = (size_t)(filters * rows) * element_bytes(s->n);
-    lcv_status status = lcv_gpu_check(device, (cudaError_t)lcv_gpu_split_allow(s->n), "cudaFuncSetAttribute");
-    if (status == LCV_OK)
-        status = lcv_gpu_ring_table(device, s->n, lcv_gpu_split_table_bytes(s->n), lcv_gpu_split_fill_table,
-                                    &s->table);
-    if (status == LCV_OK)
-        *self = s;
-    else
-        destroy(s);
-    return status;
+    return lcv_gpu_ring_create(&kernels, device, g, filters, rows, self);
 }
 
 /* ---- Steps ---- */
 
 typedef struct {
-    const split *s;
+    const lcv_gpu_ring *s;
     const lcv_gpu_work *work;
     lcv_status status; /* steps after a failed one do nothing */
 } run;
@@ -152,7 +115,7 @@ static void transform(run *a, void *elements)
 
 static lcv_status prepare(void *self, const lcv_gpu_work *work, const lcv_gpu_taps *taps)
 {
-    const split *s = self;
+    const lcv_gpu_ring *s = self;
     run a = {.s = s, .work = work};
     lcv_gpu_split_second_pass pass = second_pass(&a, work->spectra);
     pass.count = work->chunk.filters;
@@ -169,7 +132,7 @@ static lcv_status prepare(void *self, const lcv_gpu_work *work, const lcv_gpu_ta
 static lcv_status forward(void *self, const lcv_gpu_work *work, const lcv_gpu_source *x,
                           const lcv_gpu_sink *sink, bool keep)
 {
-    const split *s = self;
+    const lcv_gpu_ring *s = self;
     run a = {.s = s, .work = work};
     lcv_gpu_split_second_pass pass = second_pass(&a, work->scratch);
     pass.factors = work->spectra;
@@ -187,7 +150,7 @@ static lcv_status forward(void *self, const lcv_gpu_work *work, const lcv_gpu_so
 static lcv_status backward(void *self, const lcv_gpu_work *work, const lcv_gpu_source *g,
                            const lcv_gpu_sink *dx, const lcv_gpu_source *x, bool kept, bool add)
 {
-    const split *s = self;
+    const lcv_gpu_ring *s = self;
     run a = {.s = s, .work = work};
     char *const of_x = work->scratch, *const of_g = work->scratch + (x != NULL ? s->rows_bytes : 0);
     if (x != NULL && !kept) {
@@ -214,7 +177,7 @@ static lcv_status backward(void *self, const lcv_gpu_work *work, const lcv_gpu_s
 
 static lcv_status filter_grad(void *self, const lcv_gpu_work *work, const lcv_gpu_taps *dtaps)
 {
-    const split *s = self;
+    const lcv_gpu_ring *s = self;
     run a = {.s = s, .work = work};
     lcv_gpu_split_second_pass pass = second_pass(&a, work->grads);
     pass.count = work->chunk.filters;
@@ -234,7 +197,7 @@ const lcv_gpu_engine lcv_gpu_engine_split = {
     .name = "split",
     .query = query,
     .create = create,
-    .destroy = destroy,
+    .destroy = lcv_gpu_ring_destroy,
     .prepare = prepare,
     .forward = forward,
     .backward = backward,
