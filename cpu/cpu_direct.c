@@ -260,12 +260,9 @@ static bool backward(void *self, const void *spectrum, const lcv_cpu_row *g, con
 
 static void filter_grad(void *self, void *grad, void *dtaps, void *dtaps_future, const lcv_cpu_work *work)
 {
-    const lcv_cpu_geometry *g = &((const direct *)self)->geometry;
+    const direct *plan = self;
     (void)work;
-    if (dtaps != NULL)
-        memcpy(dtaps, grad, (size_t)g->taps * sizeof(real));
-    if (dtaps_future != NULL)
-        memcpy(dtaps_future, (const real *)grad + g->taps, (size_t)g->taps_future * sizeof(real));
+    lcv_cpu_hand_out_taps(&plan->geometry, grad, dtaps, dtaps_future);
 }
 
 const lcv_cpu_engine TYPED(lcv_cpu_engine_direct) = {

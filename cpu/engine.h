@@ -11,6 +11,7 @@
 #include <longconv/backend.h>
 
 #include <stdbool.h>
+#include <string.h>
 
 enum { LCV_CPU_ALIGNMENT = 64 };
 
@@ -127,6 +128,18 @@ typedef struct lcv_cpu_engine {
      * likewise dtaps. */
     void (*filter_grad)(void *self, void *grad, void *dtaps, void *dtaps_future, const lcv_cpu_work *work);
 } lcv_cpu_engine;
+
+/* filter_grad of the engines whose accumulator holds gradients of taps, the past's before the future's. */
+static inline void lcv_cpu_hand_out_taps(const lcv_cpu_geometry *g, const void *grad, void *dtaps,
+                                         void *dtaps_future)
+{
+    const size_t real_bytes = g->is_double ? sizeof(double) : sizeof(float);
+    if (dtaps != NULL)
+        memcpy(dtaps, grad, (size_t)g->taps * real_bytes);
+    if (dtaps_future != NULL)
+        memcpy(dtaps_future, (const char *)grad + (size_t)g->taps * real_bytes,
+               (size_t)g->taps_future * real_bytes);
+}
 
 #define LCV_CPU_ENGINE(name) extern const lcv_cpu_engine lcv_cpu_engine_##name;
 #include "engine_list.inc"
