@@ -182,12 +182,7 @@ static bool print_json(const run_job *j, const sequence *s, const arrays *a, con
     line.median_ms = o->ours.median * 1e3;
     line.ns_per_output = o->ours.median / outputs * 1e9;
     line.ratio = o->other.median / o->ours.median;
-    if (o->check.count > 0) {
-        line.max_err = o->check.max_err;
-        line.l2_err = o->check.l2_err;
-        line.bound = o->check.bound;
-        line.pass = &o->check.pass;
-    }
+    record_take_check(&line, &o->check);
     struct cJSON *object = record_json(&line);
     if (object == NULL)
         return false;

@@ -231,12 +231,7 @@ static bool print_json(const job *j, const arrays *a, const outcome *o)
     line.vs = "recomputing";
     line.median_ms = o->seconds / (double)a->p.seqlen * 1e3;
     line.ratio = o->recomputing * (double)a->p.seqlen / o->seconds;
-    if (o->check.count > 0) {
-        line.max_err = o->check.max_err;
-        line.l2_err = o->check.l2_err;
-        line.bound = o->check.bound;
-        line.pass = &o->check.pass;
-    }
+    record_take_check(&line, &o->check);
     struct cJSON *object = record_json(&line);
     if (object == NULL)
         return false;

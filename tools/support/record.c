@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "record.h"
+#include "spot_check.h"
 
 #include <cjson/cJSON.h>
 
@@ -16,6 +17,16 @@ record record_empty(void)
                     .max_err = none,
                     .l2_err = none,
                     .bound = none};
+}
+
+void record_take_check(record *r, const spot_check *check)
+{
+    if (check->count == 0)
+        return;
+    r->max_err = check->max_err;
+    r->l2_err = check->l2_err;
+    r->bound = check->bound;
+    r->pass = &check->pass;
 }
 
 void record_add_number(cJSON *object, const char *key, double value)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 struct cJSON;
+struct spot_check;
 
 /* NaN and NULL are written as null. */
 typedef struct record {
@@ -18,6 +19,9 @@ typedef struct record {
 } record;
 
 record record_empty(void);
+
+/* Takes over what a check found, if it looked at anything; `check` must outlive the record. */
+void record_take_check(record *r, const struct spot_check *check);
 
 /* The object with the keys of the struct, which the caller may extend. NULL: out of memory. */
 struct cJSON *record_json(const record *r);
