@@ -3,6 +3,8 @@
 #include "check.h"
 
 #include <cmath>
+#include <cstdio>
+#include <simt.h>
 
 static const double EPS = std::ldexp(1.0, -24);
 
@@ -171,4 +173,31 @@ void check_backward(Data &data, const TapGradients &gradients, Worst &worst)
     check_taps(data, gradients.future, true, worst);
     if (!data.dx.untouched_around() || !data.dx2.untouched_around())
         worst.add(HUGE_VAL, 1.0, "bytes around dx", 0, 0, 0);
+}
+
+int check_problem(Run run, const Problem &problem, int64_t n)
+{
+    const Worst worst = run(problem, n);
+    const bool good = worst.ratio <= 1.0;
+    std::printf("%s n=%d seqlen=%d taps=%d+%d %s: %.3f of the bound (%s)\n", good ? "ok  " : "FAIL", int(n),
+                int(problem.seqlen), int(problem.past), int(problem.future), problem.name, worst.ratio,
+                worst.where.c_str());
+    std::fflush(stdout);
+    return good ? 0 : 1;
+}
+
+int check_barriers(Run run, const Problem &problem, int64_t n)
+{
+    simt::drop_barrier(0);
+    run(problem, n);
+    const long barriers = simt::drop_barrier(0);
+    int unseen = 0;
+    for (long i = 1; i <= barriers; i++) {
+        simt::drop_barrier(i);
+        const Worst worst = run(problem, n);
+        std::printf("without barrier %ld: %.3g of the bound\n", i, worst.ratio);
+        unseen += worst.ratio <= 1.0;
+    }
+    simt::drop_barrier(0);
+    return barriers == 0 ? 1 : unseen;
 }

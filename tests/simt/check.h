@@ -21,4 +21,13 @@ lcv_gpu_taps taps_of(const Problem &problem, std::vector<float> &past, std::vect
 void check_forward(Data &data, Worst &worst);
 void check_backward(Data &data, const TapGradients &gradients, Worst &worst);
 
+// A forward and a backward of a problem in a ring of n points: the worst error as a multiple of its bound.
+using Run = Worst (*)(const Problem &problem, int64_t n);
+
+// Prints a line; 1 when the bound is exceeded, else 0.
+int check_problem(Run run, const Problem &problem, int64_t n);
+
+// Each barrier left out in turn must exceed the bound; how many do not. A kernel without barriers counts as one.
+int check_barriers(Run run, const Problem &problem, int64_t n);
+
 #endif

@@ -138,47 +138,19 @@ std::vector<Problem> small_problems()
     return all;
 }
 
-int check(const Problem &problem, int64_t n)
-{
-    const Worst worst = run(problem, n);
-    const bool good = worst.ratio <= 1.0;
-    std::printf("%s n=%d seqlen=%d taps=%d+%d %s: %.3f of the bound (%s)\n", good ? "ok  " : "FAIL", int(n),
-                int(problem.seqlen), int(problem.past), int(problem.future), problem.name, worst.ratio,
-                worst.where.c_str());
-    return good ? 0 : 1;
-}
-
 int check_cases(int64_t largest)
 {
     int failures = 0;
     for (const Problem &p : small_problems())
-        failures += check(p, 1024);
+        failures += check_problem(run, p, 1024);
     for (int64_t n = 1024; n <= largest; n *= 2)
         for (const Problem &p : problems(n))
-            failures += check(p, n);
+            failures += check_problem(run, p, n);
     simt::set_order(simt::ASCENDING, 1);
-    failures += check(problems(1024)[1], 1024);
+    failures += check_problem(run, problems(1024)[1], 1024);
     simt::set_order(simt::DESCENDING, 1);
-    failures += check(problems(1024)[1], 1024);
+    failures += check_problem(run, problems(1024)[1], 1024);
     return failures;
-}
-
-// Every barrier left out must be seen.
-int check_barriers()
-{
-    Problem p = problem("barriers", 1000, 1000);
-    simt::drop_barrier(0);
-    run(p, 1024);
-    const long barriers = simt::drop_barrier(0);
-    int unseen = 0;
-    for (long n = 1; n <= barriers; n++) {
-        simt::drop_barrier(n);
-        const Worst worst = run(p, 1024);
-        std::printf("without barrier %ld: %.3g of the bound\n", n, worst.ratio);
-        unseen += worst.ratio <= 1.0;
-    }
-    simt::drop_barrier(0);
-    return barriers == 0 ? 1 : unseen;
 }
 
 } // namespace
@@ -186,7 +158,8 @@ int check_barriers()
 int main(int argc, char **argv)
 {
     const bool barriers = argc > 1 && std::strcmp(argv[1], "barriers") == 0;
-    const int failures = barriers ? check_barriers() : check_cases(argc > 2 ? std::atoi(argv[2]) : 4096);
+    const int failures = barriers ? check_barriers(run, problem("barriers", 1000, 1000), 1024)
+                                  : check_cases(argc > 2 ? std::atoi(argv[2]) : 4096);
     std::printf("%d failures\n", failures);
     return failures != 0;
 }

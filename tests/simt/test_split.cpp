@@ -165,44 +165,15 @@ std::vector<Problem> small_problems()
     return all;
 }
 
-int check(const Problem &problem, int64_t n)
-{
-    const Worst worst = run(problem, n);
-    const bool good = worst.ratio <= 1.0;
-    std::printf("%s n=%d seqlen=%d taps=%d+%d %s: %.3f of the bound (%s)\n", good ? "ok  " : "FAIL", int(n),
-                int(problem.seqlen), int(problem.past), int(problem.future), problem.name, worst.ratio,
-                worst.where.c_str());
-    std::fflush(stdout);
-    return good ? 0 : 1;
-}
-
 int check_cases(int64_t largest)
 {
     int failures = 0;
     for (const Problem &p : small_problems())
-        failures += check(p, 32768);
+        failures += check_problem(run, p, 32768);
     for (int64_t n = 32768; n <= largest; n *= 2)
         for (const Problem &p : problems(n))
-            failures += check(p, n);
+            failures += check_problem(run, p, n);
     return failures;
-}
-
-// Every barrier of every kernel of a size with two passes over the columns.
-int check_barriers(int64_t n)
-{
-    const Problem p = problems(n)[0];
-    simt::drop_barrier(0);
-    run(p, n);
-    const long barriers = simt::drop_barrier(0);
-    int unseen = 0;
-    for (long i = 1; i <= barriers; i++) {
-        simt::drop_barrier(i);
-        const Worst worst = run(p, n);
-        std::printf("without barrier %ld: %.3g of the bound\n", i, worst.ratio);
-        unseen += worst.ratio <= 1.0;
-    }
-    simt::drop_barrier(0);
-    return barriers == 0 ? 1 : unseen;
 }
 
 } // namespace
@@ -211,7 +182,8 @@ int main(int argc, char **argv)
 {
     const bool barriers = argc > 1 && std::strcmp(argv[1], "barriers") == 0;
     const int64_t size = argc > 2 ? std::atoi(argv[2]) : 32768;
-    const int failures = barriers ? check_barriers(size) : check_cases(size);
+    // Of every kernel of a size with two passes over the columns.
+    const int failures = barriers ? check_barriers(run, problems(size)[0], size) : check_cases(size);
     std::printf("%d failures\n", failures);
     return failures != 0;
 }
