@@ -4,11 +4,6 @@
 
 #include <string.h>
 
-static const char *name_or_auto(const char *name)
-{
-    return name[0] == '\0' ? NULL : name;
-}
-
 static uint32_t wanted_gradients(const problem *p)
 {
     return (p->passes & PROBLEM_BACKWARD) != 0 ? problem_grad_mask(p) : 0;
@@ -38,8 +33,8 @@ lcv_conv_params arrays_conv_params(const problem *p, int64_t seqlen)
     params.terms = p->terms;
     params.grad_mask = wanted_gradients(p);
     params.num_threads = p->threads;
-    params.backend = name_or_auto(p->backend);
-    params.engine = name_or_auto(p->engine);
+    params.backend = problem_name_or_auto(p->backend);
+    params.engine = problem_name_or_auto(p->engine);
     params.planning = p->measured ? LCV_PLANNING_MEASURED : LCV_PLANNING_QUICK;
     return params;
 }
@@ -59,7 +54,7 @@ lcv_short_conv_params arrays_short_conv_params(const problem *p)
     params.terms = p->terms;
     params.grad_mask = wanted_gradients(p);
     params.num_threads = p->threads;
-    params.backend = name_or_auto(p->backend);
+    params.backend = problem_name_or_auto(p->backend);
     return params;
 }
 
@@ -72,7 +67,7 @@ lcv_gate_params arrays_gate_params(const problem *p)
     params.shape[1] = p->channels;
     params.shape[2] = p->seqlen;
     params.num_threads = p->threads;
-    params.backend = name_or_auto(p->backend);
+    params.backend = problem_name_or_auto(p->backend);
     return params;
 }
 

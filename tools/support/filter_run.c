@@ -107,7 +107,7 @@ lcv_status filter_run_create(lcv_context *context, const problem *p, filter_run 
     params.max_len = p->seqlen;
     params.seed = p->seed;
     params.num_threads = p->threads;
-    params.backend = p->engine[0] != '\0' ? p->engine : (p->backend[0] != '\0' ? p->backend : NULL);
+    params.backend = problem_name_or_auto(p->engine[0] != '\0' ? p->engine : p->backend);
     run->context = context;
     run->seqlen = p->seqlen;
     run->info.struct_size = sizeof run->info;

@@ -21,8 +21,8 @@ lcv_mixer_params mixer_problem_params(const problem *p)
     params.seqlen = p->seqlen;
     params.backward = (p->passes & PROBLEM_BACKWARD) != 0;
     params.num_threads = p->threads;
-    params.backend = p->backend[0] != '\0' ? p->backend : NULL;
-    params.engine = p->engine[0] != '\0' ? p->engine : NULL;
+    params.backend = problem_name_or_auto(p->backend);
+    params.engine = problem_name_or_auto(p->engine);
     params.planning = p->measured ? LCV_PLANNING_MEASURED : LCV_PLANNING_QUICK;
     return params;
 }

@@ -2,6 +2,7 @@
 #include "model.h"
 
 #include "clock.h"
+#include "problem.h"
 #include "weights.h"
 
 #include <inttypes.h>
@@ -75,8 +76,8 @@ static bool create_plan(const builder *b)
     params.channels = b->m->channels;
     params.seqlen = b->m->seqlen;
     params.num_threads = o->threads;
-    params.backend = o->backend[0] != '\0' ? o->backend : NULL;
-    params.engine = o->engine[0] != '\0' ? o->engine : NULL;
+    params.backend = problem_name_or_auto(o->backend);
+    params.engine = problem_name_or_auto(o->engine);
     params.planning = o->measured ? LCV_PLANNING_MEASURED : LCV_PLANNING_QUICK;
     if (lcv_mixer_plan_create(b->context, &params, &b->m->plan) == LCV_OK)
         return true;

@@ -518,6 +518,11 @@ int64_t problem_filters(const problem *p)
     return lcv_conv_filter_count(&params);
 }
 
+const char *problem_name_or_auto(const char *name)
+{
+    return name[0] == '\0' ? NULL : name;
+}
+
 int64_t problem_rows(const problem *p)
 {
     return p->batch * p->channels;

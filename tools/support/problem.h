@@ -75,6 +75,9 @@ problem problem_with_dtype(const problem *p, lcv_dtype dtype);
 int64_t problem_filters(const problem *p);
 int64_t problem_rows(const problem *p);
 
+/* A name as the library's params take it: NULL, its own choice, where none was given. */
+const char *problem_name_or_auto(const char *name);
+
 /* The filter that row (b, c) uses. */
 int64_t problem_filter_of(const problem *p, int64_t b, int64_t c);
 
