@@ -133,7 +133,7 @@ static int by_place(const void *a, const void *b)
 
 static int by_name(const void *a, const void *b)
 {
-    return strcmp((*(const safetensors_entry *const *)a)->name, (*(const safetensors_entry *const *)b)->name);
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* The data follow each other, from the first byte to the last. */
@@ -152,16 +152,16 @@ static bool check_places(const reader *r, const safetensors *s)
 
 static bool check_names(const reader *r, const safetensors *s)
 {
-    const safetensors_entry **sorted = malloc((size_t)(s->count + 1) * sizeof(void *));
+    const char **sorted = malloc((size_t)(s->count + 1) * sizeof *sorted);
     if (sorted == NULL)
         return fail(r, "out of memory");
     for (int64_t i = 0; i < s->count; i++)
-        sorted[i] = &s->entry[i];
+        sorted[i] = s->entry[i].name;
     qsort(sorted, (size_t)s->count, sizeof *sorted, by_name);
     bool fine = true;
     for (int64_t i = 1; fine && i < s->count; i++)
-        if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0)
-            fine = fail(r, "%.64s: is there twice", sorted[i]->name);
+        if (strcmp(sorted[i - 1], sorted[i]) == 0)
+            fine = fail(r, "%.64s: is there twice", sorted[i]);
     free(sorted);
     return fine;
 }
@@ -333,10 +333,8 @@ static char *header_text(const safetensors_entry *entries, int64_t count, const 
         text = malloc(*bytes);
         for (int i = 0; text != NULL && i < LENGTH_BYTES; i++)
             text[i] = (char)(unsigned char)(padded >> (8 * i) & 0xff);
-        if (text != NULL) {
-            memset(text + LENGTH_BYTES, ' ', padded);
-            memcpy(text + LENGTH_BYTES, json, length);
-        }
+        for (size_t i = 0; text != NULL && i < padded; i++)
+            text[LENGTH_BYTES + i] = i < length ? json[i] : ' ';
     }
     cJSON_free(json);
     return text;
