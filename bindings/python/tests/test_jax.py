@@ -154,10 +154,61 @@ def test_only_wanted_gradients(rng, route):
     assert np.array_equal(jax.grad(lambda filter: lj.conv(u, filter).sum())(filter), both[1])
 
 
-def test_second_derivative_is_refused():
+@pytest.mark.parametrize("case", CASES)
+def test_second_gradients(case, rng):
+    """The derivative of the gradients in a direction, against central differences of the gradients."""
+    arrays, words = make(case, rng, length=7, batch=2 if case == "per_sample" else 1)
+    words = {**words, **({"return_state": True} if "state" in arrays else {})}
+    weights = {name: jnp.asarray(rng.standard_normal(array.shape)) for name, array in arrays.items()}
+    of_y = [jnp.asarray(rng.standard_normal(shape)) for shape in (arrays["u"].shape, arrays.get("state", jnp.zeros(0)).shape)]
+
+    def loss(arrays):
+        results = lj.conv(**arrays, **words)
+        return sum((result ** 2 * weight).sum() for result, weight in zip(results if "state" in arrays else [results], of_y))
+
+    @jax.jit
+    def first(arrays):
+        return sum((gradient * weights[name]).sum() for name, gradient in jax.grad(loss)(arrays).items())
+    second = jax.jit(jax.grad(first))(arrays)
+    for name, array in arrays.items():
+        direction, expected = derivative(lambda value, name=name: float(first({**arrays, name: value})), array, rng)
+        assert float((second[name] * direction).sum()) == pytest.approx(expected, rel=1e-5, abs=1e-5), name
+
+
+def test_second_gradient_of_one(rng):
+    """Where only one array is differentiated in, in float32 and 16 bits too: the Hessian is that of the FFT."""
+    u, filter = rng.standard_normal((2, 3, 30)), rng.standard_normal((3, 9))
+    for dtype, digits in (("float32", 1e-4), ("bfloat16", 2e-2)):
+        x, h = jnp.asarray(u, dtype), jnp.asarray(filter, "float32")
+
+        def products(conv, x=x, h=h):
+            loss = lambda h: (conv(x, h).astype("float32") ** 3).sum()  # noqa: E731
+            return jax.grad(lambda h: (jax.grad(loss)(h) ** 2).sum())(h)
+        ours, theirs = products(lj.conv), products(lambda x, h: by_fft(x.astype("float32"), h))
+        assert float(jnp.linalg.norm(ours - theirs) / jnp.linalg.norm(theirs)) < digits
+
+
+def test_third_gradient(rng):
+    u, filter = jnp.asarray(rng.standard_normal((1, 1, 5))), jnp.asarray(rng.standard_normal((1, 3)))
+
+    def second(f):
+        loss = lambda f: jax.nn.silu(lj.conv(u, f, activation="gelu")).sum()  # noqa: E731
+        return jax.grad(lambda f: (jax.grad(loss)(f) ** 2).sum())(f).sum()
+    direction, expected = derivative(lambda value: float(second(value)), filter, rng)
+    assert float((jax.grad(second)(filter) * direction).sum()) == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_hessian(rng):
+    """vmap goes through second derivatives as well."""
+    u, filter = jnp.asarray(rng.standard_normal((2, 2, 9))), jnp.asarray(rng.standard_normal((2, 4)))
+    ours, theirs = (jax.jacrev(jax.jacrev(lambda h, f=f: (f(u, h) ** 3).sum()))(filter) for f in (lj.conv, by_fft))
+    close(ours, theirs, "float64", factor=256)
+
+
+def test_forward_mode_is_refused():
     u, filter = jnp.ones((1, 2, 8)), jnp.ones((2, 4))
-    with pytest.raises(UnsupportedError, match="second derivatives"):
-        jax.grad(lambda f: jax.grad(lambda f: (lj.conv(u, f) ** 2).sum())(f).sum())(filter)
+    with pytest.raises(TypeError, match="custom_vjp"):
+        jax.jvp(lambda f: lj.conv(u, f), (filter,), (filter,))
 
 
 # ---- Transformations ----

@@ -1,61 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The function that users call, and its derivative."""
-import dataclasses
-import functools
-
-import jax
+"""The function that users call: it checks and converts the arguments."""
 import jax.numpy as jnp
 
 from .. import _errors, _words
-from . import _call, _fold
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _conv(words, tensors):
-    """(y,) or (y, state_out)."""
-    return _fold.call(words, 0, (*tensors, None, None))
-
-
-@jax.tree_util.register_static
-@dataclasses.dataclass(frozen=True)
-class _Wanted:
-    """Of which tensors a gradient is wanted: bits of _words.GRADS."""
-
-    mask: int
-
-
-def _conv_forward(words, primals):
-    """Also tells which tensors the loss is differentiated in; the gradients of the others are not computed."""
-    wanted = sum(bit for bit, primal in zip(_words.GRADS.values(), primals) if primal is not None and primal.perturbed)
-    tensors = tuple(None if primal is None else primal.value for primal in primals)
-    return _conv(words, tensors), (_Wanted(wanted), tensors)
-
-
-def _conv_backward(words, kept, cotangents):
-    (wanted, tensors), (dy, dstate) = kept, (*cotangents, None)[:2]
-    return (_gradients(words, wanted.mask, (*tensors, _dense(dy), _dense(dstate))),)
-
-
-def _dense(cotangent):
-    """Results that the loss does not depend on have cotangents without values."""
-    if isinstance(cotangent, jax.custom_derivatives.SymbolicZero):
-        return jnp.zeros(cotangent.shape, cotangent.dtype)
-    return cotangent
-
-
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _gradients(words, wanted, tensors):
-    """The gradients of the first eight tensors, None where none is wanted."""
-    results = iter(_fold.call(words, wanted, tensors) if wanted else ())
-    return tuple(next(results) if wanted & bit else None for bit in _words.GRADS.values())
-
-
-def _refuse_second(*_):
-    raise _errors.UnsupportedError("longconv.jax.conv: second derivatives are not served")
-
-
-_conv.defvjp(_conv_forward, _conv_backward, symbolic_zeros=True)
-_gradients.defvjp(_refuse_second, _refuse_second)
+from . import _call, _derivatives
 
 
 def _array(name, value, dtype=None):
@@ -90,7 +38,7 @@ def _taps(name, value, dtype):
 
 def conv(u, filter, *, skip=None, bias=None, pre_gate=None, post_gate=None, activation=None, mode="causal",
          filter_future=None, future_first_lag=1, layout="BDL", state=None, return_state=False, backend="auto"):
-    """longconv.conv for JAX arrays on the CPU, differentiable once in all of them (reverse mode).
+    """longconv.conv for JAX arrays on the CPU, differentiable to any order in all of them (reverse mode).
 
     The arguments are those of longconv.conv, without `out`. Filters, skip, bias and state are converted to float32
     (float64 for float64 data). Works under jit, vmap, grad and shard_map.
@@ -110,5 +58,5 @@ def conv(u, filter, *, skip=None, bias=None, pre_gate=None, post_gate=None, acti
                _shaped("skip", skip, compute, per_channel), _shaped("bias", bias, compute, per_channel),
                _data("pre_gate", pre_gate, u), _data("post_gate", post_gate, u),
                _shaped("state", state, compute, _call.state_shape(u, filter, layout)))
-    results = _conv(words, tensors)
+    results = _derivatives.conv(words, tensors)
     return results if return_state else results[0]
