@@ -8,9 +8,16 @@
 
 #include <cjson/cJSON.h>
 
-typedef enum golden_outcome { GOLDEN_PASSED, GOLDEN_FAILED, GOLDEN_UNSUPPORTED } golden_outcome;
+/* DIFFERENT: the reference computes something that it does not mean, and the library computes what was meant.
+ */
+typedef enum golden_outcome {
+    GOLDEN_PASSED,
+    GOLDEN_FAILED,
+    GOLDEN_UNSUPPORTED,
+    GOLDEN_DIFFERENT
+} golden_outcome;
 
-enum { GOLDEN_OUTCOMES = GOLDEN_UNSUPPORTED + 1, GOLDEN_NAME = 64, GOLDEN_ARRAYS = 96 };
+enum { GOLDEN_OUTCOMES = GOLDEN_DIFFERENT + 1, GOLDEN_NAME = 64, GOLDEN_ARRAYS = 96 };
 
 typedef struct golden_case {
     cJSON *meta;
@@ -25,7 +32,7 @@ typedef struct golden_case {
         double error; /* largest relative 2-norm error so far */
         char name[GOLDEN_NAME];
     } worst[2];        /* by lcv_dtype: float32, float64 */
-    char message[512]; /* why it failed or is not supported */
+    char message[512]; /* why it failed or is not supported, or what differs */
 } golden_case;
 
 /* What the cases run on. */
@@ -69,6 +76,9 @@ golden_outcome golden_say(golden_case *c, golden_outcome outcome, const char *fo
 /* Compares an output of `count` numbers, in row-major order, with the array `name`. Relative 2-norm error: at
  * most 1e-9 in float64 (or what the case itself records, where that is larger) and 2e-5 in float32. */
 bool golden_compare(golden_case *c, lcv_dtype dtype, const char *name, const double *got, int64_t count);
+
+/* For a documented difference: true where an output is finite and far from the array `name`. */
+bool golden_differs(golden_case *c, lcv_dtype dtype, const char *name, const double *got, int64_t count);
 
 /* Copies of numbers in another dtype (float32 or float64), to be freed; NULL: no memory. */
 void *golden_narrow(lcv_dtype dtype, const double *values, int64_t count);
