@@ -60,8 +60,4 @@ def view(array):
 
 def tensor_of(array):
     """An lcv_tensor of an array, which must outlive it."""
-    dtype, shape, strides, device, index = view(array)
-    tensor = structs.Tensor(data=array.__array_interface__["data"][0], dtype=dtype, rank=len(shape), device=device,
-                            device_index=index)
-    tensor.shape[:len(shape)], tensor.strides[:len(shape)] = shape, strides
-    return tensor
+    return structs.tensor(array.__array_interface__["data"][0], *view(array))

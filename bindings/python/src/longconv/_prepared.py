@@ -11,19 +11,16 @@ from ._native import library, structs
 
 
 class Spectrum:
-    """Owns an lcv_spectrum, prepared for a plan and all plans with its key."""
+    """Owns an lcv_spectrum, prepared for a plan and all plans with its key. `taps` and `future` are lcv_tensors, the
+    resources those of an execution of the plan."""
 
-    def __init__(self, plan, taps, future):
+    def __init__(self, plan, taps, future, resources):
         lib, handle = library.library(), c.c_void_p()
         library.check(lib.lcv_spectrum_create(plan.handle, None, 0, c.byref(handle)))
         self.handle = handle
         library.own(self, lib.lcv_spectrum_destroy, handle)
-        workspace, kept = _plans.scratch.of(plan.workspace_bytes)
-        resources = structs.Exec(workspace=workspace, workspace_bytes=plan.workspace_bytes)
-        library.check(lib.lcv_spectrum_prepare(handle, plan.handle, c.byref(tensor_of(taps)),
-                                               None if future is None else c.byref(tensor_of(future)),
-                                               c.byref(resources)))
-        del kept
+        library.check(lib.lcv_spectrum_prepare(handle, plan.handle, c.byref(taps),
+                                               None if future is None else c.byref(future), c.byref(resources)))
 
 
 class PreparedFilter:
@@ -34,29 +31,41 @@ class PreparedFilter:
         self.taps, self.taps_future = taps, future
         self._lock, self._spectra, self._of_problem = threading.Lock(), [], {}
 
-    def run(self, binding, addresses):
+    def run(self, binding, addresses, **resources):
         """Executes a binding with the spectrum that fits its plan."""
         known = self._of_problem.get(binding.plan.problem)
         if known is not None:
-            return binding.run(addresses, spectrum=known.handle.value)
+            return binding.run(addresses, spectrum=known.handle.value, **resources)
         with self._lock:
             spectra = list(self._spectra)
         for spectrum in spectra:
             try:
-                binding.run(addresses, spectrum=spectrum.handle.value)
+                binding.run(addresses, spectrum=spectrum.handle.value, **resources)
             except _errors.IncompatibleError:
                 continue
             self._of_problem[binding.plan.problem] = spectrum
             return None
-        return binding.run(addresses, spectrum=self.prepare(binding.plan).handle.value)
+        return binding.run(addresses, spectrum=self.prepare(binding.plan, **resources).handle.value, **resources)
 
-    def prepare(self, plan):
+    def prepare(self, plan, workspace=None, stream=0):
         """Makes the spectrum for a plan."""
-        spectrum = Spectrum(plan, self.taps, self.taps_future)
+        kept = None
+        if workspace is None:
+            workspace, kept = _plans.scratch.of(plan.workspace_bytes)
+        resources = structs.Exec(stream=stream, workspace=workspace, workspace_bytes=plan.workspace_bytes)
+        future = None if self.taps_future is None else self._tensor(self.taps_future)
+        spectrum = Spectrum(plan, self._tensor(self.taps), future, resources)
+        del kept
         with self._lock:
             self._spectra.append(spectrum)
             self._of_problem[plan.problem] = spectrum
         return spectrum
+
+    def __reduce__(self):
+        """A copy transforms again, where it is used."""
+        return type(self), (self.taps, self.taps_future)
+
+    _tensor = staticmethod(tensor_of)
 
 
 def prepare(filter, u_shape, *, dtype=numpy.float32, mode="causal", filter_future=None, future_first_lag=1, layout="BDL",

@@ -10,6 +10,13 @@ class Tensor(c.Structure):
                 ("strides", c.c_int64 * MAX_RANK), ("device", c.c_int), ("device_index", c.c_int32)]
 
 
+def tensor(data, dtype, shape, strides, device, device_index):
+    """A Tensor; strides are in elements."""
+    made = Tensor(data=data, dtype=dtype, rank=len(shape), device=device, device_index=device_index)
+    made.shape[:len(shape)], made.strides[:len(shape)] = shape, strides
+    return made
+
+
 class Exec(c.Structure):
     _fields_ = [("stream", c.c_void_p), ("workspace", c.c_void_p), ("workspace_bytes", c.c_size_t),
                 ("parallel_for", c.c_void_p), ("user", c.c_void_p)]

@@ -3,8 +3,9 @@
 import torch  # noqa: F401  first, so that the C library shares its OpenMP runtime
 
 from ._functional import conv
+from ._prepared import PreparedFilter, prepare
 from .h3 import H3
 from .hyena import HyenaFilter, HyenaOperator
 from .layers import LongConv
 
-__all__ = ["conv", "LongConv", "HyenaFilter", "HyenaOperator", "H3"]
+__all__ = ["conv", "prepare", "PreparedFilter", "LongConv", "HyenaFilter", "HyenaOperator", "H3"]

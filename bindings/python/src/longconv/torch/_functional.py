@@ -6,7 +6,7 @@ import torch
 from torch.autograd import forward_ad
 
 from .. import _errors, _words
-from . import _double, _kernels, _ops, _vmap
+from . import _double, _kernels, _ops, _prepared, _vmap
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _length_of_modes = torch._C._len_torch_dispatch_stack
@@ -140,9 +140,14 @@ def conv(u, filter, *, skip=None, bias=None, pre_gate=None, post_gate=None, acti
          filter_future=None, future_first_lag=1, layout="BDL", state=None, return_state=False, backend="auto"):
     """longconv.conv for tensors, differentiable to any order in all of them.
 
-    The arguments are those of longconv.conv. Filters, skip, bias and state are converted to float32 (float64 for float64
-    data); under autocast the data is converted to autocast's dtype and they are not. The result is contiguous.
+    The arguments are those of longconv.conv; `filter` may be what `prepare` made, and has no gradient then. Filters,
+    skip, bias and state are converted to float32 (float64 for float64 data); under autocast the data is converted to
+    autocast's dtype and they are not. The result is contiguous.
     """
+    prepared = None
+    if isinstance(filter, _prepared.PreparedFilter):
+        prepared = filter
+        filter, filter_future = _taps_of(prepared, u, filter_future)
     if activation is None:
         activation = "none"
     _check_words(activation, mode, layout)
@@ -155,10 +160,25 @@ def conv(u, filter, *, skip=None, bias=None, pre_gate=None, post_gate=None, acti
         filter_future = filter_future.unsqueeze(0)
     compute = torch.float64 if u.dtype == torch.float64 else torch.float32
     with_state = return_state or state is not None
-    result = conv_forward(u, _as(filter, compute), _as(filter_future, compute), _as(skip, compute), _as(bias, compute),
-                          pre_gate, post_gate, _as(state, compute), with_state,
-                          (activation, mode, future_first_lag, layout, backend))
+    words = (activation, mode, future_first_lag, layout, backend)
+    tensors = (u, _as(filter, compute), _as(filter_future, compute), _as(skip, compute), _as(bias, compute), pre_gate,
+               post_gate, _as(state, compute))
+    if prepared is not None and _direct(tensors) and _transforms() is None and not _records(tensors):
+        result = _kernels.forward_prepared(prepared, u, *tensors[3:], with_state, words)
+    else:
+        result = conv_forward(*tensors, with_state, words)
     return result[0] if with_state and not return_state else result
+
+
+def _taps_of(prepared, u, filter_future):
+    """The taps of a prepared filter that goes with u."""
+    if filter_future is not None:
+        raise _errors.InvalidArgumentError("filter_future: is part of a prepared filter and cannot be given beside it")
+    taps = prepared.taps
+    if taps.device != u.device or (taps.dtype == torch.float64) != (u.dtype == torch.float64):
+        raise _errors.InvalidArgumentError(
+            f"filter: was prepared in {taps.dtype} on {taps.device}, given u of {u.dtype} on {u.device}")
+    return taps, prepared.taps_future
 
 
 def _as(tensor, dtype):

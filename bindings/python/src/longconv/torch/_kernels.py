@@ -3,11 +3,13 @@
 
 A call names its tensors in the order of INPUTS and its words as a tuple WORDS; what is absent is None."""
 import contextlib
+import functools
 import os
 
 import torch
 
 from .. import _errors, _plans, _problem, _words
+from .._native import structs
 
 INPUTS = ("u", "filter", "filter_future", "skip", "bias", "pre_gate", "post_gate", "state")  # also of the gradients
 WORDS = ("activation", "mode", "future_first_lag", "layout", "backend")
@@ -57,11 +59,17 @@ def _view(name, tensor):
             max(tensor.get_device(), 0))
 
 
-def problem(data, filter, future, terms, grad_mask, words):
-    """The problem of tensors: `data` is u or has its shape."""
+def tensor_of(tensor):
+    """An lcv_tensor of a tensor, which must outlive it."""
+    dtype, shape, strides, device, index = _view("filter", tensor)
+    return structs.tensor(tensor.data_ptr(), dtype, shape, strides, device, index)
+
+
+def problem(data, filter, future, terms, grad_mask, words, shape=None):
+    """The problem of tensors: `data` is u or has its shape, or `shape` is given."""
     word = dict(zip(WORDS, words))
-    dtype, shape, _, device, index = _view("u", data)
-    return _problem.problem(shape, dtype, tuple(filter.shape), None if future is None else tuple(future.shape),
+    dtype, of_data, _, device, index = _view("u", data)
+    return _problem.problem(of_data if shape is None else shape, dtype, tuple(filter.shape), None if future is None else tuple(future.shape),
                             terms=terms, grad_mask=grad_mask, device=device, device_index=index, threads=_threads(),
                             **word)
 
@@ -78,7 +86,7 @@ def _bind(key, backward, problem_found, data, inputs, outputs):
     _, _, _, device, index = _view("u", data)
     for name, (shape, dtype) in outputs.items():
         views[name] = _DTYPES[dtype], tuple(shape), _contiguous(shape), device, index
-    with torch.cuda.device(data.device) if data.is_cuda else contextlib.nullcontext():
+    with device_of(data):
         return _plans.bindings.get(key, lambda: _plans.Binding(_plans.plan(problem_found), backward, views))
 
 
@@ -90,14 +98,30 @@ def _contiguous(shape):
     return tuple(strides)
 
 
-def _run(binding, data, tensors):
+def device_of(tensor):
+    """The guard within which C works on a tensor."""
+    return torch.cuda.device(tensor.device) if tensor.is_cuda else contextlib.nullcontext()
+
+
+def resources(plan, tensor):
+    """What an execution on the device of a tensor gets besides its tensors, and what must live until it is enqueued."""
+    if not tensor.is_cuda:
+        return {}, None
+    workspace = torch.empty(plan.workspace_bytes, dtype=torch.uint8, device=tensor.device)
+    stream = torch.cuda.current_stream(tensor.device).cuda_stream
+    return {"workspace": workspace.data_ptr(), "stream": stream}, workspace
+
+
+def _run(binding, data, tensors, prepared=None):
     addresses = [tensor.data_ptr() for tensor in tensors if tensor is not None]
-    if not data.is_cuda:
-        return binding.run(addresses)
-    with torch.cuda.device(data.device):
-        workspace = torch.empty(binding.plan.workspace_bytes, dtype=torch.uint8, device=data.device)
-        stream = torch.cuda.current_stream(data.device).cuda_stream
-        return binding.run(addresses, workspace=workspace.data_ptr(), stream=stream)
+    if prepared is None and not data.is_cuda:
+        binding.run(addresses)
+        return
+    run = binding.run if prepared is None else functools.partial(prepared.run, binding)
+    with device_of(data):
+        given, kept = resources(binding.plan, data)
+        run(addresses, **given)
+        del kept
 
 
 def terms_of(skip, bias, pre_gate, post_gate, with_state):
@@ -136,14 +160,25 @@ def forward(u, filter, future, skip, bias, pre_gate, post_gate, state, with_stat
     """y, or (y, state_out) with_state."""
     inputs = (u, filter, future, skip, bias, pre_gate, post_gate, state)
     key = _key(with_state, inputs, words)
-    binding = _entries.get(key) or _first_forward(key, inputs, with_state, words)
+    binding = _entries.get(key) or _first_forward(key, inputs, filter, future, with_state, words)
     results = _results(_forward_results, u, filter, with_state, words[3])
     _run(binding, u, (*inputs, *results))
     return results if with_state else results[0]
 
 
-def _first_forward(key, inputs, with_state, words):
-    u, filter, future, skip, bias, pre_gate, post_gate, _ = inputs
+def forward_prepared(prepared, u, skip, bias, pre_gate, post_gate, state, with_state, words):
+    """The same with a prepared filter."""
+    filter, future = prepared.taps, prepared.taps_future
+    inputs = (u, None, None, skip, bias, pre_gate, post_gate, state)
+    key = _key((with_state, filter.shape, None if future is None else future.shape), inputs, words)
+    binding = _entries.get(key) or _first_forward(key, inputs, filter, future, with_state, words)
+    results = _results(_forward_results, u, filter, with_state, words[3])
+    _run(binding, u, (*inputs, *results), prepared)
+    return results if with_state else results[0]
+
+
+def _first_forward(key, inputs, filter, future, with_state, words):
+    u, _, _, skip, bias, pre_gate, post_gate, _ = inputs
     terms = terms_of(skip, bias, pre_gate, post_gate, with_state)
     found = problem(u, filter, future, terms, 0, words)
     outputs = {"y": (u.shape, u.dtype)}
