@@ -41,6 +41,7 @@ typedef struct lcvi_mixer_array {
     int32_t port;      /* -1: in the workspace */
     lcv_layout layout; /* of a port's axes */
     bool one;          /* the number 1 of the compute dtype, whatever the index */
+    bool turned;       /* of a filter: the last tap acts at lag 0 */
     lcvi_initial initial;
     size_t bytes;                        /* of a compact copy */
     char gradient_name[LCVI_MIXER_NAME]; /* of a port, for messages */
@@ -63,6 +64,7 @@ typedef enum lcvi_slot {
     LCVI_BIAS,
     LCVI_PRE_GATE,
     LCVI_POST_GATE,
+    LCVI_FUTURE, /* the filter for the future, of a two-sided convolution */
     LCVI_SLOTS
 } lcvi_slot;
 
@@ -95,7 +97,7 @@ typedef struct lcvi_part {
 
 /* One long filter prepared for one part. */
 typedef struct lcvi_mixer_spectrum {
-    lcvi_rows filter;
+    lcvi_rows filter, future;
     int32_t part;
     int32_t uses[2];     /* calls that read it: in forward, in backward */
     size_t prepared;     /* place in the caller's prepared memory; only where uses[0] > 0 */
@@ -108,9 +110,13 @@ struct lcvi_step {
     lcvi_rows out;
     bool slot_adds[LCVI_SLOTS]; /* backward: a later step has written this gradient already */
 
+    bool adds; /* to `out`, which an earlier step has written */
+
     /* Convolutions. */
-    bool is_short, adds; /* adds: to `out` */
-    lcv_tap_order tap_order;
+    bool is_short;
+    lcv_conv_mode mode;
+    int64_t future_first_lag;
+    lcv_tap_order tap_order; /* of short ones */
     lcv_activation activation;
     int64_t taps;
     int64_t pieces;      /* the sequence is cut into so many, each convolved by itself */
@@ -196,6 +202,9 @@ lcvi_rows lcvi_mixer_vector(lcvi_program *program, const char *name, int64_t ent
 lcvi_rows lcvi_mixer_filter(lcvi_program *program, const char *name, int64_t filters, int64_t taps,
                             const char *help);
 
+/* The taps of this filter port are in the order of a Conv1d weight: the last one acts at lag 0. */
+void lcvi_mixer_turn(lcvi_program *program, lcvi_rows filter);
+
 /* `channels` rows in the workspace. */
 lcvi_rows lcvi_mixer_scratch(lcvi_program *program, int64_t channels);
 
@@ -205,9 +214,15 @@ lcvi_rows lcvi_rows_of(lcvi_rows rows, int64_t first, int64_t step, int64_t coun
 /* out[c] = bias[c] + sum_d weight[c, d] in[d], at every time. bias: may be LCVI_NO_ROWS. */
 void lcvi_mixer_project(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias, lcvi_rows out);
 
-/* A convolution as in conv.h or operator.h (is_short), from the fields that describe one: slots, out,
- * is_short, adds, tap_order, activation, pieces (0 means 1). The filter's rows go to the channels in order.
- * A long one without a filter is pointwise: out = post_gate * activation(pre_gate * in). */
+/* The same, added to what an earlier step wrote to `out`. */
+void lcvi_mixer_project_onto(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias,
+                             lcvi_rows out);
+
+/* A convolution as in conv.h or operator.h (is_short), from the fields that describe one: slots (those left
+ * out are absent), out, is_short, mode, future_first_lag, adds, tap_order, activation, pieces (0 means 1).
+ * The filter's rows go to the channels in order; fewer rows than channels are each shared by a group of
+ * neighbouring channels. A long one without a filter is pointwise: out = post_gate * activation(pre_gate *
+ * in). One that adds is causal and linear. */
 void lcvi_mixer_conv(lcvi_program *program, const lcvi_step *description);
 
 /* ---- For the files of the core ---- */
@@ -233,7 +248,7 @@ bool lcvi_program_runs_again(const lcvi_program *program, const lcvi_step *step)
 int32_t lcvi_program_part(lcvi_program *program, const lcvi_part *part);
 
 /* Notes `uses` more readings of a filter's spectrum by a part; returns its index. */
-int32_t lcvi_program_spectrum(lcvi_program *program, lcvi_rows filter, int32_t part, bool backward,
+int32_t lcvi_program_spectrum(lcvi_program *program, const lcvi_step *step, int32_t part, bool backward,
                               int32_t uses);
 
 /* The rows of a value or gradient. An absent array stays absent. */

@@ -146,6 +146,12 @@ lcvi_rows lcvi_mixer_filter(lcvi_program *program, const char *name, int64_t fil
     return add_parameter(program, LCVI_MATRIX, name, filters, taps, "filters, taps", initial, help);
 }
 
+void lcvi_mixer_turn(lcvi_program *program, lcvi_rows filter)
+{
+    if (program->status == LCV_OK)
+        program->array[filter.array].turned = true;
+}
+
 lcvi_rows lcvi_rows_of(lcvi_rows rows, int64_t first, int64_t step, int64_t count)
 {
     return (lcvi_rows){rows.array, rows.first + first * rows.step, step * rows.step, count};
@@ -158,7 +164,7 @@ bool lcvi_rows_exist(lcvi_rows rows)
 
 bool lcvi_slot_is_parameter(lcvi_slot slot)
 {
-    return slot == LCVI_WEIGHT || slot == LCVI_SKIP || slot == LCVI_BIAS;
+    return slot == LCVI_WEIGHT || slot == LCVI_SKIP || slot == LCVI_BIAS || slot == LCVI_FUTURE;
 }
 
 /* ---- Steps ---- */
@@ -174,15 +180,27 @@ static void add_step(lcvi_program *program, lcvi_step step, const lcvi_step_kind
     program->step[program->step_count++] = step;
 }
 
-void lcvi_mixer_project(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias, lcvi_rows out)
+static void add_projection(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias,
+                           lcvi_rows out, bool adds)
 {
-    lcvi_step step = {.out = out};
+    lcvi_step step = {.out = out, .adds = adds};
     for (int slot = 0; slot < LCVI_SLOTS; slot++)
         step.slot[slot] = LCVI_NO_ROWS;
     step.slot[LCVI_IN] = in;
     step.slot[LCVI_WEIGHT] = weight;
     step.slot[LCVI_BIAS] = bias;
     add_step(program, step, &lcvi_project_step);
+}
+
+void lcvi_mixer_project(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias, lcvi_rows out)
+{
+    add_projection(program, in, weight, bias, out, false);
+}
+
+void lcvi_mixer_project_onto(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias,
+                             lcvi_rows out)
+{
+    add_projection(program, in, weight, bias, out, true);
 }
 
 /* The number 1 as a skip, for steps that only multiply. */
@@ -207,6 +225,9 @@ void lcvi_mixer_conv(lcvi_program *program, const lcvi_step *description)
     lcvi_step step = *description;
     if (program->status != LCV_OK)
         return;
+    for (int slot = 0; slot < LCVI_SLOTS; slot++)
+        if (step.slot[slot].step == 0) /* left out of the description */
+            step.slot[slot] = LCVI_NO_ROWS;
     if (step.pieces == 0)
         step.pieces = 1;
     if (lcvi_rows_exist(step.slot[LCVI_WEIGHT]))
@@ -277,6 +298,8 @@ static bool same_conv(const lcv_conv_params *a, const lcv_conv_params *b)
 {
     return a->mode == b->mode && a->layout == b->layout && a->activation == b->activation &&
            a->channels == b->channels && a->seqlen == b->seqlen && a->filter_len == b->filter_len &&
+           a->filter_form == b->filter_form && a->filter_groups == b->filter_groups &&
+           a->filter_future_len == b->filter_future_len && a->future_first_lag == b->future_first_lag &&
            a->terms == b->terms && a->grad_mask == b->grad_mask && a->accumulate_mask == b->accumulate_mask;
 }
 
@@ -304,19 +327,22 @@ int32_t lcvi_program_part(lcvi_program *program, const lcvi_part *part)
     return program->part_count++;
 }
 
-int32_t lcvi_program_spectrum(lcvi_program *program, lcvi_rows filter, int32_t part, bool backward,
+int32_t lcvi_program_spectrum(lcvi_program *program, const lcvi_step *step, int32_t part, bool backward,
                               int32_t uses)
 {
+    const lcvi_rows filter = step->slot[LCVI_WEIGHT], future = step->slot[LCVI_FUTURE];
     int32_t i = 0;
     while (i < program->spectrum_count &&
-           !(program->spectrum[i].part == part && rows_equal(program->spectrum[i].filter, filter)))
+           !(program->spectrum[i].part == part && rows_equal(program->spectrum[i].filter, filter) &&
+             rows_equal(program->spectrum[i].future, future)))
         i++;
     if (i == LCVI_MIXER_SPECTRA) {
         lcvi_mixer_refuse(program, LCV_INTERNAL, "has too many filters");
         return 0;
     }
     if (i == program->spectrum_count)
-        program->spectrum[program->spectrum_count++] = (lcvi_mixer_spectrum){.filter = filter, .part = part};
+        program->spectrum[program->spectrum_count++] =
+            (lcvi_mixer_spectrum){.filter = filter, .future = future, .part = part};
     program->spectrum[i].uses[backward] += uses;
     return i;
 }

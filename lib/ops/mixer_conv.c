@@ -9,8 +9,6 @@
 
 #include <string.h>
 
-enum { DATA_GRADS = LCV_GRAD_U | LCV_GRAD_PRE_GATE | LCV_GRAD_POST_GATE };
-
 static const struct {
     uint32_t term, grad;
 } slots[LCVI_SLOTS] = {
@@ -20,6 +18,7 @@ static const struct {
     [LCVI_BIAS] = {LCV_TERM_BIAS, LCV_GRAD_BIAS},
     [LCVI_PRE_GATE] = {LCV_TERM_PRE_GATE, LCV_GRAD_PRE_GATE},
     [LCVI_POST_GATE] = {LCV_TERM_POST_GATE, LCV_GRAD_POST_GATE},
+    [LCVI_FUTURE] = {0, LCV_GRAD_FILTER_FUTURE},
 };
 
 /* ---- Declaration ---- */
@@ -29,20 +28,31 @@ static bool has_gradient(const lcvi_program *program, lcvi_rows rows)
     return lcvi_rows_exist(rows) && !program->array[rows.array].one;
 }
 
-/* Terms, and the gradients of all slots; which of them add. */
-static void masks_of(const lcvi_program *program, const lcvi_step *step, uint32_t *terms, uint32_t *grads,
-                     uint32_t *adds)
+/* What a step's plans have to do. */
+typedef struct {
+    uint32_t terms;
+    uint32_t grads;      /* of all slots */
+    uint32_t adds;       /* those that a later step has written already */
+    uint32_t parameters; /* those of the caller's parameters */
+} masks;
+
+static masks masks_of(const lcvi_program *program, const lcvi_step *step)
 {
-    *terms = *grads = *adds = 0;
+    masks m = {0};
     for (int slot = 0; slot < LCVI_SLOTS; slot++) {
-        if (!lcvi_rows_exist(step->slot[slot]))
+        const lcvi_rows rows = step->slot[slot];
+        if (!lcvi_rows_exist(rows))
             continue;
-        *terms |= slots[slot].term;
-        if (has_gradient(program, step->slot[slot]))
-            *grads |= slots[slot].grad;
+        m.terms |= slots[slot].term;
+        if (!has_gradient(program, rows))
+            continue;
+        m.grads |= slots[slot].grad;
         if (step->slot_adds[slot])
-            *adds |= slots[slot].grad & *grads;
+            m.adds |= slots[slot].grad;
+        if (lcvi_slot_is_parameter((lcvi_slot)slot) && program->array[rows.array].port >= 0)
+            m.parameters |= slots[slot].grad;
     }
+    return m;
 }
 
 /* Channels-last where the step touches the caller's channels-last data. */
@@ -51,6 +61,19 @@ static lcv_layout layout_of(const lcvi_program *program, const lcvi_step *step)
     const lcvi_mixer_array *in = &program->array[step->slot[LCVI_IN].array],
                            *out = &program->array[step->out.array];
     return in->layout == LCV_LAYOUT_BLD || out->layout == LCV_LAYOUT_BLD ? LCV_LAYOUT_BLD : LCV_LAYOUT_BDL;
+}
+
+/* Fewer filters than channels are shared by groups of them. */
+static void take_filters(const lcvi_program *program, const lcvi_step *step, lcv_conv_params *conv)
+{
+    const lcvi_rows filter = step->slot[LCVI_WEIGHT], future = step->slot[LCVI_FUTURE];
+    conv->filter_len = step->taps;
+    if (lcvi_rows_exist(future))
+        conv->filter_future_len = program->array[future.array].length;
+    if (!lcvi_rows_exist(filter) || filter.count == step->out.count)
+        return;
+    conv->filter_form = filter.count == 1 ? LCV_FILTER_SHARED : LCV_FILTER_GROUPED;
+    conv->filter_groups = filter.count == 1 ? 0 : filter.count;
 }
 
 static lcvi_part long_part(const lcvi_program *program, const lcvi_step *step, uint32_t terms, uint32_t grads,
@@ -66,7 +89,9 @@ static lcvi_part long_part(const lcvi_program *program, const lcvi_step *step, u
     part.conv.batch = p->batch;
     part.conv.channels = step->out.count;
     part.conv.seqlen = p->seqlen / step->pieces;
-    part.conv.filter_len = step->taps;
+    part.conv.mode = step->mode;
+    part.conv.future_first_lag = step->mode == LCV_CONV_TWOSIDED ? step->future_first_lag : 1;
+    take_filters(program, step, &part.conv);
     part.conv.terms = terms;
     part.conv.grad_mask = grads;
     part.conv.accumulate_mask = adds;
@@ -127,28 +152,35 @@ static bool has_long_filter(const lcvi_step *step)
     return !step->is_short && lcvi_rows_exist(step->slot[LCVI_WEIGHT]);
 }
 
+/* Can a step be computed by add_transposed_part? */
+static bool may_add(const lcvi_step *step, uint32_t terms)
+{
+    return !step->is_short && step->mode == LCV_CONV_CAUSAL && step->activation == LCV_ACTIVATION_NONE &&
+           (terms & LCV_TERM_BIAS) == 0;
+}
+
+static void declare_backward(lcvi_program *program, lcvi_step *step, const masks *m)
+{
+    step->part[1] = add_part(program, step, m->terms, m->grads, m->adds);
+    step->part[2] = add_part(program, step, m->terms, m->grads, m->adds | m->parameters);
+    if (!has_long_filter(step))
+        return;
+    step->spectrum[1] = lcvi_program_spectrum(program, step, step->part[1], true, (int32_t)step->pieces);
+    if (lcvi_program_runs_again(program, step))
+        program->spectrum[step->spectrum[0]].uses[1] += (int32_t)step->pieces;
+}
+
 static void declare(lcvi_program *program, lcvi_step *step)
 {
-    uint32_t terms, grads, adds;
-    masks_of(program, step, &terms, &grads, &adds);
-    if (step->adds &&
-        (step->is_short || step->activation != LCV_ACTIVATION_NONE || (terms & LCV_TERM_BIAS) != 0))
-        lcvi_mixer_refuse(program, LCV_INTERNAL, "a step that adds is not linear");
+    const masks m = masks_of(program, step);
+    if (step->adds && !may_add(step, m.terms))
+        lcvi_mixer_refuse(program, LCV_INTERNAL, "a step that adds is not causal and linear");
     step->part[0] =
-        step->adds ? add_transposed_part(program, step, terms) : add_part(program, step, terms, 0, 0);
+        step->adds ? add_transposed_part(program, step, m.terms) : add_part(program, step, m.terms, 0, 0);
     if (has_long_filter(step))
-        step->spectrum[0] = lcvi_program_spectrum(program, step->slot[LCVI_WEIGHT], step->part[0], false,
-                                                  (int32_t)step->pieces);
-    if (!program->params.backward)
-        return;
-    step->part[1] = add_part(program, step, terms, grads, adds);
-    step->part[2] = add_part(program, step, terms, grads, adds | (grads & ~(uint32_t)DATA_GRADS));
-    if (has_long_filter(step)) {
-        step->spectrum[1] = lcvi_program_spectrum(program, step->slot[LCVI_WEIGHT], step->part[1], true,
-                                                  (int32_t)step->pieces);
-        if (lcvi_program_runs_again(program, step))
-            program->spectrum[step->spectrum[0]].uses[1] += (int32_t)step->pieces;
-    }
+        step->spectrum[0] = lcvi_program_spectrum(program, step, step->part[0], false, (int32_t)step->pieces);
+    if (program->params.backward)
+        declare_backward(program, step, &m);
 }
 
 static lcv_status query(const lcvi_program *program, const lcvi_step *step, const lcvi_backend *backend,
@@ -190,6 +222,7 @@ static lcv_conv_call inputs_of(const lcvi_mixer_run *run, const lcvi_step *step,
 {
     lcv_conv_call call = {.u = value_of(run, step, LCVI_IN, piece),
                           .filter = value_of(run, step, LCVI_WEIGHT, piece),
+                          .filter_future = value_of(run, step, LCVI_FUTURE, piece),
                           .skip = value_of(run, step, LCVI_SKIP, piece),
                           .bias = value_of(run, step, LCVI_BIAS, piece),
                           .pre_gate = value_of(run, step, LCVI_PRE_GATE, piece),
@@ -237,6 +270,7 @@ static lcv_status backward_piece(const lcvi_mixer_run *run, const lcvi_step *ste
     call.dy = piece_of(run, step, lcvi_run_gradient(run, step->out), piece);
     call.du = gradient_of(run, step, LCVI_IN, piece);
     call.dfilter = gradient_of(run, step, LCVI_WEIGHT, piece);
+    call.dfilter_future = gradient_of(run, step, LCVI_FUTURE, piece);
     call.dskip = gradient_of(run, step, LCVI_SKIP, piece);
     call.dbias = gradient_of(run, step, LCVI_BIAS, piece);
     call.dpre_gate = gradient_of(run, step, LCVI_PRE_GATE, piece);

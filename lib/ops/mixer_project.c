@@ -70,7 +70,8 @@ static lcv_status forward(const lcvi_mixer_run *run, const lcvi_step *step)
     lcv_matmul_call call = {.left = lcvi_run_value(run, step->slot[LCVI_WEIGHT]),
                             .right = lcvi_run_value(run, step->slot[LCVI_IN]),
                             .c = lcvi_run_value(run, step->out),
-                            .bias = column(lcvi_run_value(run, step->slot[LCVI_BIAS]))};
+                            .bias = column(lcvi_run_value(run, step->slot[LCVI_BIAS])),
+                            .accumulate = step->adds};
     return multiply(run, step, OUT, &call);
 }
 

@@ -14,8 +14,13 @@ static lcv_array rows_of(const lcvi_program *program, const lcv_array *array, lc
     lcv_array part = *array;
     if (part.data == NULL)
         return part;
-    part.data = (char *)part.data + rows.first * part.stride[axis] * (int64_t)lcv_dtype_size(type->dtype);
+    int64_t offset = rows.first * part.stride[axis];
     part.stride[axis] *= rows.step;
+    if (type->turned) {
+        offset += (type->length - 1) * part.stride[2];
+        part.stride[2] = -part.stride[2];
+    }
+    part.data = (char *)part.data + offset * (int64_t)lcv_dtype_size(type->dtype);
     return part;
 }
 
@@ -172,7 +177,9 @@ static lcv_status place_spectra(lcvi_mixer_run *run, const lcv_mixer_args *args,
         if (prepared != NULL && spectrum->uses[0] > 0) {
             run->spectrum[i] = prepared + spectrum->prepared;
         } else if (spectrum->uses[run->backward] > 1) {
-            const lcv_conv_call call = {.filter = lcvi_run_value(run, spectrum->filter), .exec = run->exec};
+            const lcv_conv_call call = {.filter = lcvi_run_value(run, spectrum->filter),
+                                        .filter_future = lcvi_run_value(run, spectrum->future),
+                                        .exec = run->exec};
             char *memory = workspace + spectrum->workspace[run->backward];
             status = part->backend->table->conv_prepare(part->backend_plan, &call, memory);
             run->spectrum[i] = memory;
@@ -260,7 +267,9 @@ static lcv_status prepare_all(const lcvi_mixer_run *run, char *memory)
     for (int32_t i = 0; status == LCV_OK && i < program->spectrum_count; i++) {
         const lcvi_mixer_spectrum *spectrum = &program->spectrum[i];
         const lcv_plan *part = program->part[spectrum->part].plan;
-        const lcv_conv_call call = {.filter = lcvi_run_value(run, spectrum->filter), .exec = run->exec};
+        const lcv_conv_call call = {.filter = lcvi_run_value(run, spectrum->filter),
+                                    .filter_future = lcvi_run_value(run, spectrum->future),
+                                    .exec = run->exec};
         if (spectrum->uses[0] > 0)
             status =
                 part->backend->table->conv_prepare(part->backend_plan, &call, memory + spectrum->prepared);
