@@ -27,8 +27,8 @@ using Run = Worst (*)(const Problem &problem, int64_t n);
 // Prints a line; 1 when the bound is exceeded, else 0.
 int check_problem(Run run, const Problem &problem, int64_t n);
 
-// Each barrier left out in turn must exceed the bound; how many do not. A kernel without barriers counts as one
-// that did not.
+// Each barrier left out in turn must exceed the bound; how many do not. A kernel without barriers
+// counts as one that did not.
 int check_barriers(Run run, const Problem &problem, int64_t n);
 
 #endif
