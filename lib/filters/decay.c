@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Family decay: exponential moving averages, damped (Mega's) or not. */
+/* Family decay: exponential moving averages, damped (Mega's) or not, for one side or both, cut or not. */
+#include "../size.h"
 #include "exponential_sums.h"
 #include "transforms.h"
 
@@ -7,12 +8,16 @@
 
 LCVI_EXACT_ARITHMETIC
 
-enum { OPTION_MODES, OPTION_DAMPED };
+enum { OPTION_MODES, OPTION_DAMPED, OPTION_SIDES, OPTION_TRUNCATION };
 enum { DELTA, BETA, GAMMA, ALPHA };
 
 static const lcvi_option options[] = {
     LCVI_OPTION_INTEGER_ROW("modes", "2", 1, 65536, "averages of a filter"),
     LCVI_OPTION_BOOLEAN_ROW("damped", "1", "with a damping factor sigmoid(alpha) of its own for each"),
+    LCVI_OPTION_INTEGER_ROW(
+        "sides", "1", 1, 2,
+        "filters of a channel; with 2, those for the past come before those for the future"),
+    LCVI_OPTION_INTEGER_ROW("truncation", "0", 0, 0x1p40, "taps, zeros follow; 0: all"),
 };
 
 static bool is_damped(const lcv_filter *filter)
@@ -32,12 +37,15 @@ static lcv_status configure(lcv_filter *filter)
     };
     lcv_status status = LCV_OK;
     filter->modes = filter->option[OPTION_MODES].integer;
+    filter->cut = filter->option[OPTION_TRUNCATION].integer > 0;
+    if (!lcvi_mul(filter->channels, filter->option[OPTION_SIDES].integer, &filter->filters))
+        return lcvi_fail(filter->context, LCV_TOO_LARGE, "channels, sides: the number of filters overflows");
     for (int i = 0; status == LCV_OK && i < (is_damped(filter) ? ALPHA + 1 : ALPHA); i++) {
         const lcv_port_info port = {.name = rows[i].name,
                                     .axes = "filters, modes",
                                     .help = rows[i].help,
                                     .rank = 2,
-                                    .shape = {filter->channels, filter->modes},
+                                    .shape = {filter->filters, filter->modes},
                                     .trainable = 1};
         status = lcvi_filter_declare(filter, &port);
     }
@@ -86,11 +94,52 @@ static lcvi_mode mode_of(const lcv_filter *filter, int64_t seqlen, int64_t row, 
     };
 }
 
+/* The call without the taps beyond the truncation; it may be left with none. */
+static lcvi_filter_call truncated(const lcv_filter *filter, const lcvi_filter_call *call)
+{
+    const int64_t last = filter->option[OPTION_TRUNCATION].integer;
+    lcvi_filter_call part = *call;
+    if (last > 0 && last - call->first < call->count)
+        part.count = last > call->first ? last - call->first : 0;
+    return part;
+}
+
+static void write_zeros(const lcv_filter *filter, const lcvi_filter_call *call, int64_t row, int64_t from)
+{
+    static const double zeros[64] = {0};
+    const int64_t most = (int64_t)(sizeof zeros / sizeof zeros[0]);
+    for (int64_t t = from; t < call->count; t += most)
+        lcvi_taps_write(filter, call, row, t, call->count - t < most ? call->count - t : most, zeros);
+}
+
+static void evaluate(const lcv_filter *filter, const lcvi_filter_call *call)
+{
+    const lcvi_filter_call part = truncated(filter, call);
+    if (part.count > 0)
+        lcvi_exponential_evaluate(filter, &part);
+    for (int64_t row = 0; row < filter->filters; row++)
+        write_zeros(filter, call, row, part.count);
+}
+
+/* Of a call that reaches no tap before the truncation. */
+static void write_no_gradients(const lcv_filter *filter, const lcvi_filter_call *call)
+{
+    static const double zero = 0.0;
+    for (int32_t parameter = 0; parameter < filter->parameters.count; parameter++)
+        for (int64_t i = 0; i < filter->filters * filter->modes; i++)
+            lcvi_sink_write(&call->gradient[parameter], i, 1, &zero);
+}
+
 static void backward(const lcv_filter *filter, const lcvi_filter_call *call)
 {
+    const lcvi_filter_call part = truncated(filter, call);
     const lcvi_mode *modes;
     const lcvi_moment *moments;
-    lcvi_exponential_moments(filter, call, &modes, &moments);
+    if (part.count == 0) {
+        write_no_gradients(filter, call);
+        return;
+    }
+    lcvi_exponential_moments(filter, &part, &modes, &moments);
     for (int64_t i = 0; i < filter->filters * filter->modes; i++) {
         const average a = load(filter, i);
         const double sum = moments[i].re0 / sqrt((double)filter->modes);
@@ -118,7 +167,7 @@ const lcvi_family lcvi_family_decay = {
     .configure = configure,
     .initialise = initialise,
     .workspace = lcvi_exponential_workspace,
-    .evaluate = lcvi_exponential_evaluate,
+    .evaluate = evaluate,
     .backward = backward,
     .mode = mode_of,
 };

@@ -33,13 +33,14 @@ enum {
     OPTION_STD,
     OPTION_HOLD_SHIFT
 };
-enum { REAL_CLIP = LCVI_TRANSFORM_SOFTPLUS + 1, REAL_IDENTITY };
+enum { REAL_CLIP = LCVI_TRANSFORM_SOFTPLUS + 1, REAL_IDENTITY, REAL_NEGATIVE };
 enum { IMAG_MINUS, IMAG_PLUS };
-enum { DT_TIED, DT_PER_MODE, DT_SPLIT };
-enum { INIT_LIN, INIT_INV, INIT_INV2, INIT_QUAD, INIT_LEGS, INIT_REAL, INIT_RANDOM };
-enum { INV_DT, A_REAL, C, FIRST_OPTIONAL }; /* then b and a_imag, where they are there */
+enum { DT_TIED, DT_PER_MODE, DT_SPLIT, DT_NONE };
+enum { INIT_LIN, INIT_INV, INIT_INV2, INIT_QUAD, INIT_LEGS, INIT_REAL, INIT_RANDOM, INIT_NORMAL };
+/* Parameters in their order; inv_dt, b and a_imag are not always there. */
+typedef enum { INV_DT, A_REAL, C, B, A_IMAG, PARAMETERS } parameter;
 
-static const double largest_clipped = 1e-4, pi = 0x1.921fb54442d18p+1;
+static const double largest_clipped = 1e-4, least_decay = 1e-4, pi = 0x1.921fb54442d18p+1;
 
 static const lcvi_option options[] = {
     LCVI_OPTION_INTEGER_ROW("modes", "32", 1, 65536, "modes of a filter (half of d_state in S4D)"),
@@ -52,17 +53,19 @@ static const lcvi_option options[] = {
                             "each mode stands for a pair: the sum is doubled (S4D; 0 for DSS)"),
     LCVI_OPTION_BOOLEAN_ROW("is_real", "0", "A, B and C are real"),
     LCVI_OPTION_BOOLEAN_ROW("with_b", "1", "B is a parameter (else it is 1)"),
-    LCVI_OPTION_CHOICE_ROW("real", "exp", LCVI_TRANSFORM_WORDS " clip identity",
-                           "of a_real; negated, but for clip (at most 1e-4) and identity"),
+    LCVI_OPTION_CHOICE_ROW(
+        "real", "exp", LCVI_TRANSFORM_WORDS " clip identity negative",
+        "of a_real; negated, but for clip (at most 1e-4), identity and negative (at most -1e-4)"),
     LCVI_OPTION_CHOICE_ROW("imag", "none", LCVI_TRANSFORM_WORDS, "of a_imag"),
     LCVI_OPTION_CHOICE_ROW("imag_sign", "minus", "minus plus", "sign of the imaginary part of A"),
     LCVI_OPTION_CHOICE_ROW("dt", "exp", LCVI_TRANSFORM_WORDS, "of inv_dt"),
-    LCVI_OPTION_CHOICE_ROW("dt_form", "tied", "tied per_mode split",
-                           "one dt a channel, one a mode, or one each for real and imaginary parts"),
+    LCVI_OPTION_CHOICE_ROW("dt_form", "tied", "tied per_mode split none",
+                           "one dt a channel, one a mode, one each for real and imaginary parts, or dt = 1"),
     LCVI_OPTION_REAL_ROW("rate", "1", 0x1p-1022, INFINITY, "factor of dt"),
     LCVI_OPTION_REAL_ROW("bandlimit", "0", 0, INFINITY,
                          "modes of at least half this many cycles a sample are left out; 0: none"),
-    LCVI_OPTION_CHOICE_ROW("init", "lin", "lin inv inv2 quad legs real random", "initial A"),
+    LCVI_OPTION_CHOICE_ROW("init", "lin", "lin inv inv2 quad legs real random normal",
+                           "initial A; normal: a_real and a_imag themselves are normal numbers"),
     LCVI_OPTION_REAL_ROW("dt_min", "0.001", 0x1p-1022, INFINITY, "least initial dt"),
     LCVI_OPTION_REAL_ROW("dt_max", "0.1", 0x1p-1022, INFINITY, "largest initial dt"),
     LCVI_OPTION_REAL_ROW("std", "0.7071067811865476", 0, INFINITY,
@@ -92,15 +95,30 @@ static int64_t copies(const lcv_filter *filter)
     return choice(filter, OPTION_N_SSM) > 0 ? choice(filter, OPTION_N_SSM) : filter->channels;
 }
 
-/* Index of an optional parameter, -1 when it is not there. */
-static int32_t index_of_b(const lcv_filter *filter)
+static bool is_there(const lcv_filter *filter, parameter which)
 {
-    return choice(filter, OPTION_WITH_B) != 0 ? FIRST_OPTIONAL : -1;
+    if (which == INV_DT)
+        return choice(filter, OPTION_DT_FORM) != DT_NONE;
+    if (which == B)
+        return choice(filter, OPTION_WITH_B) != 0;
+    return which != A_IMAG || !is_real(filter);
 }
 
-static int32_t index_of_a_imag(const lcv_filter *filter)
+/* Index of a parameter, -1 when it is not there. */
+static int32_t index_of(const lcv_filter *filter, parameter which)
 {
-    return is_real(filter) ? -1 : FIRST_OPTIONAL + (choice(filter, OPTION_WITH_B) != 0);
+    int32_t before = 0;
+    for (int other = INV_DT; other < (int)which; other++)
+        before += is_there(filter, (parameter)other);
+    return is_there(filter, which) ? before : -1;
+}
+
+static parameter parameter_at(const lcv_filter *filter, int32_t index)
+{
+    int which = INV_DT;
+    while (which < A_IMAG && index_of(filter, (parameter)which) != index)
+        which++;
+    return (parameter)which;
 }
 
 static int64_t parts(const lcv_filter *filter)
@@ -119,8 +137,9 @@ static lcv_status check_options(const lcv_filter *filter)
                          (long long)filter->channels, (long long)copies(filter));
     if (choice(filter, OPTION_DT_FORM) == DT_SPLIT &&
         (is_real(filter) || choice(filter, OPTION_DISCRETISATION) == LCVI_DISCRETISATION_BILINEAR))
-        return lcvi_fail(context, LCV_INVALID_ARG,
-                         "options: dt_form: expected tied or per_mode with is_real or bilinear, given split");
+        return lcvi_fail(
+            context, LCV_INVALID_ARG,
+            "options: dt_form: expected tied, per_mode or none with is_real or bilinear, given split");
     if (choice(filter, OPTION_INIT) == INIT_LEGS && filter->modes > 1024)
         return lcvi_fail(context, LCV_INVALID_ARG,
                          "options: modes: expected at most 1024 with init=legs, given %lld",
@@ -156,7 +175,7 @@ static lcv_status declare_all(lcv_filter *filter)
 {
     const int64_t modes = filter->modes;
     const bool two = !is_real(filter);
-    lcv_status status = declare_dt(filter);
+    lcv_status status = is_there(filter, INV_DT) ? declare_dt(filter) : LCV_OK;
     if (status == LCV_OK)
         status = declare(filter, "a_real", "n_ssm, modes", "real part of A, before its transform", false,
                          copies(filter), modes);
@@ -164,7 +183,7 @@ static lcv_status declare_all(lcv_filter *filter)
         status = declare(filter, "c", two ? "filters, modes, complex" : "filters, modes",
                          "C, how each mode is read; filter = output * channels + channel", two,
                          filter->filters, modes);
-    if (status == LCV_OK && index_of_b(filter) >= 0)
+    if (status == LCV_OK && is_there(filter, B))
         status = declare(filter, "b", two ? "n_ssm, modes, complex" : "n_ssm, modes",
                          "B, what goes into each mode", two, copies(filter), modes);
     if (status == LCV_OK && two)
@@ -252,25 +271,30 @@ static double initial_b(const lcv_filter *filter, int64_t index)
     return part == 1 ? fmax(fmin(value, 2.0), -2.0) : value;
 }
 
-static void initialise(const lcv_filter *filter, int32_t parameter, const lcvi_random *random, int64_t first,
+static double initial_value(const lcv_filter *filter, parameter which, const lcvi_random *random,
+                            int64_t index)
+{
+    if (which == INV_DT)
+        return initial_dt(filter, random, index);
+    if (which == A_REAL)
+        return initial_real(filter, index);
+    if (which == B)
+        return initial_b(filter, index);
+    return lcvi_transform_inverse((lcvi_transform)choice(filter, OPTION_IMAG),
+                                  initial_imag(filter, random, index));
+}
+
+static void initialise(const lcv_filter *filter, int32_t index, const lcvi_random *random, int64_t first,
                        int64_t count, double *values)
 {
-    if (parameter == C) {
-        lcvi_fill_normal(random, first, count, filter->option[OPTION_STD].real, values);
+    const parameter which = parameter_at(filter, index);
+    const bool normal = choice(filter, OPTION_INIT) == INIT_NORMAL && (which == A_REAL || which == A_IMAG);
+    if (which == C || normal) {
+        lcvi_fill_normal(random, first, count, normal ? 1.0 : filter->option[OPTION_STD].real, values);
         return;
     }
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t index = first + i;
-        if (parameter == INV_DT)
-            values[i] = initial_dt(filter, random, index);
-        else if (parameter == A_REAL)
-            values[i] = initial_real(filter, index);
-        else if (parameter == index_of_b(filter))
-            values[i] = initial_b(filter, index);
-        else
-            values[i] = lcvi_transform_inverse((lcvi_transform)choice(filter, OPTION_IMAG),
-                                               initial_imag(filter, random, index));
-    }
+    for (int64_t i = 0; i < count; i++)
+        values[i] = initial_value(filter, which, random, first + i);
 }
 
 /* ---- One mode ---- */
@@ -296,18 +320,19 @@ static place place_of(const lcv_filter *filter, int64_t row, int64_t n)
     return at;
 }
 
-static double load_one(const lcv_filter *filter, int32_t parameter, int64_t index)
+static double load_one(const lcv_filter *filter, parameter which, int64_t index)
 {
     double value;
-    lcvi_filter_load(filter, parameter, index, 1, &value);
+    lcvi_filter_load(filter, index_of(filter, which), index, 1, &value);
     return value;
 }
 
-static double complex load_complex(const lcv_filter *filter, int32_t parameter, int64_t index)
+/* 1 where it is not there. */
+static double complex load_complex(const lcv_filter *filter, parameter which, int64_t index)
 {
     double values[2] = {1.0, 0.0};
-    if (parameter >= 0)
-        lcvi_filter_load(filter, parameter, index, parts(filter), values);
+    if (is_there(filter, which))
+        lcvi_filter_load(filter, index_of(filter, which), index, parts(filter), values);
     return lcvi_complex(values[0], values[1]);
 }
 
@@ -316,9 +341,11 @@ static double real_part(const lcv_filter *filter, double x, double *derivative)
 {
     const int64_t how = choice(filter, OPTION_REAL);
     if (how >= REAL_CLIP) {
-        const bool held = how == REAL_CLIP && x > largest_clipped;
-        *derivative = held ? 0.0 : 1.0;
-        return held ? largest_clipped : x;
+        const double most = how == REAL_CLIP       ? largest_clipped
+                            : how == REAL_NEGATIVE ? -least_decay
+                                                   : (double)INFINITY;
+        *derivative = x > most ? 0.0 : 1.0;
+        return fmin(x, most);
     }
     *derivative = -lcvi_transform_derivative((lcvi_transform)how, x);
     return -lcvi_transform_value((lcvi_transform)how, x);
@@ -335,7 +362,11 @@ static double imag_part(const lcv_filter *filter, double x, double *derivative)
 static double time_step(const lcv_filter *filter, int64_t index, double *derivative)
 {
     const lcvi_transform how = (lcvi_transform)choice(filter, OPTION_DT);
-    const double rate = filter->option[OPTION_RATE].real, x = load_one(filter, INV_DT, index);
+    const double rate = filter->option[OPTION_RATE].real;
+    *derivative = 0.0;
+    if (!is_there(filter, INV_DT))
+        return rate;
+    const double x = load_one(filter, INV_DT, index);
     *derivative = rate * lcvi_transform_derivative(how, x);
     return rate * lcvi_transform_value(how, x);
 }
@@ -356,11 +387,10 @@ static mode load_mode(const lcv_filter *filter, int64_t seqlen, int64_t row, int
     const double limit = filter->option[OPTION_BANDLIMIT].real;
     const double re = real_part(filter, load_one(filter, A_REAL, m.at.a), &m.by_a_real);
     const double im =
-        is_real(filter) ? 0.0
-                        : imag_part(filter, load_one(filter, index_of_a_imag(filter), m.at.a), &m.by_a_imag);
+        is_real(filter) ? 0.0 : imag_part(filter, load_one(filter, A_IMAG, m.at.a), &m.by_a_imag);
     m.dt_re = time_step(filter, m.at.dt_re, &m.by_dt_re);
     m.dt_im = time_step(filter, m.at.dt_im, &m.by_dt_im);
-    m.b = load_complex(filter, index_of_b(filter), m.at.b);
+    m.b = load_complex(filter, B, m.at.b);
     m.c = load_complex(filter, C, m.at.c);
     m.continuous = (lcvi_continuous){
         .how = (lcvi_discretisation)choice(filter, OPTION_DISCRETISATION),
@@ -389,9 +419,9 @@ static lcvi_mode mode_of(const lcv_filter *filter, int64_t seqlen, int64_t row, 
 /* ---- Gradients ---- */
 
 /* Gradients of what several rows share, summed in the order of the rows; in the workspace behind the moments.
- * Indexed by parameter; C's is written row by row. */
+ * C's is written row by row. */
 typedef struct sums {
-    double *of[LCVI_MAX_PARAMETERS];
+    double *of[PARAMETERS]; /* NULL: not there */
 } sums;
 
 static bool workspace(const lcv_filter *filter, int64_t seqlen, int64_t count, bool backward, size_t *bytes)
@@ -400,7 +430,7 @@ static bool workspace(const lcv_filter *filter, int64_t seqlen, int64_t count, b
     if (!lcvi_exponential_workspace(filter, seqlen, count, backward, bytes))
         return false;
     for (int32_t i = 0; backward && i < filter->parameters.count; i++)
-        shared += i != C ? (size_t)filter->parameters.elements[i] * sizeof(double) : 0;
+        shared += parameter_at(filter, i) != C ? (size_t)filter->parameters.elements[i] * sizeof(double) : 0;
     return !__builtin_add_overflow(*bytes, shared, bytes);
 }
 
@@ -411,11 +441,12 @@ static sums make_sums(const lcv_filter *filter, const lcvi_filter_call *call)
     lcvi_exponential_workspace(filter, call->seqlen, call->count, true, &modes_and_moments);
     double *next = (double *)(void *)((char *)call->workspace + modes_and_moments);
     for (int32_t i = 0; i < filter->parameters.count; i++) {
-        if (i == C)
+        const parameter which = parameter_at(filter, i);
+        if (which == C)
             continue;
-        s.of[i] = next;
+        s.of[which] = next;
         next += filter->parameters.elements[i];
-        memset(s.of[i], 0, (size_t)filter->parameters.elements[i] * sizeof(double));
+        memset(s.of[which], 0, (size_t)filter->parameters.elements[i] * sizeof(double));
     }
     return s;
 }
@@ -431,12 +462,13 @@ static void add_continuous(const lcv_filter *filter, const mode *m, const lcvi_c
                            const sums *s)
 {
     const double complex a = m->continuous.eigenvalue;
-    s->of[INV_DT][m->at.dt_re] += m->by_dt_re * (creal(by->step) * creal(a) + by->dt);
-    s->of[INV_DT][m->at.dt_im] += m->by_dt_im * cimag(by->step) * cimag(a);
+    if (is_there(filter, INV_DT)) {
+        s->of[INV_DT][m->at.dt_re] += m->by_dt_re * (creal(by->step) * creal(a) + by->dt);
+        s->of[INV_DT][m->at.dt_im] += m->by_dt_im * cimag(by->step) * cimag(a);
+    }
     s->of[A_REAL][m->at.a] += m->by_a_real * (creal(by->eigenvalue) + m->dt_re * creal(by->step));
-    if (!is_real(filter))
-        s->of[index_of_a_imag(filter)][m->at.a] +=
-            m->by_a_imag * (cimag(by->eigenvalue) + m->dt_im * cimag(by->step));
+    if (is_there(filter, A_IMAG))
+        s->of[A_IMAG][m->at.a] += m->by_a_imag * (cimag(by->eigenvalue) + m->dt_im * cimag(by->step));
 }
 
 /* The gradient by the logarithm of the pole. DSS's code takes the shift by the origin as a constant here and
@@ -457,9 +489,9 @@ static void add_mode(const lcv_filter *filter, const lcvi_filter_call *call, con
     const double complex by_product = m->factor * lcvi_complex(moment->re0, -moment->im0); /* of B C gain */
     const double complex by_c = by_product * conj(m->b * gain);
     const double parts_of_c[2] = {creal(by_c), cimag(by_c)};
-    lcvi_sink_write(&call->gradient[C], m->at.c, parts(filter), parts_of_c);
-    if (index_of_b(filter) >= 0)
-        add_complex(filter, s->of[index_of_b(filter)] + m->at.b, by_product * conj(m->c * gain));
+    lcvi_sink_write(&call->gradient[index_of(filter, C)], m->at.c, parts(filter), parts_of_c);
+    if (is_there(filter, B))
+        add_complex(filter, s->of[B] + m->at.b, by_product * conj(m->c * gain));
     const lcvi_continuous_gradient by = lcvi_discretise_backward(
         &m->continuous, by_log_pole(filter, discrete, moment), by_product * conj(m->b * m->c));
     add_continuous(filter, m, &by, s);
@@ -475,10 +507,10 @@ static void backward(const lcv_filter *filter, const lcvi_filter_call *call)
         const mode m = load_mode(filter, call->seqlen, i / filter->modes, i % filter->modes);
         add_mode(filter, call, &m, &modes[i], &moments[i], &s);
     }
-    for (int32_t parameter = 0; parameter < filter->parameters.count; parameter++)
-        if (parameter != C)
-            lcvi_sink_write(&call->gradient[parameter], 0, filter->parameters.elements[parameter],
-                            s.of[parameter]);
+    for (int32_t i = 0; i < filter->parameters.count; i++)
+        if (parameter_at(filter, i) != C)
+            lcvi_sink_write(&call->gradient[i], 0, filter->parameters.elements[i],
+                            s.of[parameter_at(filter, i)]);
 }
 
 const lcvi_family lcvi_family_diag_ssm = {

@@ -37,8 +37,7 @@ static lcv_status query(const lcvi_backend *backend, const void *params, lcv_bac
     (void)info;
     if (filter->family->hand_over == NULL || backend->table->filter_query == NULL)
         return lcvi_fail(filter->context, LCV_UNSUPPORTED,
-                         "backend: %s does not evaluate the filter family %s", backend->name,
-                         filter->family->name);
+                         "backend: %s does not evaluate the filter family %s", backend->name, filter->name);
     lcvi_filter_hand_over(filter, NULL, &over);
     return backend->table->filter_query(backend->device, &over.problem, 1, 1, &bytes);
 }

@@ -14,7 +14,12 @@
 
 #include <longconv/filter.h>
 
-enum { LCVI_MAX_PARAMETERS = 16 };
+enum { LCVI_MAX_PARAMETERS = 16, LCVI_MAX_PRESETS = 12 };
+
+/* An option of another family with a default of its own. */
+typedef struct lcvi_preset {
+    const char *option, *value;
+} lcvi_preset;
 
 /* Where the gradient of one parameter goes: an array of the parameter's shape. data NULL: not wanted. */
 typedef struct lcvi_sink {
@@ -45,6 +50,11 @@ typedef struct lcvi_family {
     const char *source;
     lcvi_option_table options;
     bool modal; /* with some options it is a sum of exponentials */
+
+    /* A family that is another one under a name of its own has its four texts and these two: the other one,
+     * and the defaults that differ (ends with a NULL option). All else is the other one's. */
+    const struct lcvi_family *base;
+    lcvi_preset preset[LCVI_MAX_PRESETS];
 
     /* Sets filter->filters and filter->modes, declares the parameters (lcvi_filter_declare), and may make
      * tables (filter->own). Options are in range one by one; combinations are checked here. */
@@ -82,13 +92,15 @@ const lcvi_family *lcvi_family_at(int32_t index); /* NULL: out of range */
 
 struct lcv_filter {
     lcv_context *context;
-    const lcvi_family *family;
+    const lcvi_family *family; /* which computes */
+    const char *name;          /* what the caller asked for: it, or one that is based on it */
     lcvi_option_value option[LCVI_MAX_OPTIONS];
     char *options_text;
     size_t options_bytes;
     lcv_dtype dtype;
     int64_t channels, filters, max_len;
-    int64_t modes; /* of one row; 0: not modal */
+    int64_t modes; /* of one row; 0: no sum of exponentials */
+    bool cut;      /* the sum ends at some tap, so that poles and residues do not say all */
     int32_t threads;
     lcvi_ports parameters;
     void *data[LCVI_MAX_PARAMETERS];    /* compact, in dtype */

@@ -22,6 +22,25 @@ int32_t lcv_filter_family_find(const char *name)
     return -1;
 }
 
+/* The options of a family; those that are based on another one are put together in `rows`. */
+static lcvi_option_table options_of(const lcvi_family *family, lcvi_option rows[LCVI_MAX_OPTIONS])
+{
+    if (family->base == NULL)
+        return family->options;
+    const lcvi_option_table table = {rows, family->base->options.count};
+    memcpy(rows, family->base->options.rows, (size_t)table.count * sizeof *rows);
+    for (int i = 0; i < LCVI_MAX_PRESETS && family->preset[i].option != NULL; i++)
+        for (int32_t row = 0; row < table.count; row++)
+            if (strcmp(rows[row].name, family->preset[i].option) == 0)
+                rows[row].default_text = family->preset[i].value;
+    return table;
+}
+
+static const lcvi_family *computing(const lcvi_family *family)
+{
+    return family->base != NULL ? family->base : family;
+}
+
 static lcv_status find_family(int32_t index, const void *info, const lcvi_family **family)
 {
     *family = lcvi_family_at(index);
@@ -45,8 +64,8 @@ lcv_status lcv_filter_family_describe(int32_t index, lcv_filter_family_info *inf
         .summary = family->summary,
         .formula = family->formula,
         .source = family->source,
-        .option_count = family->options.count,
-        .modal = family->modal,
+        .option_count = computing(family)->options.count,
+        .modal = computing(family)->modal,
     };
     return lcvi_hand_out(NULL, "info", info, &full, sizeof full, sizeof full);
 }
@@ -54,8 +73,12 @@ lcv_status lcv_filter_family_describe(int32_t index, lcv_filter_family_info *inf
 lcv_status lcv_filter_family_option(int32_t index, int32_t option, lcv_option_info *info)
 {
     const lcvi_family *family;
+    lcvi_option rows[LCVI_MAX_OPTIONS];
     const lcv_status status = find_family(index, info, &family);
-    return status == LCV_OK ? lcvi_options_describe(NULL, &family->options, option, info) : status;
+    if (status != LCV_OK)
+        return status;
+    const lcvi_option_table table = options_of(family, rows);
+    return lcvi_options_describe(NULL, &table, option, info);
 }
 
 /* ---- Creation ---- */
@@ -133,6 +156,16 @@ static lcv_status fill_filter(lcv_filter *filter, const lcv_filter_params *p)
     return status == LCV_OK ? lcv_filter_initialise(filter, p->seed) : status;
 }
 
+static lcv_status take_family(lcv_context *context, const lcv_filter_params *p, lcv_filter *filter)
+{
+    const lcvi_family *family = lcvi_family_at(lcv_filter_family_find(p->family));
+    lcvi_option rows[LCVI_MAX_OPTIONS];
+    const lcvi_option_table table = options_of(family, rows);
+    filter->name = family->name;
+    filter->family = computing(family);
+    return lcvi_options_parse(context, &table, p->options, filter->option);
+}
+
 lcv_status lcv_filter_create(lcv_context *context, const lcv_filter_params *given, lcv_filter **out)
 {
     lcv_filter_params params = LCV_FILTER_PARAMS_INIT;
@@ -149,8 +182,7 @@ lcv_status lcv_filter_create(lcv_context *context, const lcv_filter_params *give
         status = check_params(context, &params);
     if (status != LCV_OK)
         return status;
-    blank.family = lcvi_family_at(lcv_filter_family_find(params.family));
-    status = lcvi_options_parse(context, &blank.family->options, params.options, blank.option);
+    status = take_family(context, &params, &blank);
     if (status != LCV_OK)
         return status;
     lcv_filter *filter = lcvi_alloc(context, sizeof *filter, _Alignof(lcv_filter));
@@ -223,7 +255,7 @@ lcv_status lcv_filter_describe(const lcv_filter *filter, lcv_filter_info *info)
         return lcvi_fail(filter->context, LCV_INVALID_ARG, "info: is NULL");
     const lcv_filter_info full = {
         .struct_size = sizeof full,
-        .family = filter->family->name,
+        .family = filter->name,
         .options = filter->options_text,
         .backend = filter->backend != NULL ? filter->backend->name : "core",
         .dtype = filter->dtype,
@@ -231,8 +263,8 @@ lcv_status lcv_filter_describe(const lcv_filter *filter, lcv_filter_info *info)
         .filters = filter->filters,
         .max_len = filter->max_len,
         .parameter_count = filter->parameters.count,
-        .modal = filter->modes > 0,
-        .modes = filter->modes,
+        .modal = filter->modes > 0 && !filter->cut,
+        .modes = filter->cut ? 0 : filter->modes,
         .threads = filter->threads,
     };
     return lcvi_hand_out(filter->context, "info", info, &full, sizeof full, sizeof full);

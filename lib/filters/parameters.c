@@ -16,7 +16,7 @@ static lcv_status bind(const lcv_filter *filter, const char *name, const lcv_ten
     *parameter = lcvi_ports_find(&filter->parameters, name);
     if (*parameter < 0)
         return lcvi_fail(filter->context, LCV_INVALID_ARG, "name: family %s has no parameter \"%.64s\"",
-                         filter->family->name, name != NULL ? name : "(NULL)");
+                         filter->name, name != NULL ? name : "(NULL)");
     const lcv_port_info *port = &filter->parameters.port[*parameter];
     lcvi_checker checker = {.context = filter->context, .device = LCV_DEVICE_CPU};
     lcvi_expect expect = {.name = port->name,

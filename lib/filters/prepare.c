@@ -147,10 +147,9 @@ lcv_status lcv_filter_modes(const lcv_filter *filter, int64_t seqlen, const lcv_
     lcv_array arrays[2];
     if (filter == NULL)
         return lcvi_fail(NULL, LCV_INVALID_ARG, "filter: is NULL");
-    if (filter->modes == 0)
+    if (filter->modes == 0 || filter->cut)
         return lcvi_fail(filter->context, LCV_UNSUPPORTED,
-                         "filter: family %s with these options is no sum of exponentials",
-                         filter->family->name);
+                         "filter: family %s with these options is no sum of exponentials", filter->name);
     if (seqlen < 0 || seqlen > filter->max_len)
         return lcvi_fail(filter->context, LCV_INVALID_ARG, "seqlen: expected 0 to %lld (max_len), given %lld",
                          (long long)filter->max_len, (long long)seqlen);

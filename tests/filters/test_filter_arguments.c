@@ -54,7 +54,7 @@ static void bad_options(void **state)
         {"shift_ssm", "state=1025", "options: state: expected an integer from 1 to 1024, given \"1025\""},
         {"diag_ssm", "n_ssm=2", "options: n_ssm: expected a divisor of channels (3), given 2"},
         {"diag_ssm", "discretisation=euler", "options: discretisation: expected one of: zoh bilinear"},
-        {"diag_ssm", "discretisation=bilinear dt_form=split", "options: dt_form: expected tied or per_mode"},
+        {"diag_ssm", "discretisation=bilinear dt_form=split", "options: dt_form: expected tied, per_mode"},
         {"diag_ssm", "dt_min=1 dt_max=0.1", "options: dt_min: expected at most dt_max (0.1), given 1"},
         {"diag_ssm", "init=legs modes=4000", "options: modes: expected at most 1024 with init=legs"},
         {"implicit_mlp", "posenc_dim=4", "options: posenc_dim: expected an odd number"},
@@ -62,6 +62,12 @@ static void bad_options(void **state)
          "options: mlp_width: expected an integer from 1 to 16384, given \"0\""},
         {"implicit_mlp", "norm=l2", "options: norm: expected one of: none l1 layer, given \"l2\""},
         {"implicit_mlp", "target=0", "options: target: expected a number from 1e-30 to 1, given \"0\""},
+        {"decay", "sides=3", "options: sides: expected an integer from 1 to 2, given \"3\""},
+        {"ema", "truncation=-1", "options: truncation: expected an integer from 0"},
+        {"gss", "dt_form=some", "options: dt_form: expected one of: tied per_mode split none"},
+        {"bigs", "n_ssm=2", "options: n_ssm: expected a divisor of channels (3), given 2"},
+        {"evo2_modal", "form=r", "options: form: expected one of: log_poles p_gamma"},
+        {"evo2_decay", "filter_len=9", "options: filter_len: expected at most 8 (max_len), given 9"},
         {"decay", "damped=2", "options: damped: expected 0 or 1, given \"2\""},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -10,7 +10,7 @@ golden_outcome golden_run_evo2_decay(golden_case *c, const golden_setup *setup, 
 {
     const npy_array *taps = golden_find(c, "p_h");
     const char *preset = golden_text(c, "decay_preset", "normal");
-    golden_filter g = {.family = "explicit",
+    golden_filter g = {.family = "evo2_decay",
                        .channels = (int64_t)golden_number(c, "D", 0),
                        .seqlen = (int64_t)golden_number(c, "Lm", 0),
                        .taps = "out_h",
@@ -26,13 +26,13 @@ golden_outcome golden_run_evo2_decay(golden_case *c, const golden_setup *setup, 
 /* Real exponentials from p and gamma. */
 golden_outcome golden_run_evo2_modal(golden_case *c, const golden_setup *setup, lcv_dtype dtype)
 {
-    golden_filter g = {.family = "modal",
+    golden_filter g = {.family = "evo2_modal",
                        .channels = (int64_t)golden_number(c, "D", 0),
                        .seqlen = (int64_t)golden_number(c, "L", 0),
                        .taps = "out_h",
                        .dtaps = "in_dk",
                        .names = {{"R", "residues"}, {"p", "p"}, {"gamma", "gamma"}}};
-    snprintf(g.options, sizeof g.options, "modes=%.0f form=p_gamma", golden_number(c, "order", 16));
+    snprintf(g.options, sizeof g.options, "modes=%.0f", golden_number(c, "order", 16));
     return golden_filter_run(c, setup, &g, dtype);
 }
 
