@@ -68,6 +68,19 @@ static bool is_wanted(const char *wanted, const lcv_cpu_engine *engine, bool exa
     return strcmp(wanted, engine->name) == 0;
 }
 
+/* Of one row, in all calls that the plan is for. */
+static double whole_cost(const lcv_cpu_plan *plan, const lcv_cpu_engine_info *info)
+{
+    double cost = info->cost;
+    if (lcv_cpu_needs_z(&plan->params))
+        cost += info->cost;
+    if (lcv_cpu_wants_dx(plan))
+        cost += info->cost_dx;
+    if (lcv_cpu_wants_taps(plan))
+        cost += info->cost_dtaps;
+    return cost;
+}
+
 static lcv_status choose_engine(lcv_cpu_plan *plan)
 {
     const lcv_backend_host *host = plan->host;
@@ -85,7 +98,7 @@ static lcv_status choose_engine(lcv_cpu_plan *plan)
             reason = why != NULL ? why : reason;
             continue;
         }
-        if (plan->engine == NULL || info.cost < plan->info.cost) {
+        if (plan->engine == NULL || whole_cost(plan, &info) < whole_cost(plan, &plan->info)) {
             plan->engine = engines[i];
             plan->info = info;
         }

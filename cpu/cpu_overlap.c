@@ -40,8 +40,9 @@ static int64_t count_blocks(const lcv_cpu_geometry *g, int64_t block)
 
 enum { LEAST_POINTS = 256 };
 
-/* Nanoseconds: what adding one sample of overhang costs. */
-static const double cost_overhang = 0.5;
+/* Nanoseconds that adding one sample of overhang costs, and by how much a block takes longer than a row
+ * without a tail. */
+static const double cost_overhang = 0.5, cost_tail = 1.3;
 
 /* The block whose blocks together cost least; 0 when the filter is too long for any. */
 static int64_t choose_block(const lcv_backend_host *host, const lcv_cpu_geometry *g,
@@ -57,7 +58,7 @@ static int64_t choose_block(const lcv_backend_host *host, const lcv_cpu_geometry
         const lcv_cpu_geometry inner = block_geometry(g, block);
         if (!inner_engine->query(host, &inner, &info, &reason))
             continue;
-        const double one = info.cost + cost_overhang * (double)g->taps;
+        const double one = cost_tail * info.cost + cost_overhang * (double)g->taps;
         const double cost = one * (double)count_blocks(g, block);
         if (chosen == 0 || cost < *best_cost) {
             chosen = block;
@@ -127,6 +128,8 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
     info->row_bytes = (size_t)count_blocks(g, block) * inner.row_bytes;
     info->scratch_bytes = scratch_bytes(&inner, block, g->taps - 1);
     info->cost = cost;
+    info->cost_dx = cost;
+    info->cost_dtaps = cost * 0.9; /* and one block's filter_grad, which is little */
     return true;
 }
 

@@ -93,7 +93,9 @@ typedef struct lcv_cpu_engine_info {
                             * limit) makes forward and backward return false. Then nothing that they read was
                             * overwritten and no gradient added, and what they wrote must be written again.
                             * Else the driver checks limits beforehand, and both return true */
-    double cost;           /* estimated nanoseconds of one forward row on one thread, for the choice */
+    double cost;           /* for the choice: estimated nanoseconds of one forward row on one thread, */
+    double cost_dx;        /* of its gradient by the input, */
+    double cost_dtaps; /* and of what the gradient by the taps adds to that, with its share in filter_grad */
 } lcv_cpu_engine_info;
 
 typedef struct lcv_cpu_engine {
@@ -128,6 +130,12 @@ typedef struct lcv_cpu_engine {
      * likewise dtaps. */
     void (*filter_grad)(void *self, void *grad, void *dtaps, void *dtaps_future, const lcv_cpu_work *work);
 } lcv_cpu_engine;
+
+/* cost_dtaps of engines that transform: one more of the row, and one a filter. */
+static inline double lcv_cpu_cost_of_taps(const lcv_cpu_geometry *g, double cost)
+{
+    return cost * (0.8 + 0.8 * (g->rows > 0 ? (double)g->filters / (double)g->rows : 1.0));
+}
 
 /* filter_grad of the engines whose accumulator holds gradients of taps, the past's before the future's. */
 static inline void lcv_cpu_hand_out_taps(const lcv_cpu_geometry *g, const void *grad, void *dtaps,

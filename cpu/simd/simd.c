@@ -63,7 +63,7 @@ static double row_cost(const lcv_simd_shape *shape, int32_t lanes, size_t bytes)
         levels += 1.0;
     for (size_t n = cached; n < bytes; n *= 2)
         far += 1.0;
-    return 250.0 + points * (0.2 + 1.2 * levels / speed) + 0.025 * (double)bytes * far;
+    return 160.0 + points * (0.2 + 1.2 * levels / speed) + 0.025 * (double)bytes * far;
 }
 
 static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *geometry, lcv_cpu_engine_info *info,
@@ -76,6 +76,7 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *geometry
         return false;
     }
     const size_t bytes = 2 * (size_t)shape.size * real_bytes(geometry);
+    const double cost = row_cost(&shape, kernels->lanes, bytes);
     *info = (lcv_cpu_engine_info){.fft_size = shape.size,
                                   .spectrum_bytes = bytes,
                                   .row_bytes = bytes,
@@ -83,7 +84,9 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *geometry
                                   .scratch_bytes = geometry->backward ? 2 * bytes : bytes,
                                   .team = shape.size >= LCV_SIMD_TEAM_SIZE,
                                   .checks = true,
-                                  .cost = row_cost(&shape, kernels->lanes, bytes)};
+                                  .cost = cost,
+                                  .cost_dx = cost,
+                                  .cost_dtaps = lcv_cpu_cost_of_taps(geometry, cost)};
     return true;
 }
 
