@@ -13,8 +13,6 @@
 
 #include <stdbool.h>
 
-enum { LCV_GPU_ALIGNMENT = 256 };
-
 /* The linear problem of a row, as on the CPU:
  *   v[t] = sum_{j < taps} h[j] x[t-j] + sum_{j < taps_future} hf[j] x[t+j+first_lag],  0 <= t < out_len,
  * x zero outside [0, seqlen). Sizes are clipped: no tap beyond the last lag that matters. Circular problems

@@ -97,15 +97,10 @@ typedef struct {
     lcv_status status;
 } execution;
 
-static char *align(const void *memory)
-{
-    return (char *)(((uintptr_t)memory + LCV_GPU_ALIGNMENT - 1) & ~(uintptr_t)(LCV_GPU_ALIGNMENT - 1));
-}
-
 static lcv_status begin(execution *e, lcv_gpu_plan *plan, const lcv_conv_call *call)
 {
     const lcv_backend_host *host = plan->device->host;
-    *e = (execution){.plan = plan, .call = call, .workspace = align(call->exec.workspace)};
+    *e = (execution){.plan = plan, .call = call, .workspace = lcv_gpu_align(call->exec.workspace)};
     e->work.grads = e->workspace + plan->at.grads;
     e->work.scratch = e->workspace + plan->at.scratch;
     e->work.stream = call->exec.stream;
@@ -263,7 +258,7 @@ static void find_spectra(execution *e)
         prepare_into(e, e->workspace + p->at.spectra);
     else
         e->work.spectra =
-            align(e->call->spectrum) + (size_t)e->work.chunk.first_filter * p->info.spectrum_bytes;
+            lcv_gpu_align(e->call->spectrum) + (size_t)e->work.chunk.first_filter * p->info.spectrum_bytes;
 }
 
 static void prepare_chunk(execution *e)
@@ -280,7 +275,7 @@ lcv_status lcv_gpu_conv_prepare(void *plan, const lcv_conv_call *call, void *spe
     const lcv_status status = begin(&e, plan, call);
     if (status != LCV_OK)
         return status;
-    e.work.spectra = align(spectrum);
+    e.work.spectra = lcv_gpu_align(spectrum);
     each_chunk(&e, prepare_chunk);
     return end(&e);
 }

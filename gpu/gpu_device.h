@@ -11,6 +11,11 @@
 #include <cuda_runtime_api.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Of everything that kernels find in a workspace. */
+enum { LCV_GPU_ALIGNMENT = 256 };
 
 typedef struct lcv_gpu_device {
     const lcv_backend_host *host;
@@ -43,6 +48,12 @@ lcv_status lcv_gpu_plan_stream(lcv_gpu_device *device, cudaStream_t *stream);
 /* Device memory of a plan. release accepts NULL, and a device that is lost. Both with the device current. */
 lcv_status lcv_gpu_allocate(lcv_gpu_device *device, size_t bytes, void **memory);
 void lcv_gpu_release(lcv_gpu_device *device, void *memory);
+
+/* The first aligned place from `memory` on. */
+static inline char *lcv_gpu_align(const void *memory)
+{
+    return (char *)(((uintptr_t)memory + LCV_GPU_ALIGNMENT - 1) & ~(uintptr_t)(LCV_GPU_ALIGNMENT - 1));
+}
 
 /* The life of a device: entries of lcv_backend. */
 lcv_status lcv_gpu_probe(const lcv_backend_host *host);

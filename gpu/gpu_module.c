@@ -3,6 +3,7 @@
 #include "engine.h"
 #include "gpu_conv.h"
 #include "gpu_gate.h"
+#include "gpu_matmul.h"
 
 #include <stdio.h>
 
@@ -60,6 +61,8 @@ static const lcv_backend table = {
     .conv_backward = lcv_gpu_conv_backward,
     .gate_forward = lcv_gpu_gate_forward,
     .gate_backward = lcv_gpu_gate_backward,
+    .matmul_query = lcv_gpu_matmul_query,
+    .matmul = lcv_gpu_matmul,
 };
 
 LCV_API const lcv_backend *lcv_backend_entry(void);

@@ -186,18 +186,23 @@ int check_problem(Run run, const Problem &problem, int64_t n)
     return good ? 0 : 1;
 }
 
-int check_barriers(Run run, const Problem &problem, int64_t n)
+int check_barriers(const std::function<double()> &run)
 {
     simt::drop_barrier(0);
-    run(problem, n);
+    run();
     const long barriers = simt::drop_barrier(0);
     int unseen = 0;
     for (long i = 1; i <= barriers; i++) {
         simt::drop_barrier(i);
-        const Worst worst = run(problem, n);
-        std::printf("without barrier %ld: %.3g of the bound\n", i, worst.ratio);
-        unseen += worst.ratio <= 1.0;
+        const double ratio = run();
+        std::printf("without barrier %ld: %.3g of the bound\n", i, ratio);
+        unseen += ratio <= 1.0;
     }
     simt::drop_barrier(0);
     return barriers == 0 ? 1 : unseen;
+}
+
+int check_barriers(Run run, const Problem &problem, int64_t n)
+{
+    return check_barriers([&] { return run(problem, n).ratio; });
 }

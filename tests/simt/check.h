@@ -5,6 +5,8 @@
 
 #include "problem.h"
 
+#include <functional>
+
 // What a backward leaves beside the arrays: [filters][taps].
 struct TapGradients {
     std::vector<float> past, future;
@@ -28,7 +30,8 @@ using Run = Worst (*)(const Problem &problem, int64_t n);
 int check_problem(Run run, const Problem &problem, int64_t n);
 
 // Each barrier left out in turn must exceed the bound; how many do not. A kernel without barriers
-// counts as one that did not.
+// counts as one that did not. `run` gives the worst error as a multiple of its bound.
+int check_barriers(const std::function<double()> &run);
 int check_barriers(Run run, const Problem &problem, int64_t n);
 
 #endif
