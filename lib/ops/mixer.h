@@ -187,6 +187,15 @@ lcv_status lcvi_mixer_refuse(lcvi_program *program, lcv_status status, const cha
 
 int64_t lcvi_mixer_integer(const lcvi_program *program, int32_t option);
 
+/* Ports declared from now on have the layout that this option says, one of LCVI_LAYOUT_WORDS. */
+void lcvi_mixer_take_layout(lcvi_program *program, int32_t option);
+
+/* Initial values of a matrix whose results are sums of `fan_in` products, and of its bias. */
+lcvi_initial lcvi_uniform_over(int64_t fan_in);
+
+/* Refuses so many channels that small multiples of them overflow. */
+void lcvi_mixer_check_channels(lcvi_program *program);
+
 /* Shared by mixers: the word of an option is an index of these. */
 #define LCVI_LAYOUT_WORDS     "bld bdl"
 #define LCVI_ACTIVATION_WORDS "none gelu gelu_tanh silu"

@@ -3,6 +3,7 @@
 #include "mixer.h"
 #include "../size.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,23 @@ lcv_status lcvi_mixer_refuse(lcvi_program *program, lcv_status status, const cha
 int64_t lcvi_mixer_integer(const lcvi_program *program, int32_t option)
 {
     return program->options[option].integer;
+}
+
+void lcvi_mixer_take_layout(lcvi_program *program, int32_t option)
+{
+    program->layout = lcvi_mixer_integer(program, option) == 0 ? LCV_LAYOUT_BLD : LCV_LAYOUT_BDL;
+}
+
+lcvi_initial lcvi_uniform_over(int64_t fan_in)
+{
+    return (lcvi_initial){LCVI_UNIFORM, fan_in > 0 ? 1.0 / sqrt((double)fan_in) : 0.0};
+}
+
+void lcvi_mixer_check_channels(lcvi_program *program)
+{
+    if (program->params.channels > INT64_MAX / 32)
+        lcvi_mixer_refuse(program, LCV_TOO_LARGE, "channels: %lld are too many",
+                          (long long)program->params.channels);
 }
 
 /* ---- Arrays ---- */

@@ -10,8 +10,6 @@
  * Hungry Hungry Hippos (2023), section 3 and appendix. */
 #include "mixer.h"
 
-#include <math.h>
-
 typedef enum { HEAD_DIM, HEAD_ORDER, PROJECTIONS, PROJECTION_BIAS, SHIFT_LEN, FILTER_LEN, LAYOUT } option;
 
 static const lcvi_option rows[] = {
@@ -41,16 +39,14 @@ static void check(lcvi_program *p)
     if (p->params.channels % head_dim != 0)
         lcvi_mixer_refuse(p, LCV_INVALID_ARG, "head_dim: expected a divisor of channels %lld, given %lld",
                           (long long)p->params.channels, (long long)head_dim);
-    if (p->params.channels > INT64_MAX / 32)
-        lcvi_mixer_refuse(p, LCV_TOO_LARGE, "channels: %lld are too many", (long long)p->params.channels);
+    lcvi_mixer_check_channels(p);
 }
 
 static void declare(lcvi_program *p, h3 *m)
 {
     const int64_t channels = m->channels, given = lcvi_mixer_integer(p, FILTER_LEN);
     const bool has_bias = lcvi_mixer_integer(p, PROJECTION_BIAS) != 0;
-    const lcvi_initial uniform = {LCVI_UNIFORM, channels > 0 ? 1.0 / sqrt((double)channels) : 0.0},
-                       normal = {LCVI_NORMAL, 1.0};
+    const lcvi_initial uniform = lcvi_uniform_over(channels), normal = {LCVI_NORMAL, 1.0};
     m->in_weight = m->in_bias = m->out_weight = m->out_bias = LCVI_NO_ROWS;
     m->x = lcvi_mixer_input(p, "x", m->projects_in ? channels : 3 * channels,
                             m->projects_in ? "input" : "q, k, v one after the other");
@@ -105,7 +101,7 @@ static void build(lcvi_program *p)
     check(p);
     if (p->status != LCV_OK)
         return;
-    p->layout = lcvi_mixer_integer(p, LAYOUT) == 0 ? LCV_LAYOUT_BLD : LCV_LAYOUT_BDL;
+    lcvi_mixer_take_layout(p, LAYOUT);
     m.heads = m.channels / m.head_dim;
     declare(p, &m);
     lcvi_rows qkv = m.x;

@@ -10,8 +10,6 @@
  * Source: Poli et al., Hyena Hierarchy (2023), section 3 and algorithms 1 to 3. */
 #include "mixer.h"
 
-#include <math.h>
-
 typedef enum {
     ORDER,
     PROJECTIONS,
@@ -76,13 +74,7 @@ static void check(lcvi_program *p)
     if (p->params.seqlen % blocks != 0)
         lcvi_mixer_refuse(p, LCV_INVALID_ARG, "num_blocks: expected a divisor of seqlen %lld, given %lld",
                           (long long)p->params.seqlen, (long long)blocks);
-    if (p->params.channels > INT64_MAX / 32)
-        lcvi_mixer_refuse(p, LCV_TOO_LARGE, "channels: %lld are too many", (long long)p->params.channels);
-}
-
-static lcvi_initial uniform_of(int64_t fan_in)
-{
-    return (lcvi_initial){LCVI_UNIFORM, fan_in > 0 ? 1.0 / sqrt((double)fan_in) : 0.0};
+    lcvi_mixer_check_channels(p);
 }
 
 static void declare_in(lcvi_program *p, hyena *h)
@@ -91,16 +83,17 @@ static void declare_in(lcvi_program *p, hyena *h)
     h->in_weight = h->in_bias = h->short_weight = h->short_bias = LCVI_NO_ROWS;
     h->x = lcvi_mixer_input(p, "x", h->projects_in ? channels : h->width, "input");
     if (h->projects_in)
-        h->in_weight = lcvi_mixer_matrix(p, "in_weight", h->width, channels, "width, channels",
-                                         uniform_of(channels), "input projection; rows: gates, then v");
+        h->in_weight =
+            lcvi_mixer_matrix(p, "in_weight", h->width, channels, "width, channels",
+                              lcvi_uniform_over(channels), "input projection; rows: gates, then v");
     if (h->projects_in && lcvi_mixer_integer(p, PROJECTION_BIAS))
-        h->in_bias = lcvi_mixer_vector(p, "in_bias", h->width, "width", uniform_of(channels),
+        h->in_bias = lcvi_mixer_vector(p, "in_bias", h->width, "width", lcvi_uniform_over(channels),
                                        "of the input projection");
     if (taps > 0)
         h->short_weight = lcvi_mixer_matrix(p, "short_weight", h->width, taps, "width, taps",
-                                            uniform_of(taps), "taps of the short convolution");
+                                            lcvi_uniform_over(taps), "taps of the short convolution");
     if (taps > 0 && lcvi_mixer_integer(p, SHORT_BIAS))
-        h->short_bias = lcvi_mixer_vector(p, "short_bias", h->width, "width", uniform_of(taps),
+        h->short_bias = lcvi_mixer_vector(p, "short_bias", h->width, "width", lcvi_uniform_over(taps),
                                           "bias of the short convolution");
 }
 
@@ -116,9 +109,9 @@ static void declare_out(lcvi_program *p, hyena *h)
                                     "skip of the long convolutions, D");
     if (h->projects_out)
         h->out_weight = lcvi_mixer_matrix(p, "out_weight", channels, channels, "channels, channels",
-                                          uniform_of(channels), "output projection");
+                                          lcvi_uniform_over(channels), "output projection");
     if (h->projects_out && lcvi_mixer_integer(p, PROJECTION_BIAS))
-        h->out_bias = lcvi_mixer_vector(p, "out_bias", channels, "channels", uniform_of(channels),
+        h->out_bias = lcvi_mixer_vector(p, "out_bias", channels, "channels", lcvi_uniform_over(channels),
                                         "of the output projection");
     h->y = lcvi_mixer_output(p, "y", channels, "output");
 }
@@ -189,7 +182,7 @@ static void build(lcvi_program *p)
     check(p);
     if (p->status != LCV_OK)
         return;
-    p->layout = lcvi_mixer_integer(p, LAYOUT) == 0 ? LCV_LAYOUT_BLD : LCV_LAYOUT_BDL;
+    lcvi_mixer_take_layout(p, LAYOUT);
     h.width = (h.order + 1) * p->params.channels;
     declare_in(p, &h);
     declare_out(p, &h);

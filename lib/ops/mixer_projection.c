@@ -3,8 +3,6 @@
  * y than for x it also changes the layout, without a copy. */
 #include "mixer.h"
 
-#include <math.h>
-
 typedef enum { WIDTH, BIAS, LAYOUT, OUT_LAYOUT } option;
 
 static const lcvi_option rows[] = {
@@ -14,24 +12,19 @@ static const lcvi_option rows[] = {
     [OUT_LAYOUT] = LCVI_OPTION_CHOICE_ROW("out_layout", "bld", LCVI_LAYOUT_WORDS, "axes of y"),
 };
 
-static lcv_layout layout_of(const lcvi_program *p, int32_t which)
-{
-    return lcvi_mixer_integer(p, which) == 0 ? LCV_LAYOUT_BLD : LCV_LAYOUT_BDL;
-}
-
 static void build(lcvi_program *p)
 {
     const int64_t channels = p->params.channels, given = lcvi_mixer_integer(p, WIDTH);
     const int64_t width = given > 0 ? given : channels;
-    const lcvi_initial uniform = {LCVI_UNIFORM, channels > 0 ? 1.0 / sqrt((double)channels) : 0.0};
+    const lcvi_initial uniform = lcvi_uniform_over(channels);
     lcvi_rows bias = LCVI_NO_ROWS;
-    p->layout = layout_of(p, LAYOUT);
+    lcvi_mixer_take_layout(p, LAYOUT);
     const lcvi_rows x = lcvi_mixer_input(p, "x", channels, "input");
     const lcvi_rows weight =
         lcvi_mixer_matrix(p, "weight", width, channels, "width, channels", uniform, "the matrix, W");
     if (lcvi_mixer_integer(p, BIAS))
         bias = lcvi_mixer_vector(p, "bias", width, "width", uniform, "added at every time");
-    p->layout = layout_of(p, OUT_LAYOUT);
+    lcvi_mixer_take_layout(p, OUT_LAYOUT);
     lcvi_mixer_project(p, x, weight, bias, lcvi_mixer_output(p, "y", width, "output"));
 }
 

@@ -24,6 +24,16 @@ static const char *with_prefix(const char *prefix, const char *name, char text[G
 
 /* ---- Between a case's arrays and tensors ---- */
 
+/* Where element n of data in the order of the case lies in the mixer's order. */
+static int64_t place(const job *j, const lcv_tensor *tensor, int64_t n)
+{
+    const golden_mixer *g = j->g;
+    if (!g->time_major || tensor->rank != 3)
+        return n;
+    const int64_t width = tensor->shape[2], time = n / (width * g->batch), sample = n / width % g->batch;
+    return (sample * g->seqlen + time) * width + n % width;
+}
+
 /* Copies the pieces into a compact tensor; together they must be of its size. */
 static bool fill(const job *j, const golden_binding *binding, const char *prefix, const lcv_tensor *tensor)
 {
@@ -37,7 +47,7 @@ static bool fill(const job *j, const golden_binding *binding, const char *prefix
             return false;
         }
         for (int64_t n = 0; n < piece->count; n++)
-            tensor_set(&flat, at++, npy_get(piece, n));
+            tensor_set(&flat, place(j, tensor, at++), npy_get(piece, n));
     }
     if (at != flat.shape[0])
         golden_say(j->c, GOLDEN_FAILED, "%s: %lld numbers are expected, the case has %lld", binding->name,
@@ -54,7 +64,8 @@ static bool compare(const job *j, const golden_binding *binding, const char *pre
     int64_t at = 0;
     bool same = values != NULL;
     if (same)
-        tensor_load(&flat, flat.shape[0], 0.0, values);
+        for (int64_t n = 0; n < flat.shape[0]; n++)
+            values[n] = tensor_get(&flat, place(j, tensor, n));
     for (int i = 0; same && i < GOLDEN_PIECES && binding->pieces[i] != NULL; i++) {
         const npy_array *sized = golden_find(j->c, with_prefix("p_", binding->pieces[i], name));
         if (golden_find(j->c, with_prefix(prefix, binding->pieces[i], name)) != NULL)

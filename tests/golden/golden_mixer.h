@@ -26,6 +26,7 @@ typedef struct golden_mixer {
     const char *mixer;
     char options[GOLDEN_MIXER_OPTIONS];
     int64_t batch, channels, seqlen;
+    bool time_major; /* data of the case is [seqlen, batch, channels] */
     golden_binding ports[GOLDEN_BINDINGS];
     golden_taps taps[GOLDEN_TAPS];
 } golden_mixer;

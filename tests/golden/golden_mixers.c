@@ -98,3 +98,35 @@ golden_outcome golden_run_h3(golden_case *c, const golden_setup *setup, lcv_dtyp
              (long long)state / 2, golden_text(c, "disc", "bilinear"));
     return golden_mixer_run(c, setup, &g, dtype);
 }
+
+/* Evo 2's layers between their projections. The filter is modal (li), or given and shared by groups of
+ * channels: 128 taps (mr), or 7 in correlation order (se). */
+golden_outcome golden_run_evo2_layer(golden_case *c, const golden_setup *setup, lcv_dtype dtype)
+{
+    const npy_array *h = golden_find(c, "p_h"), *poles = golden_find(c, "p_log_poles");
+    golden_mixer g = {.mixer = "evo2_cascade", .ports = {{"short_weight", {"short"}}}};
+    if (!take_sizes(c, &g))
+        return GOLDEN_FAILED;
+    g.channels /= 3;
+    if (golden_find(c, "p_D") != NULL)
+        g.ports[1] = (golden_binding){"skip", {"D"}};
+    if (h != NULL) {
+        g.ports[2 - (golden_find(c, "p_D") == NULL)] = (golden_binding){"filter", {"h"}};
+        snprintf(g.options, sizeof g.options,
+                 "projections=none form=%s groups=%.0f filter_len=%lld interleave=%d",
+                 golden_find(c, "p_D") == NULL ? "se" : "mr", golden_number(c, "groups", 0),
+                 (long long)h->shape[h->rank - 1], golden_flag(c, "interleave", true));
+        return golden_mixer_run(c, setup, &g, dtype);
+    }
+    if (poles == NULL || poles->rank != 3)
+        return golden_say(c, GOLDEN_FAILED, "both taps and poles are missing");
+    g.taps[0] = (golden_taps){.port = "filter",
+                              .family = "modal",
+                              .channels = g.channels,
+                              .max_len = g.seqlen,
+                              .parameters = {{"log_poles", {"log_poles"}}, {"residues", {"residues"}}}};
+    snprintf(g.taps[0].options, sizeof g.taps[0].options, "modes=%lld", (long long)poles->shape[1]);
+    snprintf(g.options, sizeof g.options, "projections=none form=li interleave=%d",
+             golden_flag(c, "interleave", true));
+    return golden_mixer_run(c, setup, &g, dtype);
+}

@@ -8,7 +8,8 @@
 /* The options of a mixer that matter to its formula. */
 typedef struct direct_options {
     int64_t batch, channels, seqlen;
-    bool channels_last, out_channels_last;
+    bool bdl, other_layout;                /* of x, and is that of y the other one? */
+    bool channels_last, out_channels_last; /* which follow from them */
     /* hyena */
     int64_t order, short_taps, num_blocks;
     bool fir, order_major;
@@ -16,6 +17,8 @@ typedef struct direct_options {
     /* h3 */
     int64_t head_dim;
     bool heads_first;
+    /* evo2_cascade */
+    bool turned, blocks;
 } direct_options;
 
 /* Output y of the mixer in the order of its port; free() it. Parameters that `a` has no port for are absent:
@@ -23,5 +26,7 @@ typedef struct direct_options {
 double *direct_hyena(const direct_options *o, const mixer_arrays *a);
 double *direct_h3(const direct_options *o, const mixer_arrays *a);
 double *direct_projection(const direct_options *o, const mixer_arrays *a);
+double *direct_mega_ema(const direct_options *o, const mixer_arrays *a);
+double *direct_evo2_cascade(const direct_options *o, const mixer_arrays *a);
 
 #endif

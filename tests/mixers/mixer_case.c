@@ -46,25 +46,23 @@ lcv_plan *mixer_case_plan(lcv_context *context, const mixer_case *c, const test_
 
 double *mixer_case_direct(const mixer_case *c, const mixer_arrays *a)
 {
-    const direct_options o = {
-        .batch = c->batch,
-        .channels = c->channels,
-        .seqlen = c->seqlen,
-        .channels_last = !c->formula.bdl,
-        .out_channels_last = c->formula.bdl == c->formula.other_layout,
-        .order = c->formula.order,
-        .short_taps = c->formula.short_taps,
-        .num_blocks = c->formula.num_blocks > 0 ? c->formula.num_blocks : 1,
-        .fir = c->formula.fir,
-        .order_major = c->formula.order_major,
-        .activation = c->formula.activation,
-        .head_dim = c->formula.head_dim,
-        .heads_first = c->formula.heads_first,
-    };
+    direct_options o = c->formula;
+    o.batch = c->batch;
+    o.channels = c->channels;
+    o.seqlen = c->seqlen;
+    o.channels_last = !o.bdl;
+    o.out_channels_last = o.bdl == o.other_layout;
+    o.num_blocks = o.num_blocks > 0 ? o.num_blocks : 1;
     static const struct {
         const char *mixer;
         double *(*formula)(const direct_options *, const mixer_arrays *);
-    } rows[] = {{"hyena", direct_hyena}, {"h3", direct_h3}, {"projection", direct_projection}};
+    } rows[] = {
+        {"hyena", direct_hyena},
+        {"h3", direct_h3},
+        {"projection", direct_projection},
+        {"mega_ema", direct_mega_ema},
+        {"evo2_cascade", direct_evo2_cascade},
+    };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (strcmp(c->mixer, rows[i].mixer) == 0)
             return rows[i].formula(&o, a);

@@ -9,11 +9,7 @@
 typedef struct mixer_case {
     const char *mixer, *options;
     int64_t batch, channels, seqlen;
-    struct {
-        int64_t order, short_taps, num_blocks, head_dim;
-        bool fir, order_major, heads_first, bdl, other_layout;
-        lcv_activation activation;
-    } formula;
+    direct_options formula; /* without what the case and the layouts say */
 } mixer_case;
 
 extern const mixer_case mixer_cases[];

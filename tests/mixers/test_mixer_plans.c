@@ -133,6 +133,11 @@ static void bad_options_are_named(void **state)
         {"hyena", "num_heads=2", "num_heads", LCV_UNSUPPORTED},
         {"h3", "head_dim=3", "head_dim", LCV_INVALID_ARG},
         {"h3", "shift_len=0", "shift_len", LCV_INVALID_ARG},
+        {"mega_ema", "sides=3", "sides", LCV_INVALID_ARG},
+        {"mega_ema", "truncation=-1", "truncation", LCV_INVALID_ARG},
+        {"evo2_cascade", "form=xl", "form", LCV_INVALID_ARG},
+        {"evo2_cascade", "groups=3", "groups", LCV_INVALID_ARG},
+        {"evo2_cascade", "short_taps=1", "short_taps", LCV_INVALID_ARG},
         {"projection", "width=-1", "width", LCV_INVALID_ARG},
         {"projection", "width=99999999999", "", LCV_TOO_LARGE},
     };
