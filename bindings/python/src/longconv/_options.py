@@ -12,6 +12,11 @@ def text_of(options):
     return " ".join(f"{name}={int(value) if isinstance(value, bool) else value}" for name, value in options.items())
 
 
+def of_text(text):
+    """The options that text_of, or the C library, has written: {name: text}."""
+    return dict(part.split("=", 1) for part in text.split())
+
+
 def describe(function, struct, *indices):
     """What a describing function says, with texts as str."""
     found = struct(struct_size=c.sizeof(struct))

@@ -30,10 +30,12 @@ class Filter:
     channels   rows of taps, times what the options multiply
     max_len    the most taps that it will be asked for; positional tables measure time in it
     dtype      float32 or float64, of parameters, taps and gradients
+    num_threads  that compute; 0: as many as the environment says
 
     Evaluating is safe from any number of threads; setting parameters must not overlap other use."""
 
-    def __init__(self, family, channels, max_len, *, dtype=numpy.float32, seed=0, backend="auto", **options):
+    def __init__(self, family, channels, max_len, *, dtype=numpy.float32, seed=0, num_threads=0, backend="auto",
+                 **options):
         self.dtype = numpy.dtype(dtype)
         if self.dtype.name not in ("float32", "float64"):
             raise _errors.InvalidArgumentError(f"dtype: expected float32 or float64, given {self.dtype.name}")
@@ -41,7 +43,7 @@ class Filter:
         params = structs.FilterParams(
             struct_size=c.sizeof(structs.FilterParams), family=str(family).encode(),
             options=_options.text_of(options).encode(), dtype=_words.DTYPES[self.dtype.name], channels=channels,
-            max_len=max_len, seed=seed, backend=backend.encode())
+            max_len=max_len, seed=seed, num_threads=num_threads, backend=backend.encode())
         library.check(lib.lcv_filter_create(library.context(), c.byref(params), c.byref(handle)))
         self._handle, self._library = handle, lib
         library.own(self, lib.lcv_filter_destroy, handle)

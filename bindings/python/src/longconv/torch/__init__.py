@@ -4,8 +4,13 @@ import torch  # noqa: F401  first, so that the C library shares its OpenMP runti
 
 from ._functional import conv
 from ._prepared import PreparedFilter, prepare
+from .families import FilterFamily
+from .gated import GSS, BiGS
 from .h3 import H3
 from .hyena import HyenaFilter, HyenaOperator
 from .layers import LongConv
+from .mega import MegaEMA
+from .ssm import DSS, S4D
 
-__all__ = ["conv", "prepare", "PreparedFilter", "LongConv", "HyenaFilter", "HyenaOperator", "H3"]
+__all__ = ["conv", "prepare", "PreparedFilter", "LongConv", "HyenaFilter", "HyenaOperator", "H3", "FilterFamily", "S4D",
+           "DSS", "MegaEMA", "GSS", "BiGS"]

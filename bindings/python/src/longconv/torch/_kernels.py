@@ -28,7 +28,7 @@ def compute_dtype(dtype):
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def _threads():
+def threads():
     """PyTorch's setting, unless the environment has one for this library."""
     return 0 if _environment_decides else torch.get_num_threads()
 
@@ -38,7 +38,7 @@ _environment_decides = "LONGCONV_NUM_THREADS" in os.environ
 
 def _key(kind, tensors, words):
     """Everything but addresses."""
-    key = [kind, words, _threads()]
+    key = [kind, words, threads()]
     for tensor in tensors:
         if tensor is None:
             key.append(None)
@@ -70,7 +70,7 @@ def problem(data, filter, future, terms, grad_mask, words, shape=None):
     word = dict(zip(WORDS, words))
     dtype, of_data, _, device, index = _view("u", data)
     return _problem.problem(of_data if shape is None else shape, dtype, tuple(filter.shape), None if future is None else tuple(future.shape),
-                            terms=terms, grad_mask=grad_mask, device=device, device_index=index, threads=_threads(),
+                            terms=terms, grad_mask=grad_mask, device=device, device_index=index, threads=threads(),
                             **word)
 
 
