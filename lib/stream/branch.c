@@ -185,23 +185,34 @@ lcv_status lcv_stream_mark(lcv_stream *stream, int64_t reserve)
     return status;
 }
 
-lcv_status lcv_stream_rollback(lcv_stream *stream)
+static lcv_status begin_rollback(lcv_stream *stream, const void *bytes, size_t size, lcvi_segment **fresh)
 {
-    const lcv_status status = check_stream(stream);
-    if (status != LCV_OK)
-        return status;
+    (void)bytes;
+    (void)size;
+    *fresh = NULL;
     if (stream->marks == 0)
         return lcvi_fail(stream->core->context, LCV_INVALID_ARG, "stream: has no mark to go back to");
     const lcvi_stream_mark *mark = &stream->mark[stream->marks - 1];
-    if (stream->top->below == mark->at && stream->top->limit >= lcvi_segment_limit(mark->at, mark->reserve)) {
-        lcvi_segment_clear_above(stream->core, stream->top);
+    if (stream->top->below == mark->at && stream->top->limit >= lcvi_segment_limit(mark->at, mark->reserve))
         return LCV_OK;
-    }
-    lcvi_segment *segment = lcvi_segment_new_above(stream->core, mark->at, mark->reserve);
-    if (segment == NULL)
-        return LCV_OUT_OF_MEMORY;
-    stand_on(stream, segment);
-    return LCV_OK;
+    *fresh = lcvi_segment_new_above(stream->core, mark->at, mark->reserve);
+    return *fresh != NULL ? LCV_OK : LCV_OUT_OF_MEMORY;
+}
+
+static void end_rollback(lcv_stream *stream, const void *bytes, lcvi_segment *fresh)
+{
+    (void)bytes;
+    if (fresh != NULL)
+        stand_on(stream, fresh);
+    else
+        lcvi_segment_clear_above(stream->core, stream->top);
+}
+
+const lcvi_stream_change lcvi_stream_to_mark = {begin_rollback, end_rollback};
+
+lcv_status lcv_stream_rollback(lcv_stream *stream)
+{
+    return lcvi_stream_make(&lcvi_stream_to_mark, stream, NULL, 0);
 }
 
 lcv_status lcv_stream_release(lcv_stream *stream)
@@ -249,20 +260,42 @@ lcv_status lcv_stream_fork(lcv_stream *stream, int64_t reserve, lcv_stream **chi
     return status == LCV_OK ? fork_at(stream, branching_point(stream), reserve, child) : status;
 }
 
-lcv_status lcv_stream_detach(lcv_stream *stream)
+/* Does no other stream stand on any of it? */
+static bool is_alone(const lcvi_segment *top)
+{
+    for (const lcvi_segment *below = top->below; below != NULL; below = below->below)
+        if (atomic_load(&below->references) != 1)
+            return false;
+    return true;
+}
+
+static lcv_status begin_detach(lcv_stream *stream, const void *bytes, size_t size, lcvi_segment **fresh)
 {
     const lcv_exec exec = LCV_EXEC_INIT;
-    const lcv_status status = check_stream(stream);
-    if (status != LCV_OK)
-        return status;
-    stream->marks = 0;
-    lcvi_stream_merge(stream, &exec);
-    if (stream->top->below == NULL)
-        return LCV_OK;
     const lcvi_stream_work work = lcvi_stream_work_of(stream, &exec);
-    lcvi_segment *base = lcvi_stream_flatten(&work, stream->top);
-    if (base == NULL)
-        return LCV_OUT_OF_MEMORY;
-    lcvi_stream_replace(stream, base);
-    return LCV_OK;
+    (void)bytes;
+    (void)size;
+    *fresh = NULL;
+    if (is_alone(stream->top))
+        return LCV_OK;
+    *fresh = lcvi_stream_flatten(&work, stream->top);
+    return *fresh != NULL ? LCV_OK : LCV_OUT_OF_MEMORY;
+}
+
+static void end_detach(lcv_stream *stream, const void *bytes, lcvi_segment *fresh)
+{
+    const lcv_exec exec = LCV_EXEC_INIT;
+    (void)bytes;
+    stream->marks = 0;
+    if (fresh != NULL)
+        lcvi_stream_replace(stream, fresh);
+    else
+        lcvi_stream_merge(stream, &exec);
+}
+
+const lcvi_stream_change lcvi_stream_to_own = {begin_detach, end_detach};
+
+lcv_status lcv_stream_detach(lcv_stream *stream)
+{
+    return lcvi_stream_make(&lcvi_stream_to_own, stream, NULL, 0);
 }

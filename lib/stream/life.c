@@ -340,19 +340,45 @@ void lcv_stream_destroy(lcv_stream **handle)
     *handle = NULL;
 }
 
-lcv_status lcv_stream_reset(lcv_stream *stream)
+/* ---- Changes ---- */
+
+lcv_status lcvi_stream_make(const lcvi_stream_change *change, lcv_stream *stream, const void *bytes,
+                            size_t size)
 {
+    lcvi_segment *fresh = NULL;
     if (stream == NULL)
         return lcvi_fail(NULL, LCV_INVALID_ARG, "stream: is NULL");
-    if (stream->top->below == NULL) {
-        lcvi_segment_clear_base(stream->core, stream->top);
+    const lcv_status status = change->begin(stream, bytes, size, &fresh);
+    if (status == LCV_OK)
+        change->end(stream, bytes, fresh);
+    return status;
+}
+
+static lcv_status begin_reset(lcv_stream *stream, const void *bytes, size_t size, lcvi_segment **fresh)
+{
+    (void)bytes;
+    (void)size;
+    *fresh = NULL;
+    if (stream->top->below == NULL)
         return LCV_OK;
-    }
-    lcvi_segment *base = lcvi_segment_new_base(stream->core);
-    if (base == NULL)
-        return LCV_OUT_OF_MEMORY;
-    lcvi_stream_replace(stream, base);
-    return LCV_OK;
+    *fresh = lcvi_segment_new_base(stream->core);
+    return *fresh != NULL ? LCV_OK : LCV_OUT_OF_MEMORY;
+}
+
+static void end_reset(lcv_stream *stream, const void *bytes, lcvi_segment *fresh)
+{
+    (void)bytes;
+    if (fresh != NULL)
+        lcvi_stream_replace(stream, fresh);
+    else
+        lcvi_segment_clear_base(stream->core, stream->top);
+}
+
+const lcvi_stream_change lcvi_stream_to_start = {begin_reset, end_reset};
+
+lcv_status lcv_stream_reset(lcv_stream *stream)
+{
+    return lcvi_stream_make(&lcvi_stream_to_start, stream, NULL, 0);
 }
 
 /* ---- Description ---- */

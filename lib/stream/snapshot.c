@@ -223,12 +223,11 @@ static lcv_status check_counters(const lcvi_stream_core *core, int64_t position,
     return sound ? LCV_OK : damaged(core, "its counters contradict each other");
 }
 
-lcv_status lcv_stream_load(lcv_stream *stream, const void *bytes, size_t size)
+static lcv_status begin_load(lcv_stream *stream, const void *bytes, size_t size, lcvi_segment **fresh)
 {
-    header h;
-    if (stream == NULL)
-        return lcvi_fail(NULL, LCV_INVALID_ARG, "stream: is NULL");
     const lcvi_stream_core *core = stream->core;
+    header h;
+    *fresh = NULL;
     if (bytes == NULL)
         return lcvi_fail(core->context, LCV_INVALID_ARG, "bytes: is NULL");
     if (size < sizeof h)
@@ -238,14 +237,29 @@ lcv_status lcv_stream_load(lcv_stream *stream, const void *bytes, size_t size)
     lcv_status status = check_header(core, &h, payload, size);
     if (status == LCV_OK)
         status = check_counters(core, h.position, payload);
-    if (status != LCV_OK)
+    if (status != LCV_OK || stream->top->below == NULL)
         return status;
-    if (stream->top->below != NULL) {
-        lcvi_segment *base = lcvi_segment_new_base(core);
-        if (base == NULL)
-            return LCV_OUT_OF_MEMORY;
-        lcvi_stream_replace(stream, base);
-    }
-    take_over(core, stream->top, h.position, payload);
-    return LCV_OK;
+    *fresh = lcvi_segment_new_base(core);
+    return *fresh != NULL ? LCV_OK : LCV_OUT_OF_MEMORY;
+}
+
+static void end_load(lcv_stream *stream, const void *bytes, lcvi_segment *fresh)
+{
+    if (fresh != NULL)
+        lcvi_stream_replace(stream, fresh);
+    take_over(stream->core, stream->top, lcvi_snapshot_position(bytes), (const char *)bytes + sizeof(header));
+}
+
+const lcvi_stream_change lcvi_stream_to_snapshot = {begin_load, end_load};
+
+int64_t lcvi_snapshot_position(const void *bytes)
+{
+    header h;
+    memcpy(&h, bytes, sizeof h);
+    return h.position;
+}
+
+lcv_status lcv_stream_load(lcv_stream *stream, const void *bytes, size_t size)
+{
+    return lcvi_stream_make(&lcvi_stream_to_snapshot, stream, bytes, size);
 }

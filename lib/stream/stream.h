@@ -190,6 +190,26 @@ void lcvi_stream_merge(lcv_stream *stream, const lcv_exec *exec);
 /* Puts a base in the place of all that the stream stands on. */
 void lcvi_stream_replace(lcv_stream *stream, lcvi_segment *base);
 
+/* ---- Changes that several streams make together or not at all ---- */
+
+/* `begin` does all that can fail and leaves the stream as it is; *fresh is what `end` puts in place, NULL
+ * where nothing new is needed. A change that does not end gives *fresh back with lcvi_segment_release.
+ * `bytes` is a snapshot, else NULL. */
+typedef struct lcvi_stream_change {
+    lcv_status (*begin)(lcv_stream *stream, const void *bytes, size_t size, lcvi_segment **fresh);
+    void (*end)(lcv_stream *stream, const void *bytes, lcvi_segment *fresh);
+} lcvi_stream_change;
+
+extern const lcvi_stream_change lcvi_stream_to_start, lcvi_stream_to_mark, lcvi_stream_to_own,
+    lcvi_stream_to_snapshot;
+
+/* Of one stream, which may be NULL. */
+lcv_status lcvi_stream_make(const lcvi_stream_change *change, lcv_stream *stream, const void *bytes,
+                            size_t size);
+
+/* The position that a sound snapshot holds. */
+int64_t lcvi_snapshot_position(const void *bytes);
+
 /* ---- life.c ---- */
 
 lcv_status lcvi_stream_new(lcvi_stream_core *core, lcvi_segment *top, lcv_stream **out);
