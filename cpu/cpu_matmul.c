@@ -94,7 +94,7 @@ static execution plan(const lcv_backend_host *host, const lcv_matmul_params *par
                    .dense = lcv_cpu_dense_of(host->cpu_mask, is_double),
                    .mask = host->cpu_mask,
                    .is_double = is_double,
-                   .blas = lcv_cpu_blas_is_usable()};
+                   .blas = params->fixed_order == 0 && lcv_cpu_blas_is_usable()};
     if (params->rows == 0 || params->columns == 0 || (params->batch == 0 && !params->sum_batch))
         return e;
     cut(&e, e.blas ? 1 : threads); /* what a BLAS makes of an element may depend on its block */

@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Raised whenever the meaning or layout of anything in this header changes. New entries go to the end. */
-#define LCV_BACKEND_ABI 4u
+#define LCV_BACKEND_ABI 5u
 
 /* Services of the core, valid from `probe` to the context's end. Thread-safety: all safe. */
 typedef struct lcv_backend_host lcv_backend_host;
@@ -89,6 +89,8 @@ typedef struct lcv_matmul_params {
     int64_t batch, rows, columns, inner; /* any of them may be 0 */
     int32_t sum_batch;
     int32_t num_threads; /* 0: the host's */
+    int32_t fixed_order; /* 1: the bits of an element are those of its row of left and column of right alone,
+                          * whatever the other sizes */
 } lcv_matmul_params;
 
 /* Arrays with their axes as above; any strides, so a transposed matrix is one with its strides exchanged.

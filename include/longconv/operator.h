@@ -38,12 +38,13 @@ typedef struct lcv_short_conv_params {
     uint64_t max_workspace_bytes;
     int32_t num_threads;
     const char *backend;
+    int32_t exact_causality; /* as in conv.h: the bits of streams */
 } lcv_short_conv_params;
 
 #define LCV_SHORT_CONV_PARAMS_INIT                                                                           \
     {                                                                                                        \
         sizeof(lcv_short_conv_params), LCV_F32, LCV_LAYOUT_BDL, LCV_TAPS_FIR, LCV_ACTIVATION_NONE,           \
-            LCV_DEVICE_CPU, 0, 0, 0, 0, 0, 0, 0, LCV_WORKSPACE_PLAN, 0, 0, NULL                              \
+            LCV_DEVICE_CPU, 0, 0, 0, 0, 0, 0, 0, LCV_WORKSPACE_PLAN, 0, 0, NULL, 0                           \
     }
 
 LCV_API void lcv_short_conv_params_init(lcv_short_conv_params *params, size_t struct_size);
@@ -132,12 +133,14 @@ typedef struct lcv_mixer_params {
     const char *backend; /* NULL or "auto": the best that serves all parts */
     const char *engine;  /* of the long convolutions; NULL or "auto": the backend's choice */
     lcv_planning planning;
+    int32_t exact_causality; /* of all convolutions, as in conv.h: no bit of y depends on later samples, and
+                              * the bits are those of streams (mixer_stream.h) */
 } lcv_mixer_params;
 
 #define LCV_MIXER_PARAMS_INIT                                                                                \
     {                                                                                                        \
         sizeof(lcv_mixer_params), NULL, NULL, LCV_F32, LCV_DEVICE_CPU, 0, 0, 0, 0, LCV_WORKSPACE_PLAN, 0,    \
-            NULL, NULL, LCV_PLANNING_QUICK                                                                   \
+            NULL, NULL, LCV_PLANNING_QUICK, 0                                                                \
     }
 
 LCV_API void lcv_mixer_params_init(lcv_mixer_params *params, size_t struct_size);

@@ -16,14 +16,15 @@
  *     direct   the sum over all taps at each token, to compare with.
  *     modal    the filter is a sum of `order` exponentials: constant state and cost. Exact if the filter is
  *              such a sum (poles and residues given); else a fit, whose measured error the caller limits.
- *     auto     modal where `order` is given, else relaxed.
+ *     auto     modal where `order` is given, or a family of filters makes it possible; else relaxed.
  * All but a modal fit are exact: the same convolution, within the bound of conv.h.
  *
- * Numbers: the error bound of conv.h, in every mode but a modal fit. Results of the exact modes do not depend
- * on how tokens are grouped into calls, on max_len, on marks and forks or on threads: same tokens, same bits;
- * those of relaxed are also the bits of a convolution plan with exact_causality and the same filter on the
- * same backend. prefill is the exception: the y it returns have the bits of an FFT convolution; the state it
- * leaves does not differ.
+ * Numbers: the error bound of conv.h, in every mode but a modal fit (modal mode in float64: what the powers
+ * of the poles lose, about 2^-53 of each for each token that it lasts). Results of the exact modes do not
+ * depend on how tokens are grouped into calls, on max_len, on marks and forks or on threads: same tokens,
+ * same bits; those of relaxed are also the bits of a convolution plan with exact_causality and the same
+ * filter on the same backend. prefill is the exception: the y it returns have the bits of an FFT convolution;
+ * the state it leaves does not differ.
  *
  * An x[t] that is not finite spoils those outputs that depend on it and no others: they are NaN, with the
  * `ref` backend perhaps infinite (modal mode: all from t on).
@@ -37,7 +38,7 @@
 #ifndef LONGCONV_STREAM_H
 #define LONGCONV_STREAM_H
 
-#include <longconv/conv.h>
+#include <longconv/filter.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -71,7 +72,9 @@ typedef struct lcv_stream_params {
     int64_t max_len;       /* tokens that the stream may see; 0: any number. A bound saves memory */
     uint32_t terms;        /* of LCV_TERM_SKIP, LCV_TERM_BIAS, LCV_TERM_PRE_GATE, LCV_TERM_POST_GATE */
     int32_t num_threads;   /* of large tiles; 0: the context's */
-    int64_t order;         /* modal: exponentials of each filter, 1 to LCV_STREAM_MAX_ORDER; else 0 */
+    int64_t
+        order; /* modal: exponentials of each filter, 1 to LCV_STREAM_MAX_ORDER, 0 with a modal family; else
+                * 0 */
     double tolerance; /* modal without poles: largest error of a fit that is accepted, as sum_j |filter[j] -
                        * fit[j]| over sum_j |filter[j]|, for each filter; else 0 */
     const char *backend; /* NULL or "auto": the best that serves it; else this one or an error */
@@ -94,13 +97,18 @@ typedef struct lcv_stream_filter {
     lcv_tensor bias;   /* [channels]; with LCV_TERM_BIAS */
     lcv_tensor poles; /* float64 [filters, 2 order]: pairs of real and imaginary part, |pole| < 1; modal only.
                        * "filters" counts per-sample filters row by row */
-    lcv_tensor residues; /* like poles: filter[j] = sum_i Re(residue[i] pole[i]^j) */
+    lcv_tensor residues;      /* like poles: filter[j] = sum_i Re(residue[i] pole[i]^j) */
+    const lcv_filter *family; /* NULL, or what makes the filter in the place of the three tensors, with as
+                               * many rows of taps as there are filters; not needed afterwards. A family that
+                               * is a sum of exponentials (lcv_filter_info.modal) is streamed as that in modal
+                               * mode with `order` 0, and in auto mode where max_len <= filter_len, so that
+                               * the filter's end is not seen; else its taps are */
 } lcv_stream_filter;
 
 #define LCV_STREAM_FILTER_INIT                                                                               \
     {                                                                                                        \
         sizeof(lcv_stream_filter), LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE, LCV_TENSOR_NONE,       \
-            LCV_TENSOR_NONE                                                                                  \
+            LCV_TENSOR_NONE, NULL                                                                            \
     }
 
 LCV_API void lcv_stream_filter_init(lcv_stream_filter *filter, size_t struct_size);

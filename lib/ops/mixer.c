@@ -100,6 +100,7 @@ static lcv_status check_params(lcv_context *context, const lcv_mixer_params *p)
         {"workspace_owner", p->workspace_owner, LCV_WORKSPACE_CALLER},
         {"num_threads", p->num_threads, INT32_MAX},
         {"planning", p->planning, LCV_PLANNING_MEASURED},
+        {"exact_causality", p->exact_causality, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].value < 0 || rows[i].value > rows[i].last)
@@ -165,7 +166,8 @@ lcv_status lcv_mixer_plan_create(lcv_context *context, const lcv_mixer_params *g
     lcvi_program *program = NULL;
     lcv_status status = lcvi_plan_begin(context, given, out);
     if (status == LCV_OK)
-        status = lcvi_adopt(context, "params", &params, sizeof params, sizeof params, given);
+        status = lcvi_adopt(context, "params", &params, sizeof params,
+                            offsetof(lcv_mixer_params, exact_causality), given);
     if (status == LCV_OK)
         status = build(context, &params, &program);
     if (status == LCV_OK)

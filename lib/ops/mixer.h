@@ -6,6 +6,7 @@
 #ifndef LCVI_MIXER_H
 #define LCVI_MIXER_H
 
+#include "../check.h"
 #include "../matmul.h"
 #include "../options.h"
 #include "../plan.h"
@@ -81,11 +82,17 @@ typedef struct lcvi_step_kind {
     lcv_status (*query)(const lcvi_program *program, const lcvi_step *step, const lcvi_backend *backend,
                         size_t *workspace);
     lcv_status (*forward)(const lcvi_mixer_run *run, const lcvi_step *step);
+
+    /* Forward of the next `run->seqlen` tokens of a stream. */
+    lcv_status (*stream)(const lcvi_mixer_run *run, const lcvi_step *step);
     lcv_status (*backward)(const lcvi_mixer_run *run, const lcvi_step *step);
     bool in_place; /* may `out` lie where IN was, and the gradient of IN where that of `out` was? */
 } lcvi_step_kind;
 
 extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step;
+
+/* mixer_stream_conv.c */
+lcv_status lcvi_conv_step_stream(const lcvi_mixer_run *run, const lcvi_step *step);
 
 /* One convolution plan of the backend, shared by all steps with the same params. */
 typedef struct lcvi_part {
@@ -120,6 +127,7 @@ struct lcvi_step {
     lcv_activation activation;
     int64_t taps;
     int64_t pieces;      /* the sequence is cut into so many, each convolved by itself */
+    int32_t stream;      /* index of its stream, -1: none; only in programs of streams */
     int32_t part[3];     /* forward; backward; backward that adds to all parameters' gradients */
     int32_t spectrum[2]; /* of forward and of backward, -1: none */
 };
@@ -160,9 +168,12 @@ struct lcvi_program {
 struct lcvi_mixer_run {
     const lcvi_program *program;
     bool backward, accumulate;
-    lcv_exec exec; /* its workspace is that of the parts */
+    int64_t seqlen; /* of this execution's data */
+    lcv_exec exec;  /* its workspace is that of the parts */
     lcv_array value[LCVI_MIXER_ARRAYS], gradient[LCVI_MIXER_ARRAYS];
     const char *spectrum[LCVI_MIXER_SPECTRA]; /* NULL: transformed in the call */
+    lcv_stream *const *streams;               /* of a stream's steps */
+    bool prompt;                              /* the tokens are a prompt */
 };
 
 /* A row of the list. Texts as in lcv_mixer_info. */
@@ -252,6 +263,15 @@ bool lcvi_program_lay_out(lcvi_program *program, bool backward);
 
 /* Is this array's value needed by backward of a step, so that its step runs again? */
 bool lcvi_program_runs_again(const lcvi_program *program, const lcvi_step *step);
+
+/* Makes all data `seqlen` samples long: a program for so many tokens of a stream, which has no parts. */
+lcv_status lcvi_program_resize(lcvi_program *program, int64_t seqlen);
+
+/* What the tensor of a port must be. */
+lcvi_expect lcvi_program_expect(const lcvi_program *program, int32_t port, lcvi_presence presence);
+
+/* Are these the same rows? */
+bool lcvi_rows_equal(lcvi_rows a, lcvi_rows b);
 
 /* The part with these params, made if there is none yet. */
 int32_t lcvi_program_part(lcvi_program *program, const lcvi_part *part);

@@ -194,6 +194,7 @@ static void add_step(lcvi_program *program, lcvi_step step, const lcvi_step_kind
     if (program->status != LCV_OK)
         return;
     step.kind = kind;
+    step.stream = -1;
     step.spectrum[0] = step.spectrum[1] = -1;
     program->step[program->step_count++] = step;
 }
@@ -270,7 +271,7 @@ static bool rows_meet(lcvi_rows a, lcvi_rows b)
     return a.first < b.first + b.count * b.step && b.first < a.first + a.count * a.step;
 }
 
-static bool rows_equal(lcvi_rows a, lcvi_rows b)
+bool lcvi_rows_equal(lcvi_rows a, lcvi_rows b)
 {
     return a.array == b.array && a.first == b.first && a.step == b.step && a.count == b.count;
 }
@@ -286,7 +287,7 @@ static bool has_gradient(lcvi_program *program, int32_t index, int slot)
             const lcvi_rows there = program->step[i].slot[other];
             if (!lcvi_rows_exist(there) || !rows_meet(rows, there))
                 continue;
-            if (!rows_equal(rows, there))
+            if (!lcvi_rows_equal(rows, there))
                 lcvi_mixer_refuse(program, LCV_INTERNAL, "steps use parts of array %d that overlap",
                                   rows.array);
             found = true;
@@ -351,8 +352,8 @@ int32_t lcvi_program_spectrum(lcvi_program *program, const lcvi_step *step, int3
     const lcvi_rows filter = step->slot[LCVI_WEIGHT], future = step->slot[LCVI_FUTURE];
     int32_t i = 0;
     while (i < program->spectrum_count &&
-           !(program->spectrum[i].part == part && rows_equal(program->spectrum[i].filter, filter) &&
-             rows_equal(program->spectrum[i].future, future)))
+           !(program->spectrum[i].part == part && lcvi_rows_equal(program->spectrum[i].filter, filter) &&
+             lcvi_rows_equal(program->spectrum[i].future, future)))
         i++;
     if (i == LCVI_MIXER_SPECTRA) {
         lcvi_mixer_refuse(program, LCV_INTERNAL, "has too many filters");
@@ -363,4 +364,17 @@ int32_t lcvi_program_spectrum(lcvi_program *program, const lcvi_step *step, int3
             (lcvi_mixer_spectrum){.filter = filter, .future = future, .part = part};
     program->spectrum[i].uses[backward] += uses;
     return i;
+}
+
+lcv_status lcvi_program_resize(lcvi_program *program, int64_t seqlen)
+{
+    program->params.seqlen = seqlen;
+    for (int32_t i = 0; program->status == LCV_OK && i < program->array_count; i++) {
+        lcvi_mixer_array *array = &program->array[i];
+        if (array->kind != LCVI_DATA)
+            continue;
+        array->length = seqlen;
+        array->bytes = bytes_of(program, array);
+    }
+    return program->status;
 }

@@ -99,6 +99,7 @@ static lcvi_part long_part(const lcvi_program *program, const lcvi_step *step, u
     part.conv.num_threads = p->num_threads;
     part.conv.engine = step->taps > 0 ? p->engine : NULL;
     part.conv.planning = p->planning;
+    part.conv.exact_causality = p->exact_causality;
     return part;
 }
 
@@ -122,6 +123,7 @@ static lcvi_part short_part(const lcvi_program *program, const lcvi_step *step, 
     part.short_conv.accumulate_mask = adds;
     part.short_conv.workspace_owner = LCV_WORKSPACE_CALLER;
     part.short_conv.num_threads = p->num_threads;
+    part.short_conv.exact_causality = p->exact_causality;
     return part;
 }
 
@@ -286,5 +288,9 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
     return status;
 }
 
-const lcvi_step_kind lcvi_conv_step = {
-    .declare = declare, .query = query, .forward = forward, .backward = backward, .in_place = true};
+const lcvi_step_kind lcvi_conv_step = {.declare = declare,
+                                       .query = query,
+                                       .forward = forward,
+                                       .stream = lcvi_conv_step_stream,
+                                       .backward = backward,
+                                       .in_place = true};

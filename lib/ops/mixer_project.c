@@ -16,16 +16,18 @@ static void declare(lcvi_program *program, lcvi_step *step)
     (void)step; /* it has neither convolutions nor spectra */
 }
 
-static lcv_matmul_params params_of(const lcvi_program *program, const lcvi_step *step, product which)
+static lcv_matmul_params params_of(const lcvi_program *program, const lcvi_step *step, product which,
+                                   int64_t seqlen)
 {
     const lcv_mixer_params *p = &program->params;
     const lcv_dtype compute = lcv_dtype_compute(p->dtype);
+    const int32_t threads = p->num_threads, fixed = p->exact_causality;
     const int64_t in = step->slot[LCVI_IN].count, out = step->out.count;
     const lcv_matmul_params all[PRODUCTS] = {
-        [OUT] = {compute, p->dtype, p->dtype, p->batch, out, p->seqlen, in, 0, p->num_threads},
-        [GRAD_IN] = {compute, p->dtype, p->dtype, p->batch, in, p->seqlen, out, 0, p->num_threads},
-        [GRAD_WEIGHT] = {p->dtype, p->dtype, compute, p->batch, out, in, p->seqlen, 1, p->num_threads},
-        [GRAD_BIAS] = {p->dtype, compute, compute, p->batch, out, 1, p->seqlen, 1, p->num_threads},
+        [OUT] = {compute, p->dtype, p->dtype, p->batch, out, seqlen, in, 0, threads, fixed},
+        [GRAD_IN] = {compute, p->dtype, p->dtype, p->batch, in, seqlen, out, 0, threads, fixed},
+        [GRAD_WEIGHT] = {p->dtype, p->dtype, compute, p->batch, out, in, seqlen, 1, threads, fixed},
+        [GRAD_BIAS] = {p->dtype, compute, compute, p->batch, out, 1, seqlen, 1, threads, fixed},
     };
     return all[which];
 }
@@ -35,7 +37,7 @@ static lcv_status query(const lcvi_program *program, const lcvi_step *step, cons
 {
     const int last = program->params.backward ? PRODUCTS : OUT + 1;
     for (int which = OUT; which < last; which++) {
-        const lcv_matmul_params params = params_of(program, step, (product)which);
+        const lcv_matmul_params params = params_of(program, step, (product)which, program->params.seqlen);
         size_t bytes = 0;
         const lcv_status status = lcvi_matmul_workspace(program->context, backend, &params, &bytes);
         if (status != LCV_OK)
@@ -60,7 +62,7 @@ static lcv_array column(lcv_array vector)
 static lcv_status multiply(const lcvi_mixer_run *run, const lcvi_step *step, product which,
                            lcv_matmul_call *call)
 {
-    const lcv_matmul_params params = params_of(run->program, step, which);
+    const lcv_matmul_params params = params_of(run->program, step, which, run->seqlen);
     call->exec = run->exec;
     return call->c.data == NULL ? LCV_OK : lcvi_matmul(run->program->backend, &params, call);
 }
@@ -99,5 +101,9 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
     return status;
 }
 
-const lcvi_step_kind lcvi_project_step = {
-    .declare = declare, .query = query, .forward = forward, .backward = backward, .in_place = false};
+const lcvi_step_kind lcvi_project_step = {.declare = declare,
+                                          .query = query,
+                                          .forward = forward,
+                                          .stream = forward,
+                                          .backward = backward,
+                                          .in_place = false};

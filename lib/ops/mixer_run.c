@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Executions of a mixer's plan: every tensor is checked once, then the steps run one after the other. */
 #include "mixer.h"
-#include "../check.h"
 
 #include <string.h>
 
@@ -51,7 +50,7 @@ static lcv_array array_at(const lcvi_program *program, const lcvi_mixer_array *a
 
 /* ---- Checks ---- */
 
-static lcvi_expect expect_of(const lcvi_program *program, int32_t port, lcvi_presence presence)
+lcvi_expect lcvi_program_expect(const lcvi_program *program, int32_t port, lcvi_presence presence)
 {
     const lcv_port_info *info = &program->ports.port[port];
     lcvi_expect expect = {.name = info->name,
@@ -70,7 +69,7 @@ static lcvi_expect expect_of(const lcvi_program *program, int32_t port, lcvi_pre
 lcv_status lcvi_program_check_value(const lcvi_program *program, int32_t port, const lcv_tensor *value)
 {
     lcvi_checker checker = {.context = program->context, .device = LCV_DEVICE_CPU};
-    lcvi_expect expect = expect_of(program, port, LCVI_REQUIRED);
+    lcvi_expect expect = lcvi_program_expect(program, port, LCVI_REQUIRED);
     lcv_array array;
     expect.output = true;
     return lcvi_check(&checker, &expect, value, &array);
@@ -104,7 +103,7 @@ static lcv_status bind_tensors(lcvi_mixer_run *run, lcvi_checker *checker, const
         const int32_t array = program->array_of_port[port];
         const bool is_output = program->ports.port[port].role == LCV_PORT_OUTPUT;
         const bool may_lack = args->prepared != NULL && !run->backward && is_long_filter(program, port);
-        lcvi_expect expect = expect_of(program, port, may_lack ? LCVI_OPTIONAL : LCVI_REQUIRED);
+        lcvi_expect expect = lcvi_program_expect(program, port, may_lack ? LCVI_OPTIONAL : LCVI_REQUIRED);
         expect.output = is_output && !run->backward;
         status = lcvi_check(checker, &expect, &args->tensors[port],
                             is_output && run->backward ? &run->gradient[array] : &run->value[array]);
@@ -119,7 +118,7 @@ static lcv_status bind_gradients(lcvi_mixer_run *run, lcvi_checker *checker, con
     for (int32_t port = 0; status == LCV_OK && port < program->ports.count; port++) {
         const int32_t array = program->array_of_port[port];
         const bool trainable = program->ports.port[port].trainable != 0;
-        lcvi_expect expect = expect_of(program, port, trainable ? LCVI_OPTIONAL : LCVI_ABSENT);
+        lcvi_expect expect = lcvi_program_expect(program, port, trainable ? LCVI_OPTIONAL : LCVI_ABSENT);
         lcv_array given;
         expect.name = program->array[array].gradient_name;
         expect.output = true;
@@ -212,6 +211,7 @@ static void enter_inner(lcvi_mixer_run *run, char *workspace)
 static lcv_status execute(const lcv_plan *plan, const lcv_mixer_args *args, bool backward)
 {
     lcvi_mixer_run run = {.program = plan->backend_plan, .backward = backward};
+    run.seqlen = run.program->params.seqlen;
     lcv_status status = bind(&run, args);
     if (status != LCV_OK)
         return status;
@@ -252,7 +252,7 @@ static lcv_status bind_filters(lcvi_mixer_run *run, const lcv_mixer_args *args)
     lcvi_checker checker = {.context = program->context, .device = program->params.device};
     lcv_status status = check_counts(program, args, false);
     for (int32_t port = 0; status == LCV_OK && port < program->ports.count; port++) {
-        const lcvi_expect expect = expect_of(program, port, LCVI_REQUIRED);
+        const lcvi_expect expect = lcvi_program_expect(program, port, LCVI_REQUIRED);
         if (is_long_filter(program, port))
             status = lcvi_check(&checker, &expect, &args->tensors[port],
                                 &run->value[program->array_of_port[port]]);

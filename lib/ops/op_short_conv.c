@@ -67,6 +67,7 @@ static lcv_conv_params as_conv(const lcv_short_conv_params *p)
     conv.workspace_owner = p->workspace_owner;
     conv.max_workspace_bytes = p->max_workspace_bytes;
     conv.num_threads = p->num_threads;
+    conv.exact_causality = p->exact_causality;
     return conv;
 }
 
@@ -89,7 +90,7 @@ lcv_status lcvi_short_conv_query(const lcvi_backend *backend, const void *params
 {
     const lcv_short_conv_params *p = params;
     const lcv_backend *table = backend->table;
-    if (table->short_conv_query != NULL) {
+    if (table->short_conv_query != NULL && p->exact_causality == 0) {
         lcv_status status = table->short_conv_query(backend->device, p, info);
         if (status != LCV_UNSUPPORTED)
             return status;
@@ -101,7 +102,7 @@ lcv_status lcvi_short_conv_query(const lcvi_backend *backend, const void *params
 static bool backend_has_its_own(const lcvi_backend *backend, const lcv_short_conv_params *p)
 {
     lcv_backend_plan_info info;
-    return backend->table->short_conv_query != NULL &&
+    return backend->table->short_conv_query != NULL && p->exact_causality == 0 &&
            backend->table->short_conv_query(backend->device, p, &info) == LCV_OK;
 }
 
@@ -123,7 +124,8 @@ lcv_status lcv_short_conv_plan_create(lcv_context *context, const lcv_short_conv
     const lcvi_backend *backend;
     lcv_status status = lcvi_plan_begin(context, given, out);
     if (status == LCV_OK)
-        status = lcvi_adopt(context, "params", &params, sizeof params, sizeof params, given);
+        status = lcvi_adopt(context, "params", &params, sizeof params,
+                            offsetof(lcv_short_conv_params, exact_causality), given);
     if (status == LCV_OK)
         status = check_params(context, &params);
     if (status == LCV_OK)

@@ -115,7 +115,14 @@ static char *copy_array(const lcv_array *array, const int64_t extent[3], size_t 
     return to;
 }
 
-/* The layout is: taps, skip, bias. Absent ones take no room. */
+/* The layout is: taps (none in modal mode), skip, bias. Absent ones take no room. */
+static size_t copies_bytes(const lcvi_stream_core *core)
+{
+    const lcv_stream_params *p = &core->params;
+    const int64_t taps = lcvi_stream_is_modal(core) ? 0 : core->filters * p->filter_len;
+    return ((size_t)taps + 2 * (size_t)p->channels) * core->real_size;
+}
+
 static lcv_status keep_copies(lcvi_stream_core *core, const lcv_stream_setup *setup)
 {
     const lcv_stream_params *p = &core->params;
@@ -124,13 +131,13 @@ static lcv_status keep_copies(lcvi_stream_core *core, const lcv_stream_setup *se
                              p->filter_len};
     const int64_t vector[3] = {1, 1, p->channels};
     const size_t size = core->real_size;
-    core->taps_bytes = ((size_t)(core->filters * p->filter_len) + 2 * (size_t)p->channels) * size;
+    core->taps_bytes = copies_bytes(core);
     core->taps = lcvi_alloc(core->context, core->taps_bytes, ALIGNMENT);
     if (core->taps == NULL)
         return lcvi_fail(core->context, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes of taps",
                          core->taps_bytes);
     memset(core->taps, 0, core->taps_bytes);
-    char *end = copy_array(&setup->filter, taps, size, core->taps);
+    char *end = lcvi_stream_is_modal(core) ? core->taps : copy_array(&setup->filter, taps, size, core->taps);
     end = copy_array(&setup->skip, vector, size, end);
     copy_array(&setup->bias, vector, size, end);
     core->filter_crc = lcvi_crc32(0, core->taps, core->taps_bytes);
@@ -162,22 +169,37 @@ static lcv_status check_poles(lcvi_stream_core *core, const lcv_array *poles, co
     return LCV_OK;
 }
 
-/* Fits every filter; the arrays of pairs lie in memory that the caller frees. */
-static lcv_status fit_all(lcvi_stream_core *core, double *poles, double *residues, double *work)
+/* Filter f as doubles. */
+static void load_filter(const lcvi_stream_core *core, const lcv_array *array, int64_t f, double *to)
 {
-    const int64_t taps = core->params.filter_len, order = core->params.order;
-    double *filter = work + lcvi_fit_numbers(taps, order);
+    const bool per_sample = core->params.filter_form == LCV_FILTER_PER_SAMPLE;
+    const int64_t b = per_sample ? f / core->params.channels : 0,
+                  c = per_sample ? f % core->params.channels : f;
+    for (int64_t j = 0; j < core->params.filter_len; j++) {
+        const char *tap =
+            (const char *)array->data +
+            (b * array->stride[0] + c * array->stride[1] + j * array->stride[2]) * (int64_t)core->real_size;
+        float narrow;
+        if (core->real_size == sizeof(double)) {
+            memcpy(&to[j], tap, sizeof(double));
+        } else {
+            memcpy(&narrow, tap, sizeof narrow);
+            to[j] = (double)narrow;
+        }
+    }
+}
+
+/* Fits every filter; the arrays of pairs lie in memory that the caller frees. */
+static lcv_status fit_all(lcvi_stream_core *core, const lcv_array *taps, double *poles, double *residues,
+                          double *work)
+{
+    const int64_t count = core->params.filter_len, order = core->params.order;
+    double *filter = work + lcvi_fit_numbers(count, order);
     for (int64_t f = 0; f < core->filters; f++) {
-        for (int64_t j = 0; j < taps; j++)
-            if (core->real_size == sizeof(double))
-                memcpy(&filter[j], core->taps + (size_t)(f * taps + j) * sizeof(double), sizeof(double));
-            else {
-                float tap;
-                memcpy(&tap, core->taps + (size_t)(f * taps + j) * sizeof tap, sizeof tap);
-                filter[j] = (double)tap;
-            }
+        load_filter(core, taps, f, filter);
+        core->filter_crc = lcvi_crc32(core->filter_crc, filter, (size_t)count * sizeof *filter);
         const double error =
-            lcvi_fit(filter, taps, order, poles + f * 2 * order, residues + f * 2 * order, work);
+            lcvi_fit(filter, count, order, poles + f * 2 * order, residues + f * 2 * order, work);
         if (!(error <= core->fit_error))
             core->fit_error = error;
         if (!(error <= core->params.tolerance))
@@ -211,7 +233,7 @@ static lcv_status prepare_fitted(lcvi_stream_core *core, lcv_stream_setup *setup
         return lcvi_fail(core->context, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes", bytes);
     setup->poles = pairs_array(memory, order);
     setup->residues = pairs_array(memory + pairs, order);
-    lcv_status status = fit_all(core, memory, memory + pairs, memory + 2 * pairs);
+    lcv_status status = fit_all(core, &setup->filter, memory, memory + pairs, memory + 2 * pairs);
     if (status == LCV_OK)
         status = prepare_backend(core, setup);
     lcvi_free(core->context, memory, bytes);
@@ -290,19 +312,14 @@ static lcv_status check_create(lcv_context *context, const lcv_stream_params *pa
     return LCV_OK;
 }
 
-lcv_status lcv_stream_create(lcv_context *context, const lcv_stream_params *params,
-                             const lcv_stream_filter *given, lcv_stream **out)
+static lcv_status create(lcv_context *context, const lcv_stream_params *params,
+                         const lcv_stream_filter *filter, lcv_stream **out)
 {
-    lcv_stream_filter filter = LCV_STREAM_FILTER_INIT;
     lcv_stream_setup setup = {0};
     lcvi_stream_core resolved;
-    lcv_status status = check_create(context, params, given, out);
+    lcv_status status = lcvi_stream_resolve(context, params, filter->poles.rank != 0, &resolved);
     if (status == LCV_OK)
-        status = lcvi_adopt(context, "filter", &filter, sizeof filter, sizeof filter, given);
-    if (status == LCV_OK)
-        status = lcvi_stream_resolve(context, params, filter.poles.rank != 0, &resolved);
-    if (status == LCV_OK)
-        status = bind(&resolved, &filter, &setup);
+        status = bind(&resolved, filter, &setup);
     if (status != LCV_OK)
         return status;
     lcvi_stream_core *core = make_core(context, &resolved);
@@ -314,6 +331,26 @@ lcv_status lcv_stream_create(lcv_context *context, const lcv_stream_params *para
     if (status == LCV_OK)
         status = new_at_start(core, out);
     release_core(core);
+    return status;
+}
+
+lcv_status lcv_stream_create(lcv_context *context, const lcv_stream_params *given_params,
+                             const lcv_stream_filter *given, lcv_stream **out)
+{
+    lcv_stream_filter filter = LCV_STREAM_FILTER_INIT;
+    lcv_stream_params params = LCV_STREAM_PARAMS_INIT;
+    lcvi_family_memory memory = {0};
+    lcv_status status = check_create(context, given_params, given, out);
+    if (status == LCV_OK)
+        status =
+            lcvi_adopt(context, "filter", &filter, sizeof filter, offsetof(lcv_stream_filter, family), given);
+    if (status == LCV_OK)
+        status = lcvi_adopt(context, "params", &params, sizeof params, sizeof params, given_params);
+    if (status == LCV_OK)
+        status = lcvi_stream_generate(context, &params, &filter, &memory);
+    if (status == LCV_OK)
+        status = create(context, &params, &filter, out);
+    lcvi_stream_forget(context, &memory);
     return status;
 }
 
@@ -394,7 +431,7 @@ static lcv_status hand_out(const lcvi_stream_core *core, int64_t position, int64
         .position = position,
         .limit = limit,
         .state_bytes = lcvi_segment_numbers(core, core->ring),
-        .shared_bytes = core->info.shared_bytes,
+        .shared_bytes = core->info.shared_bytes + copies_bytes(core),
         .scratch_bytes = lcvi_stream_scratch_bytes(core),
         .fit_error = core->fit_error,
     };

@@ -15,8 +15,7 @@ typedef struct {
     int64_t count;
 } call_args;
 
-/* A tensor of one token gets a time axis. */
-static void add_time(lcv_tensor *tensor, lcv_layout layout)
+void lcvi_stream_add_time(lcv_tensor *tensor, lcv_layout layout)
 {
     if (tensor->rank != 2)
         return;
@@ -85,10 +84,10 @@ static lcv_status begin(lcv_stream *stream, const lcv_stream_args *given, int64_
     if (status != LCV_OK)
         return status;
     if (exactly == 1) {
-        add_time(&c->args.u, core->params.layout);
-        add_time(&c->args.pre_gate, core->params.layout);
-        add_time(&c->args.post_gate, core->params.layout);
-        add_time(&c->args.y, core->params.layout);
+        lcvi_stream_add_time(&c->args.u, core->params.layout);
+        lcvi_stream_add_time(&c->args.pre_gate, core->params.layout);
+        lcvi_stream_add_time(&c->args.post_gate, core->params.layout);
+        lcvi_stream_add_time(&c->args.y, core->params.layout);
     }
     const int32_t time = core->params.layout == LCV_LAYOUT_BDL ? 2 : 1;
     c->count = c->args.u.rank == 3 && exactly < 0 ? lcvi_max(c->args.u.shape[time], 0) : lcvi_max(exactly, 0);

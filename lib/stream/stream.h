@@ -214,6 +214,24 @@ int64_t lcvi_snapshot_position(const void *bytes);
 
 lcv_status lcvi_stream_new(lcvi_stream_core *core, lcvi_segment *top, lcv_stream **out);
 
+/* ---- generate.c ---- */
+
+typedef struct lcvi_family_memory {
+    void *data;
+    size_t bytes;
+} lcvi_family_memory;
+
+/* Where `filter` names a family: puts tensors of what the family makes in their places, in memory that must
+ * be forgotten afterwards, and modal mode and order into `params` where its exponentials are streamed. */
+lcv_status lcvi_stream_generate(lcv_context *context, lcv_stream_params *params, lcv_stream_filter *filter,
+                                lcvi_family_memory *memory);
+void lcvi_stream_forget(lcv_context *context, lcvi_family_memory *memory);
+
+/* ---- run.c ---- */
+
+/* A tensor of one token, without a time axis, gets one. */
+void lcvi_stream_add_time(lcv_tensor *tensor, lcv_layout layout);
+
 /* ---- fit.c ---- */
 
 /* Fits `order` exponentials to taps; returns sum |taps - fit| / sum |taps|. pairs: 2 order each.

@@ -316,7 +316,7 @@ static void test_empty(void **state)
             solve(context, backend, &p);
             p.params.sum_batch = 0;
             solve(context, backend, &p);
-            p.params = (lcv_matmul_params){LCV_F64, LCV_F64, LCV_F64, 1, 0, 4, 2, 0, 1};
+            p.params = (lcv_matmul_params){LCV_F64, LCV_F64, LCV_F64, 1, 0, 4, 2, 0, 1, 0};
             solve(context, backend, &p);
         }
     }
@@ -338,7 +338,7 @@ static void test_nan(void **state)
     }
     left[7 * N + 3] = NAN;
     left[9 * N + 3] = INFINITY;
-    const lcv_matmul_params params = {LCV_F32, LCV_F32, LCV_F32, 1, N, N, N, 0, 1};
+    const lcv_matmul_params params = {LCV_F32, LCV_F32, LCV_F32, 1, N, N, N, 0, 1, 0};
     const lcv_array view = {NULL, {0, N, 1}};
     lcv_matmul_call call = {.left = view, .right = view, .c = view};
     call.left.data = left, call.right.data = right, call.c.data = c;

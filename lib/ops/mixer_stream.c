@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Life, changes and snapshots of the streams of mixers: what one stream does, all of a mixer's do, or none.
+ */
+#include "mixer_stream.h"
+
+#include "../stream/crc.h"
+
+#include <stdio.h>
+#include <string.h>
+
+LCVI_DEFINE_INIT(lcv_mixer_stream_params, LCV_MIXER_STREAM_PARAMS_INIT)
+LCVI_DEFINE_INIT(lcv_mixer_stream_setup, LCV_MIXER_STREAM_SETUP_INIT)
+
+enum { ALIGNMENT = 64 };
+
+/* ---- Life ---- */
+
+static void release_core(lcvi_mixer_stream_core *core)
+{
+    if (atomic_fetch_sub(&core->references, 1) != 1)
+        return;
+    lcv_context *context = core->context;
+    lcvi_free(context, core->parameters, core->parameters_bytes);
+    lcvi_free(context, core, sizeof *core);
+    lcvi_context_release(context);
+}
+
+/* Of the streams, and as many segments. */
+static size_t handles_bytes(const lcvi_mixer_stream_core *core)
+{
+    return (size_t)core->count * (sizeof(lcv_stream *) + sizeof(lcvi_segment *));
+}
+
+static size_t workspace_bytes(const lcvi_mixer_stream_core *core)
+{
+    return core->program.where[0].total;
+}
+
+/* A stream whose parts are all NULL. */
+static lcv_status new_empty(lcvi_mixer_stream_core *core, lcv_mixer_stream **out)
+{
+    lcv_context *context = core->context;
+    lcv_mixer_stream *stream = lcvi_alloc(context, sizeof *stream, _Alignof(lcv_mixer_stream));
+    lcv_stream **streams = lcvi_alloc(context, handles_bytes(core), _Alignof(lcv_stream *));
+    char *workspace = lcvi_alloc(context, workspace_bytes(core), ALIGNMENT);
+    if (stream == NULL || streams == NULL || (workspace == NULL && workspace_bytes(core) > 0)) {
+        lcvi_free(context, workspace, workspace_bytes(core));
+        lcvi_free(context, streams, handles_bytes(core));
+        lcvi_free(context, stream, sizeof *stream);
+        return lcvi_fail(context, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes",
+                         workspace_bytes(core));
+    }
+    memset(streams, 0, handles_bytes(core));
+    *stream = (lcv_mixer_stream){.core = core, .streams = streams, .workspace = workspace};
+    stream->fresh = (lcvi_segment **)(void *)(streams + core->count);
+    atomic_fetch_add(&core->references, 1);
+    *out = stream;
+    return LCV_OK;
+}
+
+void lcv_mixer_stream_destroy(lcv_mixer_stream **handle)
+{
+    if (handle == NULL || *handle == NULL)
+        return;
+    lcv_mixer_stream *stream = *handle;
+    lcvi_mixer_stream_core *core = stream->core;
+    for (int32_t i = 0; i < core->count; i++)
+        lcv_stream_destroy(&stream->streams[i]);
+    lcvi_free(core->context, stream->workspace, workspace_bytes(core));
+    lcvi_free(core->context, stream->streams, handles_bytes(core));
+    lcvi_free(core->context, stream, sizeof *stream);
+    release_core(core);
+    *handle = NULL;
+}
+
+static lcv_status check_plan(const lcv_plan *plan, const void *params)
+{
+    const lcv_status status = lcvi_plan_check(plan, &lcvi_op_mixer, plan);
+    if (status == LCV_OK && params == NULL)
+        return lcvi_fail(plan->context, LCV_INVALID_ARG, "params: is NULL");
+    return status;
+}
+
+/* NULL: out of memory, or params that are refused. The caller releases it. */
+static lcv_status make_core(const lcv_plan *plan, const lcv_mixer_stream_params *params,
+                            lcvi_mixer_stream_core **out)
+{
+    lcvi_mixer_stream_core *core = lcvi_alloc(plan->context, sizeof *core, _Alignof(lcvi_mixer_stream_core));
+    if (core == NULL)
+        return lcvi_fail(plan->context, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes", sizeof *core);
+    const lcv_status status = lcvi_mixer_stream_derive(plan, params, core);
+    if (status != LCV_OK) {
+        lcvi_free(plan->context, core, sizeof *core);
+        return status;
+    }
+    atomic_store(&core->references, 1);
+    lcvi_context_retain(plan->context);
+    *out = core;
+    return LCV_OK;
+}
+
+static lcv_status create(const lcv_plan *plan, const lcv_mixer_stream_params *params,
+                         const lcv_mixer_stream_setup *setup, lcv_mixer_stream **out)
+{
+    lcvi_mixer_stream_core *core = NULL;
+    lcv_status status = make_core(plan, params, &core);
+    if (status != LCV_OK)
+        return status;
+    status = new_empty(core, out);
+    if (status == LCV_OK)
+        status = lcvi_mixer_stream_fill(core, params, setup, (*out)->streams);
+    release_core(core);
+    if (status != LCV_OK)
+        lcv_mixer_stream_destroy(out);
+    return status;
+}
+
+lcv_status lcv_mixer_stream_create(const lcv_plan *plan, const lcv_mixer_stream_params *given_params,
+                                   const lcv_mixer_stream_setup *given, lcv_mixer_stream **out)
+{
+    lcv_mixer_stream_params params = LCV_MIXER_STREAM_PARAMS_INIT;
+    lcv_mixer_stream_setup setup = LCV_MIXER_STREAM_SETUP_INIT;
+    lcv_status status = check_plan(plan, given_params);
+    if (status != LCV_OK)
+        return status;
+    if (out == NULL)
+        return lcvi_fail(plan->context, LCV_INVALID_ARG, "out: is NULL");
+    *out = NULL;
+    if (given == NULL)
+        return lcvi_fail(plan->context, LCV_INVALID_ARG, "setup: is NULL");
+    status = lcvi_adopt(plan->context, "params", &params, sizeof params, sizeof params, given_params);
+    if (status == LCV_OK)
+        status = lcvi_adopt(plan->context, "setup", &setup, sizeof setup, sizeof setup, given);
+    return status == LCV_OK ? create(plan, &params, &setup, out) : status;
+}
+
+lcv_status lcv_mixer_stream_create_like(const lcv_mixer_stream *stream, lcv_mixer_stream **out)
+{
+    if (stream == NULL)
+        return lcvi_fail(NULL, LCV_INVALID_ARG, "stream: is NULL");
+    if (out == NULL)
+        return lcvi_fail(stream->core->context, LCV_INVALID_ARG, "out: is NULL");
+    *out = NULL;
+    lcv_status status = new_empty(stream->core, out);
+    for (int32_t i = 0; status == LCV_OK && i < stream->core->count; i++)
+        status = lcv_stream_create_like(stream->streams[i], &(*out)->streams[i]);
+    if (status != LCV_OK)
+        lcv_mixer_stream_destroy(out);
+    return status;
+}
+
+/* ---- Description ---- */
+
+/* Adds what one stream takes. */
+static void add_info(lcv_mixer_stream_info *sum, const lcv_stream_info *part)
+{
+    sum->position = part->position;
+    sum->limit = part->limit;
+    sum->state_bytes += part->state_bytes;
+    sum->scratch_bytes += part->scratch_bytes;
+    sum->fit_error = part->fit_error > sum->fit_error ? part->fit_error : sum->fit_error;
+}
+
+static lcv_mixer_stream_info start_info(const lcvi_mixer_stream_core *core)
+{
+    return (lcv_mixer_stream_info){.struct_size = sizeof(lcv_mixer_stream_info),
+                                   .mixer = core->program.mixer->name,
+                                   .backend = core->program.backend->name,
+                                   .streams = core->count,
+                                   .scratch_bytes = workspace_bytes(core)};
+}
+
+static lcv_status query(const lcvi_mixer_stream_core *core, const lcv_mixer_stream_params *params,
+                        lcv_mixer_stream_info *sum)
+{
+    const lcvi_program *program = &core->program;
+    lcv_status status = LCV_OK;
+    for (int32_t i = 0; status == LCV_OK && i < program->step_count; i++) {
+        const lcvi_step *step = &program->step[i];
+        lcv_stream_info info = {.struct_size = sizeof info};
+        if (step->stream < 0)
+            continue;
+        const lcv_stream_params p = lcvi_mixer_stream_params_of(core, step, params);
+        status = lcv_stream_query(core->context, &p, &info);
+        add_info(sum, &info);
+        if (lcvi_mixer_stream_original(program, i) == i)
+            sum->shared_bytes += info.shared_bytes;
+    }
+    sum->shared_bytes += lcvi_mixer_stream_kept_bytes(program);
+    return status;
+}
+
+lcv_status lcv_mixer_stream_query(const lcv_plan *plan, const lcv_mixer_stream_params *given,
+                                  lcv_mixer_stream_info *info)
+{
+    lcv_mixer_stream_params params = LCV_MIXER_STREAM_PARAMS_INIT;
+    lcvi_mixer_stream_core *core = NULL;
+    lcv_status status = check_plan(plan, given);
+    if (status == LCV_OK)
+        status = lcvi_adopt(plan->context, "params", &params, sizeof params, sizeof params, given);
+    if (status == LCV_OK)
+        status = make_core(plan, &params, &core);
+    if (status != LCV_OK)
+        return status;
+    lcv_mixer_stream_info full = start_info(core);
+    status = query(core, &params, &full);
+    release_core(core);
+    if (status != LCV_OK || info == NULL)
+        return status;
+    return lcvi_hand_out(plan->context, "info", info, &full, sizeof full, sizeof full);
+}
+
+lcv_status lcv_mixer_stream_describe(const lcv_mixer_stream *stream, lcv_mixer_stream_info *info)
+{
+    if (stream == NULL)
+        return lcvi_fail(NULL, LCV_INVALID_ARG, "stream: is NULL");
+    const lcvi_mixer_stream_core *core = stream->core;
+    if (info == NULL)
+        return lcvi_fail(core->context, LCV_INVALID_ARG, "info: is NULL");
+    lcv_mixer_stream_info full = start_info(core);
+    for (int32_t i = 0; i < core->count; i++) {
+        lcv_stream_info part = {.struct_size = sizeof part};
+        lcv_stream_describe(stream->streams[i], &part);
+        add_info(&full, &part);
+    }
+    full.shared_bytes = core->shared_bytes + core->parameters_bytes;
+    return lcvi_hand_out(core->context, "info", info, &full, sizeof full, sizeof full);
+}
+
+int64_t lcv_mixer_stream_position(const lcv_mixer_stream *stream)
+{
+    return stream != NULL ? lcv_stream_position(stream->streams[0]) : 0;
+}
+
+bool lcvi_mixer_stream_is_fresh(const lcv_mixer_stream *stream)
+{
+    return lcv_mixer_stream_position(stream) == 0 && stream->streams[0]->top->below == NULL;
+}
+
+/* ---- Changes ---- */
+
+void lcvi_mixer_stream_merge(lcv_mixer_stream *stream, const lcv_exec *exec)
+{
+    for (int32_t i = 0; i < stream->core->count; i++)
+        lcvi_stream_merge(stream->streams[i], exec);
+}
+
+/* The snapshots of the streams follow each other, each behind its size. */
+static const char *next_part(const char *at, size_t *size)
+{
+    uint64_t bytes;
+    memcpy(&bytes, at, sizeof bytes);
+    *size = (size_t)bytes;
+    return at + sizeof bytes;
+}
+
+/* Changes all streams, or none. `parts`: snapshots that have been checked to lie within what was given, or
+ * NULL. */
+static lcv_status change_all(lcv_mixer_stream *stream, const lcvi_stream_change *change, const char *parts)
+{
+    const int32_t count = stream->core->count;
+    lcvi_segment **fresh = stream->fresh;
+    lcv_status status = LCV_OK;
+    const char *at = parts;
+    memset(fresh, 0, (size_t)count * sizeof(lcvi_segment *));
+    for (int32_t i = 0; status == LCV_OK && i < count; i++) {
+        size_t size = 0;
+        const char *part = at != NULL ? next_part(at, &size) : NULL;
+        status = change->begin(stream->streams[i], part, size, &fresh[i]);
+        at = part != NULL ? part + size : NULL;
+    }
+    at = parts;
+    for (int32_t i = 0; i < count; i++) {
+        size_t size = 0;
+        const char *part = at != NULL ? next_part(at, &size) : NULL;
+        if (status == LCV_OK)
+            change->end(stream->streams[i], part, fresh[i]);
+        else
+            lcvi_segment_release(stream->streams[i]->core, fresh[i]);
+        at = part != NULL ? part + size : NULL;
+    }
+    return status;
+}
+
+static lcv_status check_stream(const lcv_mixer_stream *stream)
+{
+    return stream != NULL ? LCV_OK : lcvi_fail(NULL, LCV_INVALID_ARG, "stream: is NULL");
+}
+
+lcv_status lcv_mixer_stream_reset(lcv_mixer_stream *stream)
+{
+    const lcv_status status = check_stream(stream);
+    return status == LCV_OK ? change_all(stream, &lcvi_stream_to_start, NULL) : status;
+}
+
+lcv_status lcv_mixer_stream_rollback(lcv_mixer_stream *stream)
+{
+    const lcv_status status = check_stream(stream);
+    return status == LCV_OK ? change_all(stream, &lcvi_stream_to_mark, NULL) : status;
+}
+
+lcv_status lcv_mixer_stream_detach(lcv_mixer_stream *stream)
+{
+    const lcv_status status = check_stream(stream);
+    return status == LCV_OK ? change_all(stream, &lcvi_stream_to_own, NULL) : status;
+}
+
+lcv_status lcv_mixer_stream_mark(lcv_mixer_stream *stream, int64_t reserve)
+{
+    lcv_status status = check_stream(stream);
+    int32_t done = 0;
+    if (status != LCV_OK)
+        return status;
+    while (status == LCV_OK && done < stream->core->count)
+        status = lcv_stream_mark(stream->streams[done++], reserve);
+    for (int32_t i = 0; status != LCV_OK && i < done - 1; i++)
+        lcv_stream_release(stream->streams[i]); /* nothing has followed the mark */
+    return status;
+}
+
+lcv_status lcv_mixer_stream_release(lcv_mixer_stream *stream)
+{
+    lcv_status status = check_stream(stream);
+    for (int32_t i = 0; status == LCV_OK && i < stream->core->count; i++)
+        status = lcv_stream_release(stream->streams[i]); /* the first fails, or none does */
+    return status;
+}
+
+lcv_status lcv_mixer_stream_fork(lcv_mixer_stream *stream, int64_t reserve, lcv_mixer_stream **child)
+{
+    lcv_status status = check_stream(stream);
+    if (status != LCV_OK)
+        return status;
+    if (child == NULL)
+        return lcvi_fail(stream->core->context, LCV_INVALID_ARG, "child: is NULL");
+    *child = NULL;
+    status = new_empty(stream->core, child);
+    for (int32_t i = 0; status == LCV_OK && i < stream->core->count; i++)
+        status = lcv_stream_fork(stream->streams[i], reserve, &(*child)->streams[i]);
+    if (status != LCV_OK)
+        lcv_mixer_stream_destroy(child);
+    return status;
+}
+
+/* ---- Snapshots ---- */
+
+enum { VERSION = 1, BYTE_ORDER_MARK = 0x01020304 };
+
+static const char magic[8] = {'L', 'C', 'V', 'M', 'I', 'X', 'R', '\n'};
+
+/* No padding. Each stream's snapshot says what it depends on itself. */
+typedef struct {
+    char magic[8];
+    uint64_t bytes; /* of the whole snapshot */
+    int64_t position;
+    uint32_t byte_order, version;
+    uint32_t streams, crc; /* of the mixer's name and parameters */
+    uint32_t reserved, header_crc;
+} header;
+
+_Static_assert(sizeof(header) == 48, "the header of a snapshot has no padding");
+
+static header header_of(const lcvi_mixer_stream_core *core, int64_t position, size_t bytes)
+{
+    header h = {.bytes = bytes,
+                .position = position,
+                .byte_order = BYTE_ORDER_MARK,
+                .version = VERSION,
+                .streams = (uint32_t)core->count,
+                .crc = core->crc};
+    memcpy(h.magic, magic, sizeof magic);
+    h.header_crc = lcvi_crc32(0, &h, offsetof(header, header_crc));
+    return h;
+}
+
+static size_t snapshot_bytes(const lcv_mixer_stream *stream)
+{
+    size_t total = sizeof(header), part = 0;
+    for (int32_t i = 0; i < stream->core->count; i++) {
+        lcv_stream_save(stream->streams[i], NULL, 0, &part);
+        total += sizeof(uint64_t) + part;
+    }
+    return total;
+}
+
+lcv_status lcv_mixer_stream_save(const lcv_mixer_stream *stream, void *bytes, size_t size, size_t *needed)
+{
+    lcv_status status = check_stream(stream);
+    if (status != LCV_OK)
+        return status;
+    const lcvi_mixer_stream_core *core = stream->core;
+    if (needed == NULL)
+        return lcvi_fail(core->context, LCV_INVALID_ARG, "needed: is NULL");
+    *needed = snapshot_bytes(stream);
+    if (bytes == NULL && size == 0)
+        return LCV_OK;
+    if (bytes == NULL || size < *needed)
+        return lcvi_fail(core->context, LCV_INVALID_ARG, "size: expected at least %zu, given %zu", *needed,
+                         bytes == NULL ? 0 : size);
+    const header h = header_of(core, lcv_mixer_stream_position(stream), *needed);
+    char *at = bytes, *end = at + *needed;
+    memcpy(at, &h, sizeof h);
+    at += sizeof h;
+    for (int32_t i = 0; status == LCV_OK && i < core->count; i++) {
+        size_t part = 0;
+        at += sizeof(uint64_t);
+        status = lcv_stream_save(stream->streams[i], at, (size_t)(end - at), &part);
+        const uint64_t number = part;
+        memcpy(at - sizeof number, &number, sizeof number);
+        at += part;
+    }
+    return status;
+}
+
+static lcv_status damaged(const lcvi_mixer_stream_core *core, const char *what)
+{
+    return lcvi_fail(core->context, LCV_INVALID_ARG, "bytes: this is no sound snapshot: %s", what);
+}
+
+static lcv_status check_header(const lcvi_mixer_stream_core *core, const header *h, size_t size)
+{
+    if (memcmp(h->magic, magic, sizeof magic) != 0)
+        return damaged(core, "it does not begin like one of a mixer");
+    if (h->byte_order != BYTE_ORDER_MARK)
+        return lcvi_fail(core->context, LCV_INCOMPATIBLE, "bytes: the snapshot has another byte order");
+    if (h->version != VERSION)
+        return lcvi_fail(core->context, LCV_VERSION_MISMATCH,
+                         "bytes: expected version %d of snapshots, given %u", (int)VERSION, h->version);
+    if (h->header_crc != lcvi_crc32(0, h, offsetof(header, header_crc)))
+        return damaged(core, "the checksum of its header is wrong");
+    if (h->bytes != size)
+        return damaged(core, "its size is wrong");
+    const header expected = header_of(core, h->position, size);
+    if (memcmp(h, &expected, sizeof expected) != 0)
+        return lcvi_fail(core->context, LCV_INCOMPATIBLE,
+                         "bytes: the snapshot was made with another mixer or other parameters");
+    return LCV_OK;
+}
+
+/* Do the parts lie within the snapshot, and are they all of one position? What they hold is checked by the
+ * streams. */
+static lcv_status check_parts(const lcv_mixer_stream *stream, const char *at, const char *end,
+                              int64_t position)
+{
+    const lcvi_mixer_stream_core *core = stream->core;
+    for (int32_t i = 0; i < core->count; i++) {
+        size_t size = 0, expected = 0;
+        lcv_stream_save(stream->streams[i], NULL, 0, &expected);
+        if ((size_t)(end - at) < sizeof(uint64_t) + expected)
+            return damaged(core, "it ends too early");
+        at = next_part(at, &size);
+        if (size != expected)
+            return lcvi_fail(core->context, LCV_INCOMPATIBLE,
+                             "bytes: the snapshot was made with other params");
+        if (lcvi_snapshot_position(at) != position)
+            return damaged(core, "its parts are of several positions");
+        at += size;
+    }
+    return at == end ? LCV_OK : damaged(core, "it does not end with its last part");
+}
+
+lcv_status lcv_mixer_stream_load(lcv_mixer_stream *stream, const void *bytes, size_t size)
+{
+    header h;
+    lcv_status status = check_stream(stream);
+    if (status != LCV_OK)
+        return status;
+    const lcvi_mixer_stream_core *core = stream->core;
+    if (bytes == NULL)
+        return lcvi_fail(core->context, LCV_INVALID_ARG, "bytes: is NULL");
+    if (size < sizeof h)
+        return damaged(core, "it is shorter than its header");
+    memcpy(&h, bytes, sizeof h);
+    const char *parts = (const char *)bytes + sizeof h;
+    status = check_header(core, &h, size);
+    if (status == LCV_OK)
+        status = check_parts(stream, parts, (const char *)bytes + size, h.position);
+    return status == LCV_OK ? change_all(stream, &lcvi_stream_to_snapshot, parts) : status;
+}

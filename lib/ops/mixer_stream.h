@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mixer_stream.h (core): streams of mixers. The program of a mixer runs once more, on a few tokens at a time,
+ * and each of its convolutions has a stream. */
+#ifndef LCVI_MIXER_STREAM_H
+#define LCVI_MIXER_STREAM_H
+
+#include "../stream/stream.h"
+#include "mixer.h"
+
+#include <longconv/mixer_stream.h>
+
+/* Tokens that go through the program together, when there are so many. */
+enum { LCVI_MIXER_CHUNK = 32 };
+
+/* What a stream, its forks and its likes share. */
+typedef struct lcvi_mixer_stream_core {
+    _Atomic int64_t references;
+    lcv_context *context;
+    int32_t count;                      /* streams: of each convolution one */
+    int32_t num_threads;                /* of prompts */
+    lcvi_program program;               /* of a chunk */
+    lcv_array value[LCVI_MIXER_ARRAYS]; /* the parameters that the program itself reads */
+    char *parameters;                   /* their memory */
+    size_t parameters_bytes;
+    double one;          /* or as a float */
+    uint32_t crc;        /* of the mixer and the parameters */
+    size_t shared_bytes; /* of the streams: prepared filters */
+} lcvi_mixer_stream_core;
+
+struct lcv_mixer_stream {
+    lcvi_mixer_stream_core *core;
+    lcv_stream **streams; /* core->count */
+    lcvi_segment **fresh; /* the same: of one change, see lcvi_stream_change */
+    char *workspace;      /* of a chunk */
+};
+
+/* ---- mixer_stream_make.c ---- */
+
+/* Checks params and derives the program of a chunk, whose steps know their streams; fills params of stream
+ * `index` of the mixer as far as no family changes them. */
+lcv_status lcvi_mixer_stream_derive(const lcv_plan *plan, const lcv_mixer_stream_params *params,
+                                    lcvi_mixer_stream_core *core);
+lcv_stream_params lcvi_mixer_stream_params_of(const lcvi_mixer_stream_core *core, const lcvi_step *step,
+                                              const lcv_mixer_stream_params *params);
+
+/* Lays out a program for `tokens` tokens, of any number up to that. */
+lcv_status lcvi_mixer_stream_lay_out(lcvi_program *program, int64_t tokens);
+
+/* Copies parameters and creates the streams, into `streams` (all NULL before). */
+lcv_status lcvi_mixer_stream_fill(lcvi_mixer_stream_core *core, const lcv_mixer_stream_params *params,
+                                  const lcv_mixer_stream_setup *setup, lcv_stream **streams);
+
+/* The first step with a stream of the same params and filters as step `index`; and the bytes of the
+ * parameters that are kept. */
+int32_t lcvi_mixer_stream_original(const lcvi_program *program, int32_t index);
+size_t lcvi_mixer_stream_kept_bytes(const lcvi_program *program);
+
+/* ---- mixer_stream.c ---- */
+
+void lcvi_mixer_stream_merge(lcv_mixer_stream *stream, const lcv_exec *exec);
+
+/* Is it at position 0, without marks and forks? */
+bool lcvi_mixer_stream_is_fresh(const lcv_mixer_stream *stream);
+
+#endif
