@@ -17,22 +17,33 @@ static bool is_convolution(const lcvi_step *step)
     return step->kind == &lcvi_conv_step;
 }
 
+static lcv_status check_step(const lcvi_program *program, const lcvi_step *step)
+{
+    if (step->pieces != 1)
+        return lcvi_fail(program->context, LCV_UNSUPPORTED,
+                         "plan: num_blocks: a stream has one block, given %lld", (long long)step->pieces);
+    if (!step->is_short && step->mode != LCV_CONV_CAUSAL)
+        return lcvi_fail(program->context, LCV_UNSUPPORTED, "plan: %s looks at the future",
+                         program->mixer->name);
+    return LCV_OK;
+}
+
 static lcv_status check_program(const lcvi_program *program)
 {
     int32_t count = 0;
+    lcv_status status = LCV_OK;
     if (program->params.device != LCV_DEVICE_CPU)
         return lcvi_fail(program->context, LCV_UNSUPPORTED, "plan: streams are on the CPU only");
-    for (int32_t i = 0; i < program->step_count; i++) {
-        count += is_convolution(&program->step[i]);
-        if (is_convolution(&program->step[i]) && program->step[i].pieces != 1)
-            return lcvi_fail(program->context, LCV_UNSUPPORTED,
-                             "plan: num_blocks: a stream has one block, given %lld",
-                             (long long)program->step[i].pieces);
+    for (int32_t i = 0; status == LCV_OK && i < program->step_count; i++) {
+        if (!is_convolution(&program->step[i]))
+            continue;
+        status = check_step(program, &program->step[i]);
+        count++;
     }
-    if (count == 0)
+    if (status == LCV_OK && count == 0)
         return lcvi_fail(program->context, LCV_UNSUPPORTED, "plan: %s has no convolution to stream",
                          program->mixer->name);
-    return LCV_OK;
+    return status;
 }
 
 static lcv_status check_params(lcv_context *context, const lcv_mixer_stream_params *p)
@@ -65,7 +76,7 @@ static bool reserve_aside(lcvi_program *program, int64_t tokens)
         const lcvi_step *step = &program->step[i];
         int64_t count;
         size_t bytes;
-        if (!step->adds)
+        if (!step->adds || !is_convolution(step))
             continue;
         if (!lcvi_mul(p->batch, step->out.count, &count) || !lcvi_mul(count, tokens, &count) ||
             !lcvi_bytes(count, lcv_dtype_size(p->dtype), &bytes))
@@ -153,6 +164,11 @@ lcv_stream_params lcvi_mixer_stream_params_of(const lcvi_mixer_stream_core *core
     s.batch = p->batch;
     s.channels = step->out.count;
     s.filter_len = step->taps;
+    const lcvi_rows filter = step->slot[LCVI_WEIGHT];
+    if (lcvi_rows_exist(filter) && filter.count != step->out.count) {
+        s.filter_form = filter.count == 1 ? LCV_FILTER_SHARED : LCV_FILTER_GROUPED;
+        s.filter_groups = filter.count == 1 ? 0 : filter.count;
+    }
     s.max_len = params->max_len;
     s.terms = terms_of(step);
     s.num_threads = core->num_threads;
@@ -207,7 +223,13 @@ static lcv_tensor slot_tensor(const maker *m, const lcvi_step *step, lcvi_slot s
     return lcvi_rows_exist(rows) ? parameter_tensor(m, rows) : (lcv_tensor)LCV_TENSOR_NONE;
 }
 
-/* Taps in the order of a correlation, last first: the stream wants the first one first. */
+/* Are taps given last first? The stream wants the first one first. */
+static bool are_reversed(const lcvi_program *program, const lcvi_step *step)
+{
+    return step->is_short ? step->tap_order == LCV_TAPS_CORRELATION
+                          : program->array[step->slot[LCVI_WEIGHT].array].turned;
+}
+
 static lcv_status create_reversed(const maker *m, const lcv_stream_params *params, lcv_stream_filter *filter,
                                   lcv_stream **out)
 {
@@ -250,7 +272,7 @@ static lcv_status create_one(const maker *m, const lcvi_step *step, lcv_stream *
         filter.filter = matrix_rows(m->made[rows.array].filter, rows);
     } else {
         filter.filter = slot_tensor(m, step, LCVI_WEIGHT);
-        if (step->is_short && step->tap_order == LCV_TAPS_CORRELATION)
+        if (are_reversed(&m->core->program, step))
             return create_reversed(m, &params, &filter, out);
     }
     return lcv_stream_create(m->core->context, &params, &filter, out);
