@@ -129,7 +129,8 @@ void scene_expect_bits(const scene *s, const char *what)
 
 bool scene_has_stream(const mixer_case *c)
 {
-    return strcmp(c->mixer, "projection") != 0 && c->formula.num_blocks <= 1;
+    return strcmp(c->mixer, "projection") != 0 && c->formula.num_blocks <= 1 &&
+           strstr(c->options, "sides=2") == NULL;
 }
 
 lcv_filter *scene_family(const char *name, const char *options, int64_t channels, int64_t max_len)
