@@ -81,7 +81,8 @@ static void last_range(edge_job *job, int64_t index, size_t from, size_t to)
         const int64_t reals = (int64_t)(count * LANES);
         for (int64_t k = 0; k < columns; k++) {
             const int64_t t0 = k * column_reals + (int64_t)(at * LANES);
-            column[k] = is_plain(t, t0, reals) ? (real *)t->row.out + t0 : buffer[k];
+            real *const place = plain_place(t, t0, reals);
+            column[k] = place != NULL ? place : buffer[k];
         }
         pass(job->data + at, column, stride, count);
         for (int64_t k = 0; k < columns; k++)
@@ -166,6 +167,30 @@ static void prepare(const lcv_simd_plan *plan, const void *taps, const void *fut
     walk_tree(&w, team);
 }
 
+/* Arrays of more bytes would drive the work array from the cache. */
+enum { MOST_AHEAD = 1 << 17 };
+
+static void look_ahead(lookahead *a, const void *array, size_t bytes)
+{
+    if (array != NULL)
+        a->span[a->count++] = (span){array, (const char *)array + bytes};
+}
+
+/* What the last pass will need, while the tree is walked and leaves the memory alone. The span that is added
+ * last is fetched first. */
+static lookahead ahead_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink)
+{
+    const size_t bytes = (size_t)plan->geometry.seqlen * sizeof(real);
+    lookahead a = {.count = 0};
+    if (bytes > MOST_AHEAD)
+        return a;
+    look_ahead(&a, sink->gate2, bytes);
+    look_ahead(&a, sink->out2, bytes);
+    look_ahead(&a, sink->gate, bytes);
+    look_ahead(&a, sink->out, bytes);
+    return a;
+}
+
 static bool forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *row,
                     const lcv_cpu_sink *sink, void *keep, const lcv_cpu_work *work)
 {
@@ -173,7 +198,11 @@ static bool forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_c
     const source from = source_of_row(plan, row);
     const target to = target_of_sink(plan, sink);
     cvec *data = keep != NULL ? keep : work->scratch;
-    walk w = {.plan = plan, .data = data, .result = work->scratch, .other = spectrum};
+    walk w = {.plan = plan,
+              .data = data,
+              .result = work->scratch,
+              .other = spectrum,
+              .ahead = ahead_of_sink(plan, sink)};
     if (!first_pass(plan, &from, row->limit, data, team))
         return false;
     walk_tree(&w, team);
@@ -205,6 +234,8 @@ static bool backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_
               .sum = grad};
     if (!first_pass(plan, &from, g->limit, data, team))
         return false;
+    if (dx != NULL)
+        w.ahead = ahead_of_sink(plan, dx);
     walk_tree(&w, team);
     if (dx != NULL) {
         const target to = target_of_sink(plan, dx);
@@ -219,10 +250,11 @@ static void filter_grad(const lcv_simd_plan *plan, void *grad, void *dtaps, void
     const lcv_cpu_geometry *g = &plan->geometry;
     const lcv_cpu_team *team = team_for(plan, work);
     const int64_t period = 2 * plan->shape.size;
-    const target to = {.end = dfuture != NULL ? period : g->taps,
+    const bool has_future = dfuture != NULL && g->taps_future > 0;
+    const target to = {.end = has_future ? period : g->taps,
                        .taps = dtaps,
                        .taps_count = g->taps,
-                       .future = dfuture,
+                       .future = has_future ? dfuture : NULL,
                        .future_count = g->taps_future,
                        .first_lag = g->first_lag,
                        .period = period};

@@ -17,6 +17,35 @@ typedef struct leaf_tables {
     const vec *lane;
 } leaf_tables;
 
+/* Memory that will be needed soon, and is fetched while leaves are worked on, a little with each leaf: the
+ * last span first. */
+typedef struct span {
+    const char *at, *end;
+} span;
+
+enum { MOST_SPANS = 4 };
+
+typedef struct lookahead {
+    span span[MOST_SPANS];
+    int count;
+} lookahead;
+
+/* A leaf is worked on about six times, which is enough for three arrays of reals. */
+enum { LINE = 64, LEAF_LINES = LANES * LANES * sizeof(real) / LINE, LINES = (LEAF_LINES + 1) / 2 };
+
+INLINE void fetch(lookahead *a)
+{
+    if (a->count == 0)
+        return;
+    span *s = &a->span[a->count - 1];
+#pragma GCC unroll 8
+    for (int i = 0; i < LINES; i++)
+        __builtin_prefetch(s->at + i * LINE);
+    s->at += LINES * LINE;
+    if (s->at >= s->end)
+        a->count--;
+}
+
 INLINE void transpose_complex(cvec x[LANES])
 {
     vec part[LANES];
@@ -48,9 +77,10 @@ INLINE void store_leaf(cvec *p, const cvec x[LANES])
 
 enum { LEAF_REALS = 5 * LCV_SIMD_SPLIT_REALS + LCV_SIMD_LEVELLED_REALS, LANE_VECTORS = 8 };
 
-LOOP leaf_split4(cvec *p, const real *table, size_t leaves)
+LOOP leaf_split4(cvec *p, const real *table, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        fetch(a);
         const rotation s = rotation_with(table[LEAF_REALS - 2], table[1]);
         const rotation t = rotation_with(table[LEAF_REALS - 1], table[3]);
         for (int i = 0; i < 4; i++)
@@ -58,18 +88,20 @@ LOOP leaf_split4(cvec *p, const real *table, size_t leaves)
     }
 }
 
-LOOP leaf_join4(cvec *p, const real *table, size_t leaves)
+LOOP leaf_join4(cvec *p, const real *table, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        fetch(a);
         const rotation s = rotation_of(table), t = rotation_of(table + 2), st = rotation_of(table + 4);
         for (int i = 0; i < 4; i++)
             join4(&p[i], &p[i + 4], &p[i + 8], &p[i + 12], s, t, st);
     }
 }
 
-LOOP leaf_split4_transpose(cvec *p, const real *table, size_t leaves)
+LOOP leaf_split4_transpose(cvec *p, const real *table, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        fetch(a);
         cvec x[LANES];
         load_leaf(x, p);
         for (int i = 0; i < LANES; i += 4) {
@@ -81,9 +113,10 @@ LOOP leaf_split4_transpose(cvec *p, const real *table, size_t leaves)
     }
 }
 
-LOOP leaf_transpose_join4(cvec *p, const real *table, size_t leaves)
+LOOP leaf_transpose_join4(cvec *p, const real *table, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        fetch(a);
         cvec x[LANES];
         load_leaf(x, p);
         transpose_complex(x);
@@ -97,9 +130,10 @@ LOOP leaf_transpose_join4(cvec *p, const real *table, size_t leaves)
 }
 
 /* A split by four and one by two in one go: there are registers for it. */
-LOOP lane_split8(cvec *p, const vec *lane, size_t leaves)
+LOOP lane_split8(cvec *p, const vec *lane, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, lane += LANE_VECTORS) {
+        fetch(a);
         const rotation s = levelled((rotation){lane[0], lane[1]}, LCV_SIMD_STAGGER_LANE_S);
         const rotation t = levelled((rotation){lane[2], lane[3]}, LCV_SIMD_STAGGER_LANE_T);
         const rotation u = {lane[4], lane[5]}, v = {lane[6], lane[7]};
@@ -114,9 +148,10 @@ LOOP lane_split8(cvec *p, const vec *lane, size_t leaves)
     }
 }
 
-LOOP lane_join8(cvec *p, const vec *lane, size_t leaves)
+LOOP lane_join8(cvec *p, const vec *lane, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, lane += LANE_VECTORS) {
+        fetch(a);
         const rotation s = {lane[0], lane[1]}, t = {lane[2], lane[3]};
         const rotation u = {lane[4], lane[5]}, v = {lane[6], lane[7]};
         for (int i = 0; i < 2; i++) {
@@ -130,27 +165,28 @@ LOOP lane_join8(cvec *p, const vec *lane, size_t leaves)
     }
 }
 
-static void leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
+static void leaves_descend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
 {
-    leaf_split4(p, tables.broadcast, leaves);
-    leaf_split4_transpose(p, tables.broadcast, leaves);
-    lane_split8(p, tables.lane, leaves);
+    leaf_split4(p, tables.broadcast, leaves, a);
+    leaf_split4_transpose(p, tables.broadcast, leaves, a);
+    lane_split8(p, tables.lane, leaves, a);
 }
 
-static void leaves_ascend(cvec *p, leaf_tables tables, size_t leaves)
+static void leaves_ascend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
 {
-    lane_join8(p, tables.lane, leaves);
-    leaf_transpose_join4(p, tables.broadcast, leaves);
-    leaf_join4(p, tables.broadcast, leaves);
+    lane_join8(p, tables.lane, leaves, a);
+    leaf_transpose_join4(p, tables.broadcast, leaves, a);
+    leaf_join4(p, tables.broadcast, leaves, a);
 }
 
 #elif LANES == 8
 
 enum { LEAF_REALS = LCV_SIMD_SPLIT_REALS + LCV_SIMD_TAIL_REALS + LCV_SIMD_LEVELLED_REALS, LANE_VECTORS = 4 };
 
-LOOP leaf_split4(cvec *p, const real *table, size_t leaves)
+LOOP leaf_split4(cvec *p, const real *table, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        fetch(a);
         const rotation s = rotation_with(table[LEAF_REALS - 2], table[1]),
                        t = rotation_with(table[LEAF_REALS - 1], table[3]);
         split4(&p[0], &p[2], &p[4], &p[6], s, t);
@@ -158,18 +194,20 @@ LOOP leaf_split4(cvec *p, const real *table, size_t leaves)
     }
 }
 
-LOOP leaf_join4(cvec *p, const real *table, size_t leaves)
+LOOP leaf_join4(cvec *p, const real *table, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        fetch(a);
         const rotation s = rotation_of(table), t = rotation_of(table + 2), st = rotation_of(table + 4);
         join4(&p[0], &p[2], &p[4], &p[6], s, t, st);
         join4(&p[1], &p[3], &p[5], &p[7], s, t, st);
     }
 }
 
-LOOP leaf_split2_transpose(cvec *p, const real *table, size_t leaves)
+LOOP leaf_split2_transpose(cvec *p, const real *table, size_t leaves, lookahead *a)
 {
     for (table += LCV_SIMD_SPLIT_REALS; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        fetch(a);
         const rotation u = rotation_of(table), v = rotation_of(table + 2);
         cvec x[LANES];
         load_leaf(x, p);
@@ -182,9 +220,10 @@ LOOP leaf_split2_transpose(cvec *p, const real *table, size_t leaves)
     }
 }
 
-LOOP leaf_transpose_join2(cvec *p, const real *table, size_t leaves)
+LOOP leaf_transpose_join2(cvec *p, const real *table, size_t leaves, lookahead *a)
 {
     for (table += LCV_SIMD_SPLIT_REALS; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        fetch(a);
         const rotation u = rotation_of(table), v = rotation_of(table + 2);
         cvec x[LANES];
         load_leaf(x, p);
@@ -197,9 +236,10 @@ LOOP leaf_transpose_join2(cvec *p, const real *table, size_t leaves)
     }
 }
 
-LOOP lane_split4(cvec *p, const vec *lane, size_t leaves)
+LOOP lane_split4(cvec *p, const vec *lane, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, lane += LANE_VECTORS) {
+        fetch(a);
         const rotation s = levelled((rotation){lane[0], lane[1]}, LCV_SIMD_STAGGER_LANE_S),
                        t = levelled((rotation){lane[2], lane[3]}, LCV_SIMD_STAGGER_LANE_T);
         split4(&p[0], &p[2], &p[4], &p[6], s, t);
@@ -207,38 +247,40 @@ LOOP lane_split4(cvec *p, const vec *lane, size_t leaves)
     }
 }
 
-LOOP lane_join4(cvec *p, const vec *lane, size_t leaves)
+LOOP lane_join4(cvec *p, const vec *lane, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, lane += LANE_VECTORS) {
+        fetch(a);
         const rotation s = {lane[0], lane[1]}, t = {lane[2], lane[3]};
         join4_short(&p[0], &p[2], &p[4], &p[6], s, t);
         join4_short(&p[1], &p[3], &p[5], &p[7], s, t);
     }
 }
 
-static void leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
+static void leaves_descend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
 {
-    leaf_split4(p, tables.broadcast, leaves);
-    leaf_split2_transpose(p, tables.broadcast, leaves);
-    lane_split4(p, tables.lane, leaves);
+    leaf_split4(p, tables.broadcast, leaves, a);
+    leaf_split2_transpose(p, tables.broadcast, leaves, a);
+    lane_split4(p, tables.lane, leaves, a);
 }
 
-static void leaves_ascend(cvec *p, leaf_tables tables, size_t leaves)
+static void leaves_ascend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
 {
-    lane_join4(p, tables.lane, leaves);
-    leaf_transpose_join2(p, tables.broadcast, leaves);
-    leaf_join4(p, tables.broadcast, leaves);
+    lane_join4(p, tables.lane, leaves, a);
+    leaf_transpose_join2(p, tables.broadcast, leaves, a);
+    leaf_join4(p, tables.broadcast, leaves, a);
 }
 
 #elif LANES == 4
 
 enum { LEAF_REALS = LCV_SIMD_SPLIT_REALS + LCV_SIMD_LEVELLED_REALS, LANE_VECTORS = 2 };
 
-LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
+LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
 {
     const real *table = tables.broadcast;
     const vec *lane = tables.lane;
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS, lane += LANE_VECTORS) {
+        fetch(a);
         const rotation w = {lane[0], lane[1]};
         cvec x[LANES];
         load_leaf(x, p);
@@ -251,11 +293,12 @@ LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
     }
 }
 
-LOOP leaves_ascend(cvec *p, leaf_tables tables, size_t leaves)
+LOOP leaves_ascend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
 {
     const real *table = tables.broadcast;
     const vec *lane = tables.lane;
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS, lane += LANE_VECTORS) {
+        fetch(a);
         const rotation w = {lane[0], lane[1]};
         cvec x[LANES];
         load_leaf(x, p);
@@ -271,10 +314,11 @@ LOOP leaves_ascend(cvec *p, leaf_tables tables, size_t leaves)
 
 enum { LEAF_REALS = 2 + LCV_SIMD_LEVELLED_REALS, LANE_VECTORS = 2 };
 
-LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
+LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
 {
     const real *table = tables.broadcast;
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        fetch(a);
         cvec x[LANES];
         load_leaf(x, p);
         split2(&x[0], &x[1], rotation_with(table[LEAF_REALS - 2], table[1]));
@@ -283,10 +327,11 @@ LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves)
     }
 }
 
-LOOP leaves_ascend(cvec *p, leaf_tables tables, size_t leaves)
+LOOP leaves_ascend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
 {
     const real *table = tables.broadcast;
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+        fetch(a);
         cvec x[LANES];
         load_leaf(x, p);
         transpose_complex(x);

@@ -71,12 +71,16 @@ static const real *piece(const source *s, int64_t at, int64_t count, real *buffe
     return buffer;
 }
 
-/* May a piece of the result be written where it belongs, without a further look? */
-static bool is_plain(const target *t, int64_t at, int64_t count)
+/* Where a piece of the result may be written at once, without a further look; else NULL. */
+static real *plain_place(const target *t, int64_t at, int64_t count)
 {
     const lcv_cpu_sink *row = &t->row;
-    return t->taps == NULL && t->future == NULL && row->out != NULL && row->out2 == NULL &&
-           row->gate == NULL && row->x == NULL && row->bias == 0.0 && at + count <= t->seqlen;
+    if (t->future == NULL && t->taps != NULL && at + count <= t->taps_count)
+        return t->taps + at;
+    if (t->taps == NULL && t->future == NULL && row->out != NULL && row->out2 == NULL && row->gate == NULL &&
+        row->x == NULL && row->bias == 0.0 && at + count <= t->seqlen)
+        return (real *)row->out + at;
+    return NULL;
 }
 
 /* out = value + skip x x_gate + bias. Whole vectors first; out may be x. */

@@ -21,6 +21,7 @@ typedef struct walk {
     cvec *sum;
     bool scaled; /* data takes the gain */
     bool ascend_only;
+    lookahead ahead; /* none where a team shares the walk */
 } walk;
 
 static const real *split_table(const lcv_simd_plan *plan, int64_t pass, int64_t block)
@@ -71,14 +72,14 @@ LOOP scale_leaves(cvec *p, const vec *gain, size_t leaves)
             p[i] = scaled(*gain, p[i]);
 }
 
-static void at_leaves(const walk *w, size_t first, size_t leaves)
+static void at_leaves(walk *w, size_t first, size_t leaves)
 {
     const size_t at = first * LANES;
     const leaf_tables tables = {(const real *)w->plan->leaf + first * LEAF_REALS,
                                 (const vec *)w->plan->lane + first * LANE_VECTORS};
     const vec *gain = (const vec *)w->plan->gain + first;
     if (!w->ascend_only)
-        leaves_descend(w->data + at, tables, leaves);
+        leaves_descend(w->data + at, tables, leaves, &w->ahead);
     if (w->scaled)
         scale_leaves(w->data + at, gain, leaves);
     if (w->sum != NULL)
@@ -89,11 +90,11 @@ static void at_leaves(const walk *w, size_t first, size_t leaves)
         adjoint_pairs(w->result + at, w->data + at, w->other + at, tables.lane, leaves);
     else if (w->other != NULL)
         multiply_pairs(w->result + at, w->data + at, w->other + at, tables.lane, leaves);
-    leaves_ascend(w->result + at, tables, leaves);
+    leaves_ascend(w->result + at, tables, leaves, &w->ahead);
 }
 
 /* `count` neighbouring blocks of a pass, each pass over all of them in turn. */
-static void breadth_first(const walk *w, int64_t pass, size_t block, size_t count)
+static void breadth_first(walk *w, int64_t pass, size_t block, size_t count)
 {
     const int64_t passes = w->plan->shape.passes;
     for (int64_t p = pass; p < passes && !w->ascend_only; p++) {
@@ -111,7 +112,7 @@ static void breadth_first(const walk *w, int64_t pass, size_t block, size_t coun
     }
 }
 
-static void depth_first(const walk *w, int64_t pass, size_t block)
+static void depth_first(walk *w, int64_t pass, size_t block)
 {
     const size_t n = block_vectors(w->plan, pass), quarter = n / 4;
     if (n <= BREADTH || pass == w->plan->shape.passes) {
@@ -156,6 +157,7 @@ static void block_task(void *arg, int64_t index)
 static void walk_with_team(walk *w, const lcv_cpu_team *team)
 {
     const int64_t radix = w->plan->shape.radix;
+    w->ahead.count = 0;
     if (!w->ascend_only)
         lcv_cpu_team_run(team, radix * PIECES, split_task, w);
     lcv_cpu_team_run(team, radix * 4, block_task, w);
