@@ -89,7 +89,7 @@ typedef struct lcvi_step_kind {
     bool in_place; /* may `out` lie where IN was, and the gradient of IN where that of `out` was? */
 } lcvi_step_kind;
 
-extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step;
+extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step, lcvi_glu_step;
 
 /* mixer_stream_conv.c */
 lcv_status lcvi_conv_step_stream(const lcvi_mixer_run *run, const lcvi_step *step);
@@ -244,6 +244,9 @@ void lcvi_mixer_project_onto(lcvi_program *program, lcvi_rows in, lcvi_rows weig
  * neighbouring channels. A long one without a filter is pointwise: out = post_gate * activation(pre_gate *
  * in). One that adds is causal and linear. */
 void lcvi_mixer_conv(lcvi_program *program, const lcvi_step *description);
+
+/* out = in * sigmoid(gate), at every time and channel. */
+void lcvi_mixer_glu(lcvi_program *program, lcvi_rows in, lcvi_rows gate, lcvi_rows out);
 
 /* ---- For the files of the core ---- */
 

@@ -199,13 +199,27 @@ static void add_step(lcvi_program *program, lcvi_step step, const lcvi_step_kind
     program->step[program->step_count++] = step;
 }
 
-static void add_projection(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias,
-                           lcvi_rows out, bool adds)
+static lcvi_step plain_step(lcvi_rows in, lcvi_rows out)
 {
-    lcvi_step step = {.out = out, .adds = adds};
+    lcvi_step step = {.out = out};
     for (int slot = 0; slot < LCVI_SLOTS; slot++)
         step.slot[slot] = LCVI_NO_ROWS;
     step.slot[LCVI_IN] = in;
+    return step;
+}
+
+void lcvi_mixer_glu(lcvi_program *program, lcvi_rows in, lcvi_rows gate, lcvi_rows out)
+{
+    lcvi_step step = plain_step(in, out);
+    step.slot[LCVI_PRE_GATE] = gate;
+    add_step(program, step, &lcvi_glu_step);
+}
+
+static void add_projection(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias,
+                           lcvi_rows out, bool adds)
+{
+    lcvi_step step = plain_step(in, out);
+    step.adds = adds;
     step.slot[LCVI_WEIGHT] = weight;
     step.slot[LCVI_BIAS] = bias;
     add_step(program, step, &lcvi_project_step);

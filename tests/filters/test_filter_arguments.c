@@ -51,6 +51,8 @@ static void bad_options(void **state)
         {"explicit", "filter_len=9", "options: filter_len: expected at most 8 (max_len), given 9"},
         {"explicit", "std=-1", "options: std: expected a number >= 0, given \"-1\""},
         {"explicit", "smooth=4", "options: smooth: expected an odd number from 1 to 63, given 4"},
+        {"explicit", "smooth_freq=8", "options: smooth_freq: expected an odd number from 1 to 63, given 8"},
+        {"explicit", "smooth=3 smooth_freq=7", "options: smooth_freq: expected 1 with smooth=3"},
         {"shift_ssm", "state=1025", "options: state: expected an integer from 1 to 1024, given \"1025\""},
         {"diag_ssm", "n_ssm=2", "options: n_ssm: expected a divisor of channels (3), given 2"},
         {"diag_ssm", "discretisation=euler", "options: discretisation: expected one of: zoh bilinear"},

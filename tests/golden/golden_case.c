@@ -86,21 +86,28 @@ double *golden_values(const golden_case *c, const char *name)
     return values;
 }
 
+/* Room for a new array of the case; NULL: none. */
+static double *add_array(golden_case *c, const char *name, int rank, const int64_t *shape, int64_t count)
+{
+    npy_array array = {.type = NPY_F8, .rank = rank, .count = count};
+    array.data = malloc((size_t)(count + 1) * sizeof(double));
+    if (array.data == NULL || c->count == GOLDEN_ARRAYS) {
+        free(array.data);
+        return NULL;
+    }
+    memcpy(array.shape, shape, (size_t)rank * sizeof *shape);
+    snprintf(c->array[c->count].name, GOLDEN_NAME, "%s", name);
+    c->array[c->count++].data = array;
+    return array.data;
+}
+
 /* Every second number from `part` on, as a new array. */
 static bool add_part(golden_case *c, const npy_array *whole, const char *name, int64_t part)
 {
-    npy_array half = {.type = NPY_F8, .rank = whole->rank - 1, .count = whole->count / 2};
-    half.data = malloc((size_t)(half.count + 1) * sizeof(double));
-    if (half.data == NULL || c->count == GOLDEN_ARRAYS) {
-        free(half.data);
-        return false;
-    }
-    memcpy(half.shape, whole->shape, sizeof half.shape);
-    for (int64_t i = 0; i < half.count; i++)
-        ((double *)half.data)[i] = npy_get(whole, 2 * i + part);
-    snprintf(c->array[c->count].name, GOLDEN_NAME, "%s", name);
-    c->array[c->count++].data = half;
-    return true;
+    double *half = add_array(c, name, whole->rank - 1, whole->shape, whole->count / 2);
+    for (int64_t i = 0; half != NULL && i < whole->count / 2; i++)
+        half[i] = npy_get(whole, 2 * i + part);
+    return half != NULL;
 }
 
 bool golden_split(golden_case *c, const char *name, const char *real, const char *imag)
@@ -110,6 +117,38 @@ bool golden_split(golden_case *c, const char *name, const char *real, const char
         return true;
     return whole->rank > 0 && whole->shape[whole->rank - 1] == 2 && add_part(c, whole, real, 0) &&
            add_part(c, whole, imag, 1);
+}
+
+/* Numbers [from, from + count) as a new array. */
+static bool add_range(golden_case *c, const npy_array *whole, const char *name, int64_t from, int64_t count)
+{
+    double *range = add_array(c, name, 1, &count, count);
+    for (int64_t i = 0; range != NULL && i < count; i++)
+        range[i] = npy_get(whole, from + i);
+    return range != NULL;
+}
+
+bool golden_halve(golden_case *c, const char *name, const char *first, const char *second)
+{
+    const npy_array *whole = golden_find(c, name);
+    if (whole == NULL || golden_find(c, first) != NULL)
+        return true;
+    const npy_array copy = *whole; /* the numbers stay where they are */
+    const int64_t half = copy.count / 2;
+    return copy.rank > 0 && copy.shape[0] % 2 == 0 && add_range(c, &copy, first, 0, half) &&
+           add_range(c, &copy, second, half, half);
+}
+
+bool golden_reverse(golden_case *c, const char *name, const char *reversed)
+{
+    const npy_array *given = golden_find(c, name);
+    if (given == NULL || golden_find(c, reversed) != NULL)
+        return true;
+    const int64_t last = given->rank > 0 ? given->shape[given->rank - 1] : 1;
+    double *values = add_array(c, reversed, given->rank, given->shape, given->count);
+    for (int64_t i = 0; values != NULL && i < given->count; i++)
+        values[i] = npy_get(given, i - i % last + last - 1 - i % last);
+    return values != NULL;
 }
 
 bool golden_flag(const golden_case *c, const char *name, bool absent)

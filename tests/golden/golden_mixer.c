@@ -126,10 +126,12 @@ static bool evaluate(const job *j, int index, const lcv_tensor *taps)
     lcv_filter_args args = LCV_FILTER_ARGS_INIT;
     args.seqlen = j->g->seqlen;
     args.taps = *taps;
-    if (lcv_filter_evaluate(j->filter[index], &args) == LCV_OK)
-        return true;
-    golden_say(j->c, GOLDEN_FAILED, "taps: %s", lcv_context_message(j->setup->context));
-    return false;
+    if (lcv_filter_evaluate(j->filter[index], &args) != LCV_OK) {
+        golden_say(j->c, GOLDEN_FAILED, "taps: %s", lcv_context_message(j->setup->context));
+        return false;
+    }
+    const golden_binding expected = {"taps", {j->g->taps[index].expected}};
+    return expected.pieces[0] == NULL || compare(j, &expected, "", taps);
 }
 
 /* The gradient of one parameter from that of the taps. */
@@ -217,7 +219,7 @@ static lcv_status run_both(const job *j, const lcv_plan *plan, const mixer_array
 
 static bool run_plan(const job *j, const target *t, const lcv_plan *plan)
 {
-    const golden_binding y = {"y", {"y"}};
+    const golden_binding y = {"y", {j->g->output != NULL ? j->g->output : "y"}};
     mixer_arrays a;
     if (!mixer_arrays_create(plan, 1, &a))
         return golden_say(j->c, GOLDEN_FAILED, "out of memory") == GOLDEN_PASSED;
@@ -246,7 +248,7 @@ static bool run_targets(const job *j)
 golden_outcome golden_mixer_run(golden_case *c, const golden_setup *setup, const golden_mixer *g,
                                 lcv_dtype dtype)
 {
-    job j = {c, setup, g, dtype, {NULL}, golden_find(c, "in_dy") != NULL};
+    job j = {c, setup, g, dtype, {NULL}, !g->forward_only && golden_find(c, "in_dy") != NULL};
     bool same = true;
     for (int i = 0; same && i < GOLDEN_TAPS && g->taps[i].port != NULL; i++)
         same = create_filter(&j, i);

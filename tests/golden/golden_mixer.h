@@ -17,6 +17,7 @@ typedef struct golden_binding {
 /* The taps of one port. */
 typedef struct golden_taps {
     const char *port, *family;
+    const char *expected; /* the array of the taps, NULL: none */
     char options[GOLDEN_MIXER_OPTIONS];
     int64_t channels, max_len;
     golden_binding parameters[GOLDEN_BINDINGS]; /* ends with a NULL name */
@@ -27,6 +28,8 @@ typedef struct golden_mixer {
     char options[GOLDEN_MIXER_OPTIONS];
     int64_t batch, channels, seqlen;
     bool time_major; /* data of the case is [seqlen, batch, channels] */
+    const char *output; /* "pre" for out_pre; NULL: out_y */
+    bool forward_only;
     golden_binding ports[GOLDEN_BINDINGS];
     golden_taps taps[GOLDEN_TAPS];
 } golden_mixer;

@@ -130,3 +130,19 @@ golden_outcome golden_run_evo2_layer(golden_case *c, const golden_setup *setup, 
              golden_flag(c, "interleave", true));
     return golden_mixer_run(c, setup, &g, dtype);
 }
+
+/* Columns of in_x are one sample each. */
+golden_outcome golden_run_monarch(golden_case *c, const golden_setup *setup, lcv_dtype dtype)
+{
+    const npy_array *x = golden_find(c, "in_x");
+    const int64_t blocks = whole(c, "k", 0), out_blocks = whole(c, "l", 0);
+    golden_mixer g = {.mixer = "monarch", .ports = {{"first", {"w1"}}, {"second", {"w2"}}}, .seqlen = 1};
+    if (x == NULL || x->rank != 2)
+        return golden_say(c, GOLDEN_FAILED, "in_x is missing, or not of two axes");
+    g.batch = x->shape[0];
+    g.channels = x->shape[1];
+    snprintf(g.options, sizeof g.options, "blocks=%lld middle=%lld out_blocks=%lld width=%lld",
+             (long long)blocks, (long long)(blocks * whole(c, "q", 0)), (long long)out_blocks,
+             (long long)(out_blocks * whole(c, "s", 0)));
+    return golden_mixer_run(c, setup, &g, dtype);
+}

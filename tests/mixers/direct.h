@@ -28,5 +28,7 @@ double *direct_h3(const direct_options *o, const mixer_arrays *a);
 double *direct_projection(const direct_options *o, const mixer_arrays *a);
 double *direct_mega_ema(const direct_options *o, const mixer_arrays *a);
 double *direct_evo2_cascade(const direct_options *o, const mixer_arrays *a);
+double *direct_monarch(const direct_options *o, const mixer_arrays *a);
+double *direct_long_conv_layer(const direct_options *o, const mixer_arrays *a);
 
 #endif

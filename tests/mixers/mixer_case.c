@@ -62,6 +62,8 @@ double *mixer_case_direct(const mixer_case *c, const mixer_arrays *a)
         {"projection", direct_projection},
         {"mega_ema", direct_mega_ema},
         {"evo2_cascade", direct_evo2_cascade},
+        {"monarch", direct_monarch},
+        {"long_conv", direct_long_conv_layer},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (strcmp(c->mixer, rows[i].mixer) == 0)

@@ -139,6 +139,12 @@ static void bad_options_are_named(void **state)
         {"evo2_cascade", "groups=3", "groups", LCV_INVALID_ARG},
         {"evo2_cascade", "short_taps=1", "short_taps", LCV_INVALID_ARG},
         {"projection", "width=-1", "width", LCV_INVALID_ARG},
+        {"monarch", "blocks=3", "blocks", LCV_INVALID_ARG},
+        {"monarch", "blocks=2 middle=5", "blocks", LCV_INVALID_ARG},
+        {"monarch", "out_blocks=2 width=7", "out_blocks", LCV_INVALID_ARG},
+        {"monarch", "middle=1000 width=1000 out_blocks=1000", "out_blocks", LCV_INVALID_ARG},
+        {"long_conv", "outputs=0", "outputs", LCV_INVALID_ARG},
+        {"long_conv", "twosided=2", "twosided", LCV_INVALID_ARG},
         {"projection", "width=99999999999", "", LCV_TOO_LARGE},
     };
     (void)state;

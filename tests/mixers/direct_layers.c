@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Formulas of the mixers that mix channels with long filters or structured matrices. Sizes that the ports
+ * tell are taken from them. */
+#include "direct_parts.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Taps of lags -1, -2, ... of one sequence, added. */
+static void add_future(const direct_options *o, const mixer_arrays *a, int64_t row, const double *x,
+                       double *out)
+{
+    if (mixer_arrays_find(a, "filter_future") < 0)
+        return;
+    const int64_t taps = direct_axis(a, "filter_future", 1);
+    for (int64_t t = 0; t < o->seqlen; t++)
+        for (int64_t j = 0; j < taps && t + j + 1 < o->seqlen; j++)
+            out[t] += direct_parameter(a, "filter_future", row * taps + j, 0.0) * x[t + j + 1];
+}
+
+double *direct_long_conv_layer(const direct_options *o, const mixer_arrays *a)
+{
+    const int64_t filters = direct_axis(a, "filter", 0);
+    direct_signals x = direct_input(o, a, "x"), z = direct_make(o, filters);
+    for (int64_t b = 0; b < o->batch; b++)
+        for (int64_t row = 0; row < filters; row++) {
+            double *out = direct_at(o, &z, b, row, 0);
+            const double *in = direct_at(o, &x, b, row % o->channels, 0);
+            direct_long_conv(o, a, "filter", "skip", row, 1, in, out);
+            add_future(o, a, row, in, out);
+            for (int64_t t = 0; t < o->seqlen; t++)
+                out[t] = direct_activate(o->activation, out[t]);
+        }
+    free(x.data);
+    direct_signals w = direct_project(o, a, "out_weight", "out_bias", z);
+    if (mixer_arrays_find(a, "out_weight") < 0 || w.channels == o->channels)
+        return direct_output(o, w);
+    direct_signals y = direct_make(o, o->channels);
+    for (int64_t b = 0; b < o->batch; b++)
+        for (int64_t c = 0; c < o->channels; c++)
+            for (int64_t t = 0; t < o->seqlen; t++)
+                *direct_at(o, &y, b, c, t) =
+                    *direct_at(o, &w, b, c, t) / (1.0 + exp(-*direct_at(o, &w, b, c + o->channels, t)));
+    free(w.data);
+    return direct_output(o, y);
+}
+
+double *direct_monarch(const direct_options *o, const mixer_arrays *a)
+{
+    const int64_t middle = direct_axis(a, "first", 0), p = direct_axis(a, "first", 1);
+    const int64_t width = direct_axis(a, "second", 0), r = direct_axis(a, "second", 1);
+    const int64_t q = middle * p / o->channels, l = middle / r, s = width / l;
+    direct_signals x = direct_input(o, a, "x"), h = direct_make(o, middle), y = direct_make(o, width);
+    for (int64_t b = 0; b < o->batch; b++)
+        for (int64_t t = 0; t < o->seqlen; t++) {
+            for (int64_t i = 0; i < middle; i++)
+                for (int64_t n = 0; n < p; n++)
+                    *direct_at(o, &h, b, i, t) +=
+                        direct_parameter(a, "first", i * p + n, 0.0) * *direct_at(o, &x, b, i / q * p + n, t);
+            for (int64_t i = 0; i < width; i++) {
+                const int64_t j = i % l, m = i / l;
+                *direct_at(o, &y, b, i, t) = direct_parameter(a, "bias", i, 0.0);
+                for (int64_t n = 0; n < r; n++)
+                    *direct_at(o, &y, b, i, t) += direct_parameter(a, "second", (j * s + m) * r + n, 0.0) *
+                                                  *direct_at(o, &h, b, j + l * n, t);
+            }
+        }
+    free(x.data);
+    free(h.data);
+    return direct_output(o, y);
+}
