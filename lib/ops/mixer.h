@@ -83,7 +83,7 @@ typedef struct lcvi_step_kind {
                         size_t *workspace);
     lcv_status (*forward)(const lcvi_mixer_run *run, const lcvi_step *step);
 
-    /* Forward of the next `run->seqlen` tokens of a stream. */
+    /* Forward of the next `run->seqlen` tokens of a stream; NULL: it has none. */
     lcv_status (*stream)(const lcvi_mixer_run *run, const lcvi_step *step);
     lcv_status (*backward)(const lcvi_mixer_run *run, const lcvi_step *step);
     bool in_place; /* may `out` lie where IN was, and the gradient of IN where that of `out` was? */

@@ -61,8 +61,8 @@ static void run_channel(void *arg, int64_t c)
     const job *j = arg;
     const lcv_mixer_params *p = &j->run->program->params;
     for (int64_t b = 0; b < p->batch; b++)
-        for (int64_t t = 0; t < p->seqlen; t += CHUNK)
-            run_chunk(j, b, c, t, p->seqlen - t < CHUNK ? p->seqlen - t : CHUNK);
+        for (int64_t t = 0; t < j->run->seqlen; t += CHUNK)
+            run_chunk(j, b, c, t, j->run->seqlen - t < CHUNK ? j->run->seqlen - t : CHUNK);
 }
 
 static lcv_status forward(const lcvi_mixer_run *run, const lcvi_step *step)
@@ -90,5 +90,9 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
     return LCV_OK;
 }
 
-const lcvi_step_kind lcvi_glu_step = {
-    .declare = declare, .query = query, .forward = forward, .backward = backward, .in_place = true};
+const lcvi_step_kind lcvi_glu_step = {.declare = declare,
+                                      .query = query,
+                                      .forward = forward,
+                                      .stream = forward,
+                                      .backward = backward,
+                                      .in_place = true};

@@ -35,6 +35,9 @@ static lcv_status check_program(const lcvi_program *program)
     if (program->params.device != LCV_DEVICE_CPU)
         return lcvi_fail(program->context, LCV_UNSUPPORTED, "plan: streams are on the CPU only");
     for (int32_t i = 0; status == LCV_OK && i < program->step_count; i++) {
+        if (program->step[i].kind->stream == NULL)
+            return lcvi_fail(program->context, LCV_UNSUPPORTED, "plan: %s has no stream",
+                             program->mixer->name);
         if (!is_convolution(&program->step[i]))
             continue;
         status = check_step(program, &program->step[i]);

@@ -20,6 +20,7 @@ typedef struct direct_options {
     /* evo2_cascade */
     bool turned, blocks;
     bool host_only; /* steps are computed in the host's memory alone */
+    bool no_stream;
 } direct_options;
 
 /* Output y of the mixer in the order of its port; free() it. Parameters that `a` has no port for are absent:

@@ -129,7 +129,7 @@ void scene_expect_bits(const scene *s, const char *what)
 
 bool scene_has_stream(const mixer_case *c)
 {
-    return strcmp(c->mixer, "projection") != 0 && c->formula.num_blocks <= 1 &&
+    return strcmp(c->mixer, "projection") != 0 && !c->formula.no_stream && c->formula.num_blocks <= 1 &&
            strstr(c->options, "sides=2") == NULL;
 }
 
