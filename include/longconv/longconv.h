@@ -11,6 +11,7 @@
 #include <longconv/conv.h>         /* the long convolution, forward and backward; prepared spectra */
 #include <longconv/option.h>       /* options and named arrays of filters and mixers */
 #include <longconv/filter.h>       /* filter families: generators of taps, and their gradients */
+#include <longconv/hippo.h>        /* the matrices that state space models start from */
 #include <longconv/operator.h>     /* short convolution, gate, mixers (Hyena, H3, ...) */
 #include <longconv/stream.h>       /* the long convolution one token at a time */
 #include <longconv/mixer_stream.h> /* a whole mixer one token at a time */

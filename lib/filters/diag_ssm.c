@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Family diag_ssm: diagonal state space models (S4D, DSS, H3's diagonal one), every discretisation, transform
  * and initialisation of theirs by options. */
-#include "../hippo.h"
 #include "../size.h"
 #include "diag_discretise.h"
 #include "exponential_sums.h"
 #include "transforms.h"
+
+#include <longconv/hippo.h>
 
 #include <math.h>
 #include <string.h>
@@ -74,11 +75,11 @@ static const lcvi_option options[] = {
         "hold_shift", "0", "softmax: gradients of growing modes as DSS's code has them, with its shift held"),
 };
 
-/* What filter->own holds: the eigenvalues of the legs initialisation. */
-typedef struct legs_table {
-    double real;
-    double values[]; /* imaginary parts [modes], then B [modes][2] */
-} legs_table;
+/* What filter->own holds for the legs initialisation: eigenvalues [modes][2], then B [modes][2]. */
+static const double *legs_table(const lcv_filter *filter)
+{
+    return filter->own;
+}
 
 static int64_t choice(const lcv_filter *filter, int32_t option)
 {
@@ -194,13 +195,11 @@ static lcv_status declare_all(lcv_filter *filter)
 
 static lcv_status make_legs(lcv_filter *filter)
 {
-    const lcv_status status =
-        lcvi_filter_own(filter, sizeof(legs_table) + 3 * (size_t)filter->modes * sizeof(double));
-    if (status != LCV_OK)
-        return status;
-    legs_table *table = filter->own;
-    return lcvi_hippo_normal(filter->context, LCVI_HIPPO_LEGS, filter->modes, &table->real, table->values,
-                             table->values + filter->modes);
+    const lcv_status status = lcvi_filter_own(filter, 4 * (size_t)filter->modes * sizeof(double));
+    double *table = filter->own;
+    return status == LCV_OK ? lcv_hippo_factors(filter->context, LCV_HIPPO_LEGS, 2 * filter->modes, table,
+                                                NULL, table + 2 * filter->modes)
+                            : status;
 }
 
 static lcv_status configure(lcv_filter *filter)
@@ -223,7 +222,6 @@ static lcv_status configure(lcv_filter *filter)
 static double initial_imag(const lcv_filter *filter, const lcvi_random *random, int64_t index)
 {
     const double n = (double)(index % filter->modes), states = 2.0 * (double)filter->modes;
-    const legs_table *table = filter->own;
     switch (choice(filter, OPTION_INIT)) {
     case INIT_INV:
         return states / pi * (states / (2.0 * n + 1.0) - 1.0);
@@ -232,7 +230,7 @@ static double initial_imag(const lcv_filter *filter, const lcvi_random *random, 
     case INIT_QUAD:
         return (1.0 + 2.0 * n) * (1.0 + 2.0 * n) / pi;
     case INIT_LEGS:
-        return -table->values[index % filter->modes];
+        return -legs_table(filter)[2 * (index % filter->modes) + 1];
     case INIT_REAL:
         return 0.0;
     case INIT_RANDOM:
@@ -264,10 +262,9 @@ static double initial_dt(const lcv_filter *filter, const lcvi_random *random, in
 static double initial_b(const lcv_filter *filter, int64_t index)
 {
     const int64_t n = index / parts(filter) % filter->modes, part = index % parts(filter);
-    const legs_table *table = filter->own;
     if (choice(filter, OPTION_INIT) != INIT_LEGS)
         return part == 0 ? 1.0 : 0.0;
-    const double value = table->values[filter->modes + 2 * n + part];
+    const double value = legs_table(filter)[2 * (filter->modes + n) + part];
     return part == 1 ? fmax(fmin(value, 2.0), -2.0) : value;
 }
 

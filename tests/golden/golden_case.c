@@ -228,10 +228,16 @@ bool golden_differs(golden_case *c, lcv_dtype dtype, const char *name, const dou
 
 bool golden_compare(golden_case *c, lcv_dtype dtype, const char *name, const double *got, int64_t count)
 {
+    return golden_compare_within(c, dtype, name, got, count, allowed(c, dtype, name));
+}
+
+bool golden_compare_within(golden_case *c, lcv_dtype dtype, const char *name, const double *got,
+                           int64_t count, double most)
+{
     const npy_array *expected = find_expected(c, name, count);
     if (expected == NULL)
         return false;
-    const double error = relative_error(expected, got), most = allowed(c, dtype, name);
+    const double error = relative_error(expected, got);
     if (!(error <= c->worst[dtype].error)) {
         c->worst[dtype].error = error;
         snprintf(c->worst[dtype].name, GOLDEN_NAME, "%s", name);

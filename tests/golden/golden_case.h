@@ -85,6 +85,10 @@ bool golden_compare(golden_case *c, lcv_dtype dtype, const char *name, const dou
 /* For a documented difference: true where an output is finite and far from the array `name`. */
 bool golden_differs(golden_case *c, lcv_dtype dtype, const char *name, const double *got, int64_t count);
 
+/* The comparison with an error of at most `most`. */
+bool golden_compare_within(golden_case *c, lcv_dtype dtype, const char *name, const double *got,
+                           int64_t count, double most);
+
 /* Copies of numbers in another dtype (float32 or float64), to be freed; NULL: no memory. */
 void *golden_narrow(lcv_dtype dtype, const double *values, int64_t count);
 double *golden_widen(lcv_dtype dtype, const void *memory, int64_t count);
