@@ -248,16 +248,6 @@ static double initial_real(const lcv_filter *filter, int64_t index)
     return transform >= REAL_CLIP ? -size : lcvi_transform_inverse((lcvi_transform)transform, size);
 }
 
-static double initial_dt(const lcv_filter *filter, const lcvi_random *random, int64_t index)
-{
-    const double least = lcvi_exact_log(filter->option[OPTION_DT_MIN].real),
-                 most = lcvi_exact_log(filter->option[OPTION_DT_MAX].real);
-    const double log_dt = lcvi_random_between(random, index, least, most);
-    const lcvi_transform transform = (lcvi_transform)choice(filter, OPTION_DT);
-    return transform == LCVI_TRANSFORM_EXP ? log_dt
-                                           : lcvi_transform_inverse(transform, lcvi_exact_exp(log_dt));
-}
-
 /* B is 1, or that of LegS with parts of at most 2. */
 static double initial_b(const lcv_filter *filter, int64_t index)
 {
@@ -272,7 +262,9 @@ static double initial_value(const lcv_filter *filter, parameter which, const lcv
                             int64_t index)
 {
     if (which == INV_DT)
-        return initial_dt(filter, random, index);
+        return lcvi_transform_log_uniform((lcvi_transform)choice(filter, OPTION_DT), random, index,
+                                          filter->option[OPTION_DT_MIN].real,
+                                          filter->option[OPTION_DT_MAX].real);
     if (which == A_REAL)
         return initial_real(filter, index);
     if (which == B)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "transforms.h"
-#include "../initialise.h"
 
 #include <math.h>
 
@@ -64,4 +63,11 @@ double lcvi_transform_inverse(lcvi_transform transform, double y)
         break;
     }
     return y;
+}
+
+double lcvi_transform_log_uniform(lcvi_transform transform, const lcvi_random *random, int64_t index,
+                                  double least, double most)
+{
+    const double value = lcvi_random_between(random, index, lcvi_exact_log(least), lcvi_exact_log(most));
+    return transform == LCVI_TRANSFORM_EXP ? value : lcvi_transform_inverse(transform, lcvi_exact_exp(value));
 }

@@ -96,7 +96,7 @@ double *golden_filter_taps(golden_case *c, const lcv_filter *filter, int64_t seq
 
 /* One backward call for one parameter after the other, so that each is also asked for alone. */
 static bool compare_gradient(golden_case *c, const lcv_filter *filter, const char *array,
-                             const char *parameter, lcv_filter_grad_args *args)
+                             const char *parameter, double accuracy, lcv_filter_grad_args *args)
 {
     char name[GOLDEN_NAME];
     lcv_filter_info info = {.struct_size = sizeof info};
@@ -115,7 +115,10 @@ static bool compare_gradient(golden_case *c, const lcv_filter *filter, const cha
     bool same = false;
     if (memory != NULL && lcv_filter_backward(filter, args) == LCV_OK) {
         double *got = golden_widen(info.dtype, memory, expected->count);
-        same = got != NULL && golden_compare(c, info.dtype, name, got, expected->count);
+        same =
+            got != NULL && (info.dtype == LCV_F64 && accuracy > 0.0
+                                ? golden_compare_within(c, info.dtype, name, got, expected->count, accuracy)
+                                : golden_compare(c, info.dtype, name, got, expected->count));
         free(got);
     } else {
         golden_say(c, GOLDEN_FAILED, "%s: %s", name, lcv_context_message(NULL));
@@ -134,7 +137,7 @@ bool golden_filter_compare_gradients(golden_case *c, const lcv_filter *filter, c
     args.seqlen = g->seqlen;
     args.dtaps = lcv_tensor_compact(memory, dtype_of(filter), 2, shape);
     for (int i = 0; same && i < GOLDEN_PARAMETERS && g->names[i].array != NULL; i++)
-        same = compare_gradient(c, filter, g->names[i].array, g->names[i].parameter, &args);
+        same = compare_gradient(c, filter, g->names[i].array, g->names[i].parameter, g->accuracy, &args);
     free(memory);
     return same;
 }

@@ -15,6 +15,7 @@ typedef struct golden_filter {
     int64_t seqlen;
     const char *taps;  /* the array of all taps: "out_k" */
     const char *dtaps; /* of their gradients: "in_dk"; the case need not have it */
+    double accuracy;   /* of the case itself, where its gradients are known to be worse than 1e-9 */
     struct {
         const char *array; /* "A_real" for p_A_real and g_A_real */
         const char *parameter;
