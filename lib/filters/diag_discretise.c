@@ -61,13 +61,40 @@ static lcvi_continuous_gradient softmax_backward(const lcvi_continuous *mode, do
     return (lcvi_continuous_gradient){.eigenvalue = by_x * conj(g.den), .step = g.sign * by_u};
 }
 
+/* ---- Zero-order hold: gain = (e^a - 1) / A, which is dt (1 + a/2 + a^2/6 + ...) near a = 0, where the
+ * quotient loses its digits. ---- */
+
+static const double small_square = 1e-6;
+
+/* The series needs dt itself, so one dt for both parts; at A = 0 that of the real part is taken. */
+static bool is_small(const lcvi_continuous *mode)
+{
+    return square(mode->step) < small_square && mode->step == mode->dt * mode->eigenvalue;
+}
+
+/* (e^a - 1) / a and its derivative. */
+static double complex mean_of_exp(double complex a)
+{
+    return 1.0 + a * (1.0 / 2.0 + a * (1.0 / 6.0 + a * (1.0 / 24.0 + a * (1.0 / 120.0 + a / 720.0))));
+}
+
+static double complex mean_of_exp_derivative(double complex a)
+{
+    return 1.0 / 2.0 + a * (1.0 / 3.0 + a * (1.0 / 8.0 + a * (1.0 / 30.0 + a / 144.0)));
+}
+
+static double complex zoh_gain(const lcvi_continuous *mode)
+{
+    return is_small(mode) ? mode->dt * mean_of_exp(mode->step) : exp_minus_1(mode->step) / mode->eigenvalue;
+}
+
 /* ---- All ---- */
 
 static double complex gain_of(const lcvi_continuous *mode)
 {
     switch (mode->how) {
     case LCVI_DISCRETISATION_ZOH:
-        return exp_minus_1(mode->step) / mode->eigenvalue;
+        return zoh_gain(mode);
     case LCVI_DISCRETISATION_BILINEAR:
         return mode->dt / (1.0 - 0.5 * mode->step);
     case LCVI_DISCRETISATION_SOFTMAX: {
@@ -105,6 +132,10 @@ lcvi_discrete lcvi_discretise(const lcvi_continuous *mode)
 
 static lcvi_continuous_gradient zoh_backward(const lcvi_continuous *mode, double complex by_gain)
 {
+    if (is_small(mode))
+        return (lcvi_continuous_gradient){.step =
+                                              by_gain * conj(mode->dt * mean_of_exp_derivative(mode->step)),
+                                          .dt = creal(by_gain * conj(mean_of_exp(mode->step)))};
     const double complex inverse = 1.0 / mode->eigenvalue;
     return (lcvi_continuous_gradient){.step = by_gain * conj(cexp(mode->step) * inverse),
                                       .eigenvalue =

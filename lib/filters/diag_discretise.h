@@ -10,7 +10,7 @@
 
 /* In the order of LCVI_DISCRETISATION_WORDS. A: the continuous eigenvalue, a = dt A. */
 typedef enum lcvi_discretisation {
-    LCVI_DISCRETISATION_ZOH,      /* pole e^a, gain (e^a - 1) / A (S4D) */
+    LCVI_DISCRETISATION_ZOH,      /* pole e^a, gain (e^a - 1) / A, dt where A is 0 (S4D) */
     LCVI_DISCRETISATION_BILINEAR, /* pole (1 + a/2) / (1 - a/2), gain dt / (1 - a/2) (S4D, H3) */
     LCVI_DISCRETISATION_SOFTMAX,  /* pole e^a, gain so that the powers up to seqlen sum to 1 / A (DSS) */
     LCVI_DISCRETISATION_EXP,      /* as zoh, with |A|^2 at least 1e-7 (DSS) */
@@ -33,7 +33,7 @@ typedef struct lcvi_continuous {
     lcvi_discretisation how;
     double complex eigenvalue; /* A */
     double complex step;       /* a; dt of the real and of the imaginary part may differ */
-    double dt;                 /* bilinear: a = dt A */
+    double dt;                 /* of the real part */
     double seqlen;             /* softmax */
 } lcvi_continuous;
 

@@ -8,7 +8,7 @@
 
 enum { CHECKED = 5 /* elements of a parameter */ };
 
-static const int64_t lengths[] = {1, 2, 33, 500};
+static const int64_t lengths[] = {1, 2, 33, 97, 500};
 
 static double *make_weights(const instance *i, int64_t count)
 {
@@ -69,25 +69,56 @@ static void check_parameter(const instance *i, int64_t seqlen, int32_t parameter
     free(values);
 }
 
+static void check_instance(const instance *i, int64_t seqlen)
+{
+    double *weights = make_weights(i, seqlen);
+    gradients g = gradients_zero(i);
+    instance_backward(i, seqlen, 0, seqlen, weights, false, &g);
+    for (int32_t parameter = 0; parameter < i->info.parameter_count; parameter++) {
+        lcv_port_info port = {.struct_size = sizeof port};
+        lcv_filter_parameter(i->filter, parameter, &port);
+        if (port.trainable)
+            check_parameter(i, seqlen, parameter, g.of[parameter], weights);
+    }
+    gradients_free(&g);
+    free(weights);
+}
+
 static void finite_differences(void **state)
 {
     for (size_t row = 0; row < filter_case_count; row++) {
         for (size_t l = 0; l < COUNT_OF(lengths); l++) {
             instance i = instance_open(*state, &filter_cases[row], LCV_F64, lengths[l], 1);
-            double *weights = make_weights(&i, lengths[l]);
-            gradients g = gradients_zero(&i);
-            instance_backward(&i, lengths[l], 0, lengths[l], weights, false, &g);
-            for (int32_t parameter = 0; parameter < i.info.parameter_count; parameter++) {
-                lcv_port_info port = {.struct_size = sizeof port};
-                lcv_filter_parameter(i.filter, parameter, &port);
-                if (port.trainable)
-                    check_parameter(&i, lengths[l], parameter, g.of[parameter], weights);
-            }
-            gradients_free(&g);
-            free(weights);
+            check_instance(&i, lengths[l]);
             instance_close(&i);
         }
     }
+}
+
+/* Zero-order hold has a quotient by the eigenvalue, whose limit at 0 is dt: taps are 2 Re(B C) dt at all
+ * times. */
+static void eigenvalue_of_zero(void **state)
+{
+    static const filter_case row = {"diag_ssm", "modes=2 real=identity", 2, 0.2};
+    enum { LENGTH = 33 };
+    const double zeros[8] = {0};
+    instance i = instance_open(*state, &row, LCV_F64, LENGTH, 1);
+    instance_set(&i, lcv_filter_parameter_find(i.filter, "a_real"), zeros);
+    instance_set(&i, lcv_filter_parameter_find(i.filter, "a_imag"), zeros);
+    double *taps = instance_taps(&i, LENGTH, 0, LENGTH);
+    double *inv_dt = instance_get(&i, lcv_filter_parameter_find(i.filter, "inv_dt"));
+    double *b = instance_get(&i, lcv_filter_parameter_find(i.filter, "b"));
+    double *c = instance_get(&i, lcv_filter_parameter_find(i.filter, "c")), expected = 0.0;
+    for (int n = 0; n < 4; n += 2)
+        expected += 2.0 * exp(inv_dt[0]) * (b[n] * c[n] - b[n + 1] * c[n + 1]);
+    for (int t = 0; t < LENGTH; t++)
+        assert_true(fabs(taps[t] - expected) < 1e-14 * fabs(expected));
+    free(taps);
+    free(inv_dt);
+    free(b);
+    free(c);
+    check_instance(&i, LENGTH);
+    instance_close(&i);
 }
 
 static double distance(const double *a, const double *b, int64_t count, double *size)
@@ -199,7 +230,8 @@ static void threads_and_dtypes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(finite_differences), cmocka_unit_test(parts_add_up),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(finite_differences),
+                                       cmocka_unit_test(eigenvalue_of_zero), cmocka_unit_test(parts_add_up),
                                        cmocka_unit_test(empty_range), cmocka_unit_test(threads_and_dtypes)};
     return cmocka_run_group_tests(tests, instance_context_open, instance_context_close);
 }
