@@ -236,7 +236,7 @@ static void solve(const cauchy *c, const node *at, lcvi_number below, lcvi_numbe
 static node node_at(const cauchy *c, double z_re, double z_im, int m)
 {
     const int32_t rank = c->model->shape.rank;
-    lcvi_number matrix[R][R];
+    lcvi_number matrix[R][R] = {{{1.0, 0.0}, {0.0, 0.0}}, {{0.0, 0.0}, {1.0, 0.0}}};
     node at = {.factor = {1.0 + 0.5 * z_re, 0.5 * z_im}};
     for (int32_t j = 0; j < rank; j++) {
         for (int32_t i = 0; i < rank; i++) {
@@ -330,7 +330,7 @@ static double node_backward(const cauchy *c, const node *at, int m, const lcvi_c
     const double dt = *c->model->dt;
     const bool is_node = first + m < regular_nodes(nodes);
     double by_dt = 0.0;
-    lcvi_number by_y[R] = {{0.0, 0.0}}, y[R];
+    lcvi_number by_y[R] = {{0.0, 0.0}}, y[R] = {{0.0, 0.0}};
     for (int64_t o = 0; o < c->model->shape.outputs; o++) {
         const int64_t place = o * nodes->count + first + m;
         const lcvi_number given = {is_node ? re[place] : 0.0, is_node ? im[place] : 0.0};
