@@ -22,6 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from longconv.torch import HyenaOperator
+from training import Block, Progress
 
 KEYS, VALUES = 4, 4  # the vocabulary: keys, then values, then the sign that a question follows
 ASK, VOCABULARY = KEYS + VALUES, KEYS + VALUES + 1
@@ -50,17 +51,6 @@ class FftHyena(HyenaOperator):
         spectrum = torch.fft.rfft(taps, n=2 * length) * torch.fft.rfft(x, n=2 * length)
         y = torch.fft.irfft(spectrum, n=2 * length)[..., :length] + x * skip[:, None]
         return self.out_proj((y * gate).transpose(1, 2))
-
-
-class Block(nn.Module):
-    def __init__(self, mixer, width):
-        super().__init__()
-        self.mixer, self.before_mixer, self.before_mlp = mixer, nn.LayerNorm(width), nn.LayerNorm(width)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-    def forward(self, x):
-        x = x + self.mixer(self.before_mixer(x))
-        return x + self.mlp(self.before_mlp(x))
 
 
 class Model(nn.Module):
@@ -110,25 +100,13 @@ class Trainer:
         return 1e3 * statistics.median(self.seconds)
 
 
-def show_progress(step, steps, trainers, start):
-    """A bar on a terminal, now and then a line elsewhere."""
-    losses = ", ".join(f"{trainer.name} {trainer.losses[-1]:.4f}" for trainer in trainers)
-    left = (time.perf_counter() - start) * (steps - step) / step
-    if sys.stderr.isatty():
-        bar = "#" * (30 * step // steps)
-        end = "\n" if step == steps else ""
-        print(f"\r[{bar:<30}] step {step}/{steps}, loss {losses}, {left:.0f} s left  ", end=end, file=sys.stderr, flush=True)
-    elif step % max(steps // 10, 1) == 0:
-        print(f"step {step}/{steps}, loss {losses}, {left:.0f} s left", file=sys.stderr, flush=True)
-
-
 def train(trainers, options):
-    generator, start = torch.Generator().manual_seed(options.seed + 1), time.perf_counter()
+    generator, progress = torch.Generator().manual_seed(options.seed + 1), Progress(options.steps)
     for step in range(1, options.steps + 1):
         batch = batch_of(options.batch, options.length, generator)
         for trainer in trainers if step % 2 else trainers[::-1]:
             trainer.step(*batch)
-        show_progress(step, options.steps, trainers, start)
+        progress.show(step, "loss " + ", ".join(f"{trainer.name} {trainer.losses[-1]:.4f}" for trainer in trainers))
 
 
 def compare_curves(ours, theirs, early):

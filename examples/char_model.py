@@ -10,35 +10,25 @@ import argparse
 import math
 import pathlib
 import sys
-import time
 
 import torch
 from torch import nn
 from torch.nn import functional
 
 from longconv.torch import HyenaOperator
+from training import Block, Progress
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCUMENTATION = ("*.md", "docs/*.md", "include/longconv/*.h")  # the headers are the manual
-
-
-class Block(nn.Module):
-    def __init__(self, width, length):
-        super().__init__()
-        self.before_mixer, self.before_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.mixer = HyenaOperator(width, length, emb_dim=5, filter_order=64, w=10, lr_pos_emb=0.0)
-        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
-
-    def forward(self, x):
-        x = x + self.mixer(self.before_mixer(x))
-        return x + self.mlp(self.before_mlp(x))
 
 
 class CharModel(nn.Module):
     def __init__(self, characters, width, length, layers):
         super().__init__()
         self.embedding, self.head = nn.Embedding(characters, width), nn.Linear(width, characters)
-        self.blocks, self.norm = nn.Sequential(*(Block(width, length) for _ in range(layers))), nn.LayerNorm(width)
+        self.blocks, self.norm = nn.Sequential(*(
+            Block(HyenaOperator(width, length, emb_dim=5, filter_order=64, w=10, lr_pos_emb=0.0), width)
+            for _ in range(layers))), nn.LayerNorm(width)
 
     def forward(self, tokens):
         return self.head(self.norm(self.blocks(self.embedding(tokens))))
@@ -72,7 +62,7 @@ def simple_losses(train, held_out, characters):
 def train(model, data, options):
     optimizer = torch.optim.AdamW(model.parameters(), lr=options.lr, weight_decay=0.1)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, options.lr, total_steps=options.steps)
-    generator, start = torch.Generator().manual_seed(options.seed), time.perf_counter()
+    generator, progress = torch.Generator().manual_seed(options.seed), Progress(options.steps)
     for step in range(1, options.steps + 1):
         places = torch.randint(len(data) - options.length, (options.batch, 1), generator=generator)
         loss = model.loss(data[places + torch.arange(options.length + 1)])
@@ -80,18 +70,7 @@ def train(model, data, options):
         loss.backward()
         optimizer.step()
         schedule.step()
-        show_progress(step, options.steps, loss.item(), start)
-
-
-def show_progress(step, steps, loss, start):
-    """A bar on a terminal, now and then a line elsewhere."""
-    left = (time.perf_counter() - start) * (steps - step) / step
-    if sys.stderr.isatty():
-        bar = "#" * (30 * step // steps)
-        end = "\n" if step == steps else ""
-        print(f"\r[{bar:<30}] step {step}/{steps}, {loss:.3f} bits, {left:.0f} s left  ", end=end, file=sys.stderr, flush=True)
-    elif step % max(steps // 10, 1) == 0:
-        print(f"step {step}/{steps}, {loss:.3f} bits, {left:.0f} s left", file=sys.stderr, flush=True)
+        progress.show(step, f"{loss.item():.3f} bits")
 
 
 @torch.no_grad()
