@@ -15,10 +15,11 @@ from ._errors import (BackendFailedError, BusyError, DeviceLostError, Incompatib
 from ._mixers import h3, hyena, mixers
 from ._plans import cache_info, clear_cache, set_cache_limit
 from ._prepared import PreparedFilter, prepare
+from ._stream import MixerStream, Stream
 
 __all__ = [
-    "conv", "filters", "hyena", "h3", "mixers", "prepare", "PreparedFilter", "info", "explain", "Explanation",
-    "cache_info", "clear_cache", "set_cache_limit", "LongconvError", "InvalidArgumentError", "UnsupportedError",
+    "conv", "filters", "hyena", "h3", "mixers", "prepare", "PreparedFilter", "Stream", "MixerStream", "info", "explain",
+    "Explanation", "cache_info", "clear_cache", "set_cache_limit", "LongconvError", "InvalidArgumentError", "UnsupportedError",
     "OutOfMemoryError", "TooLargeError", "WorkspaceTooSmallError", "BusyError", "IncompatibleError", "NoDeviceError",
     "DeviceLostError", "BackendFailedError", "VersionMismatchError", "InternalError",
 ]

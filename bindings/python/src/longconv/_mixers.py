@@ -9,7 +9,7 @@ from . import _errors, _options, _plans, _words
 from ._arrays import Arrays, tensor_of
 from ._native import library, structs
 
-_INPUT, _OUTPUT = 0, 2
+_INPUT, PARAMETER, _OUTPUT = 0, 1, 2
 
 
 def mixers():
@@ -57,6 +57,12 @@ class _MixerPlan:
         library.check(status)
 
 
+def plan(mixer, options, dtype, batch, channels, seqlen, backend):
+    """The plan of a mixer, made when it is not cached."""
+    problem = _Problem(mixer, _options.text_of(options), dtype, batch, channels, seqlen, backend)
+    return _plans.plans.get(problem, lambda: _MixerPlan(problem))
+
+
 def _mix(mixer, parts, x, arguments, channels, backend):
     """The result of a mixer. `parts`: how many times the channels x has without an input projection."""
     given = {name: value for name, value in arguments.items() if isinstance(value, (numpy.ndarray, list, tuple))}
@@ -68,18 +74,16 @@ def _mix(mixer, parts, x, arguments, channels, backend):
     time, across = (2, 1) if options.get("layout") == "bdl" else (1, 2)
     if channels is None:
         channels = x.shape[across] // (1 if options.get("projections", "both") in ("both", "in") else parts)
-    problem = _Problem(mixer, _options.text_of(options), _words.DTYPES[arrays.dtype_name], x.shape[0], channels,
-                       x.shape[time], backend)
-    plan = _plans.plans.get(problem, lambda: _MixerPlan(problem))
-    unknown = sorted(set(given) - set(plan.ports))
+    found = plan(mixer, options, _words.DTYPES[arrays.dtype_name], x.shape[0], channels, x.shape[time], backend)
+    unknown = sorted(set(given) - set(found.ports))
     if unknown:
         raise _errors.InvalidArgumentError(
-            f"{', '.join(unknown)}: no array of this mixer with these options; it has {', '.join(plan.ports)}")
-    values = {"x": x, **{name: arrays.data(name, value) if plan.ports[name]["role"] == _INPUT else
+            f"{', '.join(unknown)}: no array of this mixer with these options; it has {', '.join(found.ports)}")
+    values = {"x": x, **{name: arrays.data(name, value) if found.ports[name]["role"] == _INPUT else
                          arrays.compute(name, value) for name, value in given.items()}}
-    result = next(name for name, port in plan.ports.items() if port["role"] == _OUTPUT)
-    values[result] = numpy.empty(plan.ports[result]["shape"], arrays.dtype)
-    plan.forward([values.get(name) for name in plan.ports])
+    result = next(name for name, port in found.ports.items() if port["role"] == _OUTPUT)
+    values[result] = numpy.empty(found.ports[result]["shape"], arrays.dtype)
+    found.forward([values.get(name) for name in found.ports])
     return values[result]
 
 

@@ -49,6 +49,17 @@ _FUNCTIONS = {
     "lcv_mixer_port_count": (c.c_int32, [_HANDLE]),
     "lcv_mixer_port": (_STATUS, [_HANDLE, c.c_int32, _POINTER]),
     "lcv_mixer_forward": (_STATUS, [_HANDLE, _POINTER]),
+    "lcv_stream_create": (_STATUS, [_HANDLE, _POINTER, _POINTER, _POINTER]),
+    "lcv_mixer_stream_create": (_STATUS, [_HANDLE, _POINTER, _POINTER, _POINTER]),
+    **{prefix + verb: signature for prefix in ("lcv_stream_", "lcv_mixer_stream_") for verb, signature in {
+        "create_like": (_STATUS, [_HANDLE, _POINTER]), "destroy": (None, [_POINTER]),
+        "describe": (_STATUS, [_HANDLE, _POINTER]), "position": (c.c_int64, [_HANDLE]),
+        "step": (_STATUS, [_HANDLE, _POINTER]), "push": (_STATUS, [_HANDLE, _POINTER]),
+        "prefill": (_STATUS, [_HANDLE, _POINTER]), "work": (_STATUS, [_POINTER, c.c_int64, _POINTER]),
+        "reset": (_STATUS, [_HANDLE]), "mark": (_STATUS, [_HANDLE, c.c_int64]), "rollback": (_STATUS, [_HANDLE]),
+        "release": (_STATUS, [_HANDLE]), "fork": (_STATUS, [_HANDLE, c.c_int64, _POINTER]),
+        "detach": (_STATUS, [_HANDLE]), "save": (_STATUS, [_HANDLE, _POINTER, c.c_size_t, _POINTER]),
+        "load": (_STATUS, [_HANDLE, _POINTER, c.c_size_t])}.items()},
 }
 _INTERFACE = (0, 1)  # major and minor version of the headers that structs.py follows
 
@@ -117,9 +128,11 @@ def _destroy(function, handle):
 
 
 def own(owner, function, handle):
-    """Destroys the C object `handle` when `owner` goes. At the end of the process nothing is destroyed: other threads
-    may still be computing."""
-    weakref.finalize(owner, _destroy, function, handle).atexit = False
+    """Destroys the C object `handle` when `owner` goes, or when what is returned is called. At the end of the process
+    nothing is destroyed: other threads may still be computing."""
+    end = weakref.finalize(owner, _destroy, function, handle)
+    end.atexit = False
+    return end
 
 
 def _after_fork_in_child():

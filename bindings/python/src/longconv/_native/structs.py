@@ -126,10 +126,58 @@ class MixerArgs(c.Structure):
                 ("gradients", c.POINTER(Tensor)), ("accumulate", c.c_uint32), ("prepared", c.c_void_p), ("exec", Exec)]
 
 
+class StreamParams(c.Structure):
+    _fields_ = ([("struct_size", c.c_size_t)] +
+                [(name, c.c_int) for name in ("dtype", "mode", "layout", "filter_form", "activation", "device")] +
+                [(name, c.c_int64) for name in ("batch", "channels", "filter_len", "filter_groups", "max_len")] +
+                [("terms", c.c_uint32), ("num_threads", c.c_int32), ("order", c.c_int64), ("tolerance", c.c_double),
+                 ("backend", c.c_char_p)])
+
+
+class StreamFilter(c.Structure):
+    _fields_ = ([("struct_size", c.c_size_t)] +
+                [(name, Tensor) for name in ("filter", "skip", "bias", "poles", "residues")] + [("family", c.c_void_p)])
+
+
+class StreamInfo(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("mode", c.c_int), ("backend", c.c_char_p), ("explanation", c.c_char_p),
+                ("position", c.c_int64), ("limit", c.c_int64), ("state_bytes", c.c_size_t),
+                ("shared_bytes", c.c_size_t), ("scratch_bytes", c.c_size_t), ("fit_error", c.c_double)]
+
+
+class StreamArgs(c.Structure):
+    _fields_ = ([("struct_size", c.c_size_t)] +
+                [(name, Tensor) for name in ("u", "pre_gate", "post_gate", "y")] + [("exec", Exec)])
+
+
+class MixerStreamParams(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("mode", c.c_int), ("max_len", c.c_int64), ("order", c.c_int64),
+                ("tolerance", c.c_double), ("num_threads", c.c_int32)]
+
+
+class MixerStreamSetup(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("port_count", c.c_int32), ("tensors", c.POINTER(Tensor)),
+                ("families", c.POINTER(c.c_void_p))]
+
+
+class MixerStreamInfo(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("mixer", c.c_char_p), ("backend", c.c_char_p), ("streams", c.c_int32),
+                ("position", c.c_int64), ("limit", c.c_int64), ("state_bytes", c.c_size_t),
+                ("shared_bytes", c.c_size_t), ("scratch_bytes", c.c_size_t), ("fit_error", c.c_double)]
+
+
+class MixerStreamArgs(c.Structure):
+    _fields_ = [("struct_size", c.c_size_t), ("port_count", c.c_int32), ("tensors", c.POINTER(Tensor)), ("exec", Exec)]
+
+
 # By the name in C.
 STRUCTS = {"lcv_tensor": Tensor, "lcv_exec": Exec, "lcv_context_params": ContextParams,
            "lcv_backend_info": BackendInfo, "lcv_plan_info": PlanInfo, "lcv_conv_params": ConvParams,
            "lcv_conv_args": ConvArgs, "lcv_conv_grad_args": ConvGradArgs, "lcv_option_info": OptionInfo,
            "lcv_port_info": PortInfo, "lcv_filter_family_info": FilterFamilyInfo, "lcv_filter_params": FilterParams,
            "lcv_filter_info": FilterInfo, "lcv_filter_args": FilterArgs, "lcv_filter_grad_args": FilterGradArgs,
-           "lcv_mixer_info": MixerInfo, "lcv_mixer_params": MixerParams, "lcv_mixer_args": MixerArgs}
+           "lcv_mixer_info": MixerInfo, "lcv_mixer_params": MixerParams, "lcv_mixer_args": MixerArgs,
+           "lcv_stream_params": StreamParams, "lcv_stream_filter": StreamFilter, "lcv_stream_info": StreamInfo,
+           "lcv_stream_args": StreamArgs, "lcv_mixer_stream_params": MixerStreamParams,
+           "lcv_mixer_stream_setup": MixerStreamSetup, "lcv_mixer_stream_info": MixerStreamInfo,
+           "lcv_mixer_stream_args": MixerStreamArgs}

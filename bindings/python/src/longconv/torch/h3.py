@@ -10,6 +10,7 @@ from torch import nn
 
 from .. import _errors
 from ._functional import conv
+from ._step import H3Steps
 
 
 class ShiftKernel(nn.Module):
@@ -77,7 +78,7 @@ class _Kernel(nn.Module):
         return self.kernel(length)
 
 
-class H3(nn.Module):
+class H3(H3Steps, nn.Module):
     """[batch, seqlen, d_model] in and out: q * diag(shift(k) * v), with outer products of head_dim channels.
 
     l_max         the longest filter; None: as long as the sequence

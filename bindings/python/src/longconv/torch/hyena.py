@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from .. import _errors
 from ._functional import conv
+from ._step import HyenaSteps
 
 ACTIVATIONS = {"id": lambda x: x, "identity": lambda x: x, "gelu": functional.gelu, "silu": functional.silu,
                "swish": functional.silu, "relu": functional.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid}
@@ -111,7 +112,7 @@ class HyenaFilter(nn.Module):
         return conv(x, taps, skip=skip if self.use_bias else None)
 
 
-class HyenaOperator(nn.Module):
+class HyenaOperator(HyenaSteps, nn.Module):
     """Hyena of any order: projections, a short convolution, then order - 1 long convolutions between `order` gates.
     [batch, seqlen, d_model] in and out; seqlen beyond l_max is cut off, as in the authors' implementation.
 
@@ -147,6 +148,9 @@ class HyenaOperator(nn.Module):
         projected = self.in_proj(u[:, :length])
         short = conv(projected, self.short_filter.weight[:, 0].flip(-1), bias=self.short_filter.bias, layout="BLD")
         mixed = self._mix(short, *self._filters(length // self.num_blocks))
+        return self._finish(mixed)
+
+    def _finish(self, mixed):
         return self.out_proj(ACTIVATIONS[self.activation](mixed))
 
     def _filters(self, length):

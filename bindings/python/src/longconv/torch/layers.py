@@ -4,9 +4,10 @@ import torch
 from torch import nn
 
 from ._functional import conv
+from ._step import LongConvSteps
 
 
-class LongConv(nn.Module):
+class LongConv(LongConvSteps, nn.Module):
     """y = activation(u conv filter + skip * u + bias) for [batch, channels, seqlen] ([batch, seqlen, channels] with
     layout="BLD").
 
