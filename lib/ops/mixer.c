@@ -220,8 +220,12 @@ static void set_element(const lcv_tensor *value, const lcv_port_info *port, int6
         ((float *)value->data)[offset] = (float)number;
 }
 
-static double initial_number(lcvi_initial initial, const lcvi_random *random, int64_t index)
+static double initial_number(const lcvi_mixer_array *array, const lcvi_random *random, int64_t index,
+                             int64_t count)
 {
+    const lcvi_initial initial = array->initial;
+    if (array->formula != NULL)
+        return array->formula(index, count);
     if (initial.rule == LCVI_UNIFORM)
         return lcvi_random_between(random, index, -initial.scale, initial.scale);
     return initial.rule == LCVI_NORMAL ? initial.scale * lcvi_random_normal(random, index) : 0.0;
@@ -254,7 +258,8 @@ lcv_status lcv_mixer_initialise(const lcv_plan *plan, int32_t port, uint64_t see
     status = lcvi_program_check_value(program, port, value);
     for (int64_t i = 0; status == LCV_OK && i < program->ports.elements[port]; i++)
         set_element(value, info, i,
-                    initial_number(program->array[program->array_of_port[port]].initial, &random, i));
+                    initial_number(&program->array[program->array_of_port[port]], &random, i,
+                                   program->ports.elements[port]));
     return status;
 }
 

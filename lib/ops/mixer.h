@@ -34,6 +34,9 @@ typedef struct lcvi_initial {
     double scale; /* uniform in [-scale, scale), or the standard deviation */
 } lcvi_initial;
 
+/* An initial value that follows from the place among `count`; the same on every machine. */
+typedef double (*lcvi_initial_fn)(int64_t index, int64_t count);
+
 typedef struct lcvi_mixer_array {
     lcvi_array_kind kind;
     lcv_dtype dtype;
@@ -44,6 +47,7 @@ typedef struct lcvi_mixer_array {
     bool one;          /* the number 1 of the compute dtype, whatever the index */
     bool turned;       /* of a filter: the last tap acts at lag 0 */
     lcvi_initial initial;
+    lcvi_initial_fn formula;             /* instead of `initial`, where it is not NULL */
     size_t bytes;                        /* of a compact copy */
     char gradient_name[LCVI_MIXER_NAME]; /* of a port, for messages */
 } lcvi_mixer_array;
@@ -75,6 +79,8 @@ typedef struct lcvi_mixer_run lcvi_mixer_run;
 
 /* What a step does. */
 typedef struct lcvi_step_kind {
+    const char *engine; /* what a mixer without convolutions says is its engine */
+
     /* Names the parts and spectra that the step needs, before any backend is known. */
     void (*declare)(lcvi_program *program, lcvi_step *step);
 
@@ -89,7 +95,7 @@ typedef struct lcvi_step_kind {
     bool in_place; /* may `out` lie where IN was, and the gradient of IN where that of `out` was? */
 } lcvi_step_kind;
 
-extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step, lcvi_glu_step;
+extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step, lcvi_glu_step, lcvi_wkv_step;
 
 /* mixer_stream_conv.c */
 lcv_status lcvi_conv_step_stream(const lcvi_mixer_run *run, const lcvi_step *step);
@@ -218,6 +224,10 @@ lcvi_rows lcvi_mixer_matrix(lcvi_program *program, const char *name, int64_t row
 lcvi_rows lcvi_mixer_vector(lcvi_program *program, const char *name, int64_t entries, const char *axes,
                             lcvi_initial initial, const char *help);
 
+/* A vector that begins with the values of a formula. */
+lcvi_rows lcvi_mixer_made_vector(lcvi_program *program, const char *name, int64_t entries, const char *axes,
+                                 lcvi_initial_fn formula, const char *help);
+
 /* Taps of long filters, from a filter family. */
 lcvi_rows lcvi_mixer_filter(lcvi_program *program, const char *name, int64_t filters, int64_t taps,
                             const char *help);
@@ -247,6 +257,9 @@ void lcvi_mixer_conv(lcvi_program *program, const lcvi_step *description);
 
 /* out = in * sigmoid(gate), at every time and channel. */
 void lcvi_mixer_glu(lcvi_program *program, lcvi_rows in, lcvi_rows gate, lcvi_rows out);
+
+/* A step of any kind, from the fields that its file speaks of; slots that are left out are absent. */
+void lcvi_mixer_step(lcvi_program *program, const lcvi_step *description, const lcvi_step_kind *kind);
 
 /* ---- For the files of the core ---- */
 

@@ -157,6 +157,16 @@ lcvi_rows lcvi_mixer_vector(lcvi_program *program, const char *name, int64_t ent
     return add_parameter(program, LCVI_VECTOR, name, entries, 1, axes, initial, help);
 }
 
+lcvi_rows lcvi_mixer_made_vector(lcvi_program *program, const char *name, int64_t entries, const char *axes,
+                                 lcvi_initial_fn formula, const char *help)
+{
+    const lcvi_rows rows =
+        lcvi_mixer_vector(program, name, entries, axes, (lcvi_initial){LCVI_ZERO, 0.0}, help);
+    if (program->status == LCV_OK)
+        program->array[rows.array].formula = formula;
+    return rows;
+}
+
 lcvi_rows lcvi_mixer_filter(lcvi_program *program, const char *name, int64_t filters, int64_t taps,
                             const char *help)
 {
@@ -187,42 +197,40 @@ bool lcvi_slot_is_parameter(lcvi_slot slot)
 
 /* ---- Steps ---- */
 
-static void add_step(lcvi_program *program, lcvi_step step, const lcvi_step_kind *kind)
+/* Rows that a description left out have a step of 0. */
+static bool is_given(lcvi_rows rows)
+{
+    return rows.step != 0 && lcvi_rows_exist(rows);
+}
+
+void lcvi_mixer_step(lcvi_program *program, const lcvi_step *description, const lcvi_step_kind *kind)
 {
     if (program->status == LCV_OK && program->step_count == LCVI_MIXER_STEPS)
         lcvi_mixer_refuse(program, LCV_INTERNAL, "has too many steps");
     if (program->status != LCV_OK)
         return;
-    step.kind = kind;
-    step.stream = -1;
-    step.spectrum[0] = step.spectrum[1] = -1;
-    program->step[program->step_count++] = step;
-}
-
-static lcvi_step plain_step(lcvi_rows in, lcvi_rows out)
-{
-    lcvi_step step = {.out = out};
+    lcvi_step *step = &program->step[program->step_count++];
+    *step = *description;
+    step->kind = kind;
+    step->stream = -1;
+    step->spectrum[0] = step->spectrum[1] = -1;
     for (int slot = 0; slot < LCVI_SLOTS; slot++)
-        step.slot[slot] = LCVI_NO_ROWS;
-    step.slot[LCVI_IN] = in;
-    return step;
+        if (!is_given(step->slot[slot]))
+            step->slot[slot] = LCVI_NO_ROWS;
 }
 
 void lcvi_mixer_glu(lcvi_program *program, lcvi_rows in, lcvi_rows gate, lcvi_rows out)
 {
-    lcvi_step step = plain_step(in, out);
-    step.slot[LCVI_PRE_GATE] = gate;
-    add_step(program, step, &lcvi_glu_step);
+    const lcvi_step step = {.slot = {[LCVI_IN] = in, [LCVI_PRE_GATE] = gate}, .out = out};
+    lcvi_mixer_step(program, &step, &lcvi_glu_step);
 }
 
 static void add_projection(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias,
                            lcvi_rows out, bool adds)
 {
-    lcvi_step step = plain_step(in, out);
-    step.adds = adds;
-    step.slot[LCVI_WEIGHT] = weight;
-    step.slot[LCVI_BIAS] = bias;
-    add_step(program, step, &lcvi_project_step);
+    const lcvi_step step = {
+        .slot = {[LCVI_IN] = in, [LCVI_WEIGHT] = weight, [LCVI_BIAS] = bias}, .out = out, .adds = adds};
+    lcvi_mixer_step(program, &step, &lcvi_project_step);
 }
 
 void lcvi_mixer_project(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias, lcvi_rows out)
@@ -258,16 +266,13 @@ void lcvi_mixer_conv(lcvi_program *program, const lcvi_step *description)
     lcvi_step step = *description;
     if (program->status != LCV_OK)
         return;
-    for (int slot = 0; slot < LCVI_SLOTS; slot++)
-        if (step.slot[slot].step == 0) /* left out of the description */
-            step.slot[slot] = LCVI_NO_ROWS;
     if (step.pieces == 0)
         step.pieces = 1;
-    if (lcvi_rows_exist(step.slot[LCVI_WEIGHT]))
+    if (is_given(step.slot[LCVI_WEIGHT]))
         step.taps = program->array[step.slot[LCVI_WEIGHT].array].length;
-    else if (!lcvi_rows_exist(step.slot[LCVI_SKIP]))
+    else if (!is_given(step.slot[LCVI_SKIP]))
         step.slot[LCVI_SKIP] = ones(program, step.out.count);
-    add_step(program, step, &lcvi_conv_step);
+    lcvi_mixer_step(program, &step, &lcvi_conv_step);
 }
 
 /* ---- Completion ---- */

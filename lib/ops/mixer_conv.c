@@ -288,7 +288,8 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
     return status;
 }
 
-const lcvi_step_kind lcvi_conv_step = {.declare = declare,
+const lcvi_step_kind lcvi_conv_step = {.engine = "none",
+                                       .declare = declare,
                                        .query = query,
                                        .forward = forward,
                                        .stream = lcvi_conv_step_stream,

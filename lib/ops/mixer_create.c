@@ -40,8 +40,8 @@ lcv_status lcvi_program_query(const lcvi_backend *backend, const void *params, l
     }
     for (int32_t i = 0; status == LCV_OK && i < program->step_count; i++)
         status = program->step[i].kind->query(program, &program->step[i], backend, &workspace);
-    if (info->engine == NULL) { /* nothing but projections */
-        info->engine = "matmul";
+    if (info->engine == NULL) { /* no convolutions */
+        info->engine = program->step_count > 0 ? program->step[0].kind->engine : "none";
         info->threads = program->params.num_threads > 0 ? program->params.num_threads
                                                         : program->context->host.num_threads;
     }

@@ -90,7 +90,8 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
     return LCV_OK;
 }
 
-const lcvi_step_kind lcvi_glu_step = {.declare = declare,
+const lcvi_step_kind lcvi_glu_step = {.engine = "none",
+                                      .declare = declare,
                                       .query = query,
                                       .forward = forward,
                                       .stream = forward,

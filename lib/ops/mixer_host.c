@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "mixer_host.h"
+#include "../size.h"
 
 lcv_status lcvi_host_query(const lcvi_program *program, const lcvi_backend *backend)
 {
@@ -27,4 +28,45 @@ lcvi_ref_row lcvi_host_row(const lcv_array *array, lcv_dtype dtype, int64_t b, i
     if (row.data != NULL)
         row.data = (char *)row.data + t * row.stride * (int64_t)lcv_dtype_size(dtype);
     return row;
+}
+
+static lcv_array array_of(const lcvi_mixer_run *run, lcvi_rows rows, bool gradient)
+{
+    return gradient ? lcvi_run_gradient(run, rows) : lcvi_run_value(run, rows);
+}
+
+lcvi_ref_row lcvi_host_samples(const lcvi_mixer_run *run, lcvi_rows rows, bool gradient, int64_t b, int64_t c,
+                               int64_t t)
+{
+    const lcv_array array = array_of(run, rows, gradient);
+    return lcvi_host_row(&array, run->program->params.dtype, b, c, t);
+}
+
+lcvi_ref_row lcvi_host_entries(const lcvi_mixer_run *run, lcvi_rows rows, bool gradient, int64_t first)
+{
+    const lcv_array array = array_of(run, rows, gradient);
+    return lcvi_host_row(&array, lcv_dtype_compute(run->program->params.dtype), 0, 0, first);
+}
+
+bool lcvi_host_adds(const lcvi_mixer_run *run, const lcvi_step *step, lcvi_slot slot)
+{
+    const lcvi_rows rows = step->slot[slot];
+    const bool is_parameter = lcvi_rows_exist(rows) && run->program->array[rows.array].kind != LCVI_DATA &&
+                              run->program->array[rows.array].port >= 0;
+    return step->slot_adds[slot] || (is_parameter && run->accumulate);
+}
+
+lcv_status lcvi_host_workspace(const lcvi_program *program, int64_t count, size_t *workspace)
+{
+    size_t bytes;
+    if (!lcvi_bytes(count, sizeof(double), &bytes) || bytes > PTRDIFF_MAX / 256)
+        return lcvi_fail(program->context, LCV_TOO_LARGE, "%s: its workspace overflows",
+                         program->mixer->name);
+    *workspace = bytes > *workspace ? bytes : *workspace;
+    return LCV_OK;
+}
+
+int64_t lcvi_host_panels(int64_t channels)
+{
+    return (channels + LCVI_PANEL - 1) / LCVI_PANEL;
 }

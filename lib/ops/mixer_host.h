@@ -7,6 +7,8 @@
 #include "../ref/ref_rows.h"
 #include "mixer.h"
 
+enum { LCVI_PANEL = 16 }; /* channels that a task takes, so that it reads channels-last data by cache lines */
+
 /* UNSUPPORTED, recorded, when the backend's memory is not the host's. */
 lcv_status lcvi_host_query(const lcvi_program *program, const lcvi_backend *backend);
 
@@ -18,5 +20,20 @@ void lcvi_host_parallel(const lcvi_mixer_run *run, int64_t count, lcv_task_fn ta
 
 /* Samples from t on of row (b, c). */
 lcvi_ref_row lcvi_host_row(const lcv_array *array, lcv_dtype dtype, int64_t b, int64_t c, int64_t t);
+
+/* The same of data, its value or its gradient; and elements of a vector from `first` on. Rows that are absent
+ * stay absent. */
+lcvi_ref_row lcvi_host_samples(const lcvi_mixer_run *run, lcvi_rows rows, bool gradient, int64_t b, int64_t c,
+                               int64_t t);
+lcvi_ref_row lcvi_host_entries(const lcvi_mixer_run *run, lcvi_rows rows, bool gradient, int64_t first);
+
+/* Does backward add to the gradient of this slot? */
+bool lcvi_host_adds(const lcvi_mixer_run *run, const lcvi_step *step, lcvi_slot slot);
+
+/* Raises *workspace to `count` doubles; TOO_LARGE, recorded, when the number overflows. */
+lcv_status lcvi_host_workspace(const lcvi_program *program, int64_t count, size_t *workspace);
+
+/* Panels of one batch entry. */
+int64_t lcvi_host_panels(int64_t channels);
 
 #endif

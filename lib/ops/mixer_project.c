@@ -101,7 +101,8 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
     return status;
 }
 
-const lcvi_step_kind lcvi_project_step = {.declare = declare,
+const lcvi_step_kind lcvi_project_step = {.engine = "matmul",
+                                          .declare = declare,
                                           .query = query,
                                           .forward = forward,
                                           .stream = forward,

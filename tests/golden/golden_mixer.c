@@ -179,11 +179,32 @@ static lcv_plan *create_plan(const job *j, const target *t)
     return plan;
 }
 
+/* The i-th input; name NULL: there are no more. */
+static golden_binding input(const job *j, int i)
+{
+    const char *name = j->g->inputs[0] != NULL ? j->g->inputs[i] : (i == 0 ? "x" : NULL);
+    return (golden_binding){name, {name}};
+}
+
+static const char *upstream_of(const golden_mixer *g)
+{
+    return g->upstream != NULL ? g->upstream : "dy";
+}
+
+static bool load_data(const job *j, const mixer_arrays *a)
+{
+    const golden_binding dy = {"y", {upstream_of(j->g)}};
+    bool fine = !j->has_gradients || fill(j, &dy, "in_", &a->upstream[mixer_arrays_find(a, "y")]);
+    for (int i = 0; fine && i < GOLDEN_PIECES && input(j, i).name != NULL; i++) {
+        const golden_binding in = input(j, i);
+        fine = fill(j, &in, "in_", &a->tensor[mixer_arrays_find(a, in.name)]);
+    }
+    return fine;
+}
+
 static bool load(const job *j, const mixer_arrays *a)
 {
-    const golden_binding x = {"x", {"x"}}, dy = {"y", {"dy"}};
-    bool fine = fill(j, &x, "in_", &a->tensor[mixer_arrays_find(a, "x")]) &&
-                (!j->has_gradients || fill(j, &dy, "in_", &a->upstream[mixer_arrays_find(a, "y")]));
+    bool fine = load_data(j, a);
     for (int i = 0; fine && i < GOLDEN_BINDINGS && j->g->ports[i].name != NULL; i++) {
         const int32_t port = mixer_arrays_find(a, j->g->ports[i].name);
         fine = port >= 0 && fill(j, &j->g->ports[i], "p_", &a->tensor[port]);
@@ -195,8 +216,11 @@ static bool load(const job *j, const mixer_arrays *a)
 
 static bool compare_gradients(const job *j, const mixer_arrays *a)
 {
-    const golden_binding x = {"x", {"x"}};
-    bool same = compare(j, &x, "g_", &a->gradient[mixer_arrays_find(a, "x")]);
+    bool same = true;
+    for (int i = 0; same && i < GOLDEN_PIECES && input(j, i).name != NULL; i++) {
+        const golden_binding in = input(j, i);
+        same = compare(j, &in, "g_", &a->gradient[mixer_arrays_find(a, in.name)]);
+    }
     for (int i = 0; same && i < GOLDEN_BINDINGS && j->g->ports[i].name != NULL; i++)
         same = compare(j, &j->g->ports[i], "g_", &a->gradient[mixer_arrays_find(a, j->g->ports[i].name)]);
     for (int i = 0; same && i < GOLDEN_TAPS && j->g->taps[i].port != NULL; i++) {
@@ -248,8 +272,11 @@ static bool run_targets(const job *j)
 golden_outcome golden_mixer_run(golden_case *c, const golden_setup *setup, const golden_mixer *g,
                                 lcv_dtype dtype)
 {
-    job j = {c, setup, g, dtype, {NULL}, !g->forward_only && golden_find(c, "in_dy") != NULL};
+    char upstream[GOLDEN_NAME];
+    job j = {c, setup, g, dtype, {NULL}, false};
     bool same = true;
+    j.has_gradients =
+        !g->forward_only && golden_find(c, with_prefix("in_", upstream_of(g), upstream)) != NULL;
     for (int i = 0; same && i < GOLDEN_TAPS && g->taps[i].port != NULL; i++)
         same = create_filter(&j, i);
     same = same && run_targets(&j);

@@ -27,15 +27,16 @@ typedef struct golden_mixer {
     const char *mixer;
     char options[GOLDEN_MIXER_OPTIONS];
     int64_t batch, channels, seqlen;
-    bool time_major; /* data of the case is [seqlen, batch, channels] */
-    const char *output; /* "pre" for out_pre; NULL: out_y */
+    bool time_major;                   /* data of the case is [seqlen, batch, channels] */
+    const char *inputs[GOLDEN_PIECES]; /* "k" for in_k and its gradient g_k; ends with a NULL; none: "x" */
+    const char *upstream;              /* NULL: "dy", for in_dy */
+    const char *output;                /* "pre" for out_pre; NULL: out_y */
     bool forward_only;
     golden_binding ports[GOLDEN_BINDINGS];
     golden_taps taps[GOLDEN_TAPS];
 } golden_mixer;
 
-/* in_x, in_dy, out_y and g_x are input, upstream gradient, output and the input's gradient. A case without
- * in_dy is forward only. */
+/* out_y is the output. A case without the upstream gradient is forward only. */
 golden_outcome golden_mixer_run(golden_case *c, const golden_setup *setup, const golden_mixer *g,
                                 lcv_dtype dtype);
 

@@ -9,12 +9,12 @@ static int64_t whole(const golden_case *c, const char *name, double absent)
     return (int64_t)golden_number(c, name, absent);
 }
 
-/* Sizes of in_x, [batch, seqlen, channels]. */
+/* Sizes of an input, [batch, seqlen, channels]. */
 static bool take_sizes(golden_case *c, golden_mixer *g)
 {
-    const npy_array *x = golden_find(c, "in_x");
+    const npy_array *x = golden_find(c, g->inputs[0] != NULL ? "in_k" : "in_x");
     if (x == NULL || x->rank != 3) {
-        golden_say(c, GOLDEN_FAILED, "in_x is missing, or not of three axes");
+        golden_say(c, GOLDEN_FAILED, "the input is missing, or not of three axes");
         return false;
     }
     g->batch = x->shape[0];
@@ -144,5 +144,16 @@ golden_outcome golden_run_monarch(golden_case *c, const golden_setup *setup, lcv
     snprintf(g.options, sizeof g.options, "blocks=%lld middle=%lld out_blocks=%lld width=%lld",
              (long long)blocks, (long long)(blocks * whole(c, "q", 0)), (long long)out_blocks,
              (long long)(out_blocks * whole(c, "s", 0)));
+    return golden_mixer_run(c, setup, &g, dtype);
+}
+
+golden_outcome golden_run_rwkv4(golden_case *c, const golden_setup *setup, lcv_dtype dtype)
+{
+    golden_mixer g = {.mixer = "rwkv4_wkv",
+                      .inputs = {"k", "v"},
+                      .upstream = "gy",
+                      .ports = {{"time_decay", {"time_decay"}}, {"time_first", {"time_first"}}}};
+    if (!take_sizes(c, &g))
+        return GOLDEN_FAILED;
     return golden_mixer_run(c, setup, &g, dtype);
 }

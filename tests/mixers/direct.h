@@ -32,5 +32,6 @@ double *direct_mega_ema(const direct_options *o, const mixer_arrays *a);
 double *direct_evo2_cascade(const direct_options *o, const mixer_arrays *a);
 double *direct_monarch(const direct_options *o, const mixer_arrays *a);
 double *direct_long_conv_layer(const direct_options *o, const mixer_arrays *a);
+double *direct_rwkv4_wkv(const direct_options *o, const mixer_arrays *a);
 
 #endif

@@ -2,6 +2,7 @@
 /* Mixers of gates and one or two long convolutions. */
 #include "direct_parts.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 double *direct_mega_ema(const direct_options *o, const mixer_arrays *a)
@@ -57,4 +58,43 @@ double *direct_evo2_cascade(const direct_options *o, const mixer_arrays *a)
         }
     free(s.data);
     return direct_output(o, direct_project(o, a, "out_weight", "out_bias", y));
+}
+
+/* The exponent of sample s in the sums at t. */
+static double wkv_exponent(const mixer_arrays *a, int64_t c, const double *k, int64_t t, int64_t s)
+{
+    if (s == t)
+        return direct_parameter(a, "time_first", c, 0.0) + k[t];
+    return k[s] - (double)(t - 1 - s) * exp(direct_parameter(a, "time_decay", c, 0.0));
+}
+
+/* A weighted mean, whose weights are divided by the largest. */
+static double wkv_mean(const mixer_arrays *a, int64_t c, const double *k, const double *v, int64_t t)
+{
+    double most = (double)-INFINITY, sum = 0.0, weights = 0.0;
+    for (int64_t s = 0; s <= t; s++)
+        most = fmax(most, wkv_exponent(a, c, k, t, s));
+    for (int64_t s = 0; s <= t; s++) {
+        const double weight = exp(wkv_exponent(a, c, k, t, s) - most);
+        sum += weight * v[s];
+        weights += weight;
+    }
+    return sum / weights;
+}
+
+double *direct_rwkv4_wkv(const direct_options *o, const mixer_arrays *a)
+{
+    const bool gated = mixer_arrays_find(a, "r") >= 0;
+    direct_signals k = direct_input(o, a, "k"), v = direct_input(o, a, "v");
+    direct_signals r = direct_input(o, a, gated ? "r" : "k"), y = direct_make(o, o->channels);
+    for (int64_t b = 0; b < o->batch; b++)
+        for (int64_t c = 0; c < o->channels; c++)
+            for (int64_t t = 0; t < o->seqlen; t++)
+                *direct_at(o, &y, b, c, t) =
+                    wkv_mean(a, c, direct_at(o, &k, b, c, 0), direct_at(o, &v, b, c, 0), t) *
+                    (gated ? 1.0 / (1.0 + exp(-*direct_at(o, &r, b, c, t))) : 1.0);
+    free(k.data);
+    free(v.data);
+    free(r.data);
+    return direct_output(o, y);
 }
