@@ -81,7 +81,7 @@ typedef struct lcvi_mixer_run lcvi_mixer_run;
 typedef struct lcvi_step_kind {
     const char *engine; /* what a mixer without convolutions says is its engine */
 
-    /* Names the parts and spectra that the step needs, before any backend is known. */
+    /* Names the parts and spectra that the step needs, before any backend is known. NULL: it needs none. */
     void (*declare)(lcvi_program *program, lcvi_step *step);
 
     /* Can this backend do it? Raises *workspace to what the step needs beside its parts. */
@@ -95,7 +95,8 @@ typedef struct lcvi_step_kind {
     bool in_place; /* may `out` lie where IN was, and the gradient of IN where that of `out` was? */
 } lcvi_step_kind;
 
-extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step, lcvi_glu_step, lcvi_wkv_step;
+extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step, lcvi_glu_step, lcvi_wkv_step, lcvi_norm_step,
+    lcvi_spread_step;
 
 /* mixer_stream_conv.c */
 lcv_status lcvi_conv_step_stream(const lcvi_mixer_run *run, const lcvi_step *step);
@@ -133,6 +134,7 @@ struct lcvi_step {
     lcv_activation activation;
     int64_t taps;
     int64_t pieces;      /* the sequence is cut into so many, each convolved by itself */
+    double epsilon;      /* of a norm */
     int32_t stream;      /* index of its stream, -1: none; only in programs of streams */
     int32_t part[3];     /* forward; backward; backward that adds to all parameters' gradients */
     int32_t spectrum[2]; /* of forward and of backward, -1: none */
@@ -228,6 +230,10 @@ lcvi_rows lcvi_mixer_vector(lcvi_program *program, const char *name, int64_t ent
 lcvi_rows lcvi_mixer_made_vector(lcvi_program *program, const char *name, int64_t entries, const char *axes,
                                  lcvi_initial_fn formula, const char *help);
 
+/* A vector that begins with ones. */
+lcvi_rows lcvi_mixer_ones(lcvi_program *program, const char *name, int64_t entries, const char *axes,
+                          const char *help);
+
 /* Taps of long filters, from a filter family. */
 lcvi_rows lcvi_mixer_filter(lcvi_program *program, const char *name, int64_t filters, int64_t taps,
                             const char *help);
@@ -257,6 +263,17 @@ void lcvi_mixer_conv(lcvi_program *program, const lcvi_step *description);
 
 /* out = in * sigmoid(gate), at every time and channel. */
 void lcvi_mixer_glu(lcvi_program *program, lcvi_rows in, lcvi_rows gate, lcvi_rows out);
+
+/* out = post_gate * activation(in); post_gate may be LCVI_NO_ROWS. */
+void lcvi_mixer_pointwise(lcvi_program *program, lcvi_rows in, lcv_activation activation, lcvi_rows post_gate,
+                          lcvi_rows out);
+
+/* out[c] = weight[c] (in[c] - mean) / sqrt(variance + epsilon) + bias[c], over the channels at every time. */
+void lcvi_mixer_norm(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias, double epsilon,
+                     lcvi_rows out);
+
+/* A vector of `count` times the same entry, for a skip that all channels share. */
+lcvi_rows lcvi_mixer_spread(lcvi_program *program, lcvi_rows entry, int64_t count);
 
 /* A step of any kind, from the fields that its file speaks of; slots that are left out are absent. */
 void lcvi_mixer_step(lcvi_program *program, const lcvi_step *description, const lcvi_step_kind *kind);

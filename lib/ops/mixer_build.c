@@ -167,6 +167,19 @@ lcvi_rows lcvi_mixer_made_vector(lcvi_program *program, const char *name, int64_
     return rows;
 }
 
+static double one(int64_t index, int64_t count)
+{
+    (void)index;
+    (void)count;
+    return 1.0;
+}
+
+lcvi_rows lcvi_mixer_ones(lcvi_program *program, const char *name, int64_t entries, const char *axes,
+                          const char *help)
+{
+    return lcvi_mixer_made_vector(program, name, entries, axes, one, help);
+}
+
 lcvi_rows lcvi_mixer_filter(lcvi_program *program, const char *name, int64_t filters, int64_t taps,
                             const char *help)
 {
@@ -275,6 +288,34 @@ void lcvi_mixer_conv(lcvi_program *program, const lcvi_step *description)
     lcvi_mixer_step(program, &step, &lcvi_conv_step);
 }
 
+void lcvi_mixer_pointwise(lcvi_program *program, lcvi_rows in, lcv_activation activation, lcvi_rows post_gate,
+                          lcvi_rows out)
+{
+    const lcvi_step step = {
+        .slot = {[LCVI_IN] = in, [LCVI_POST_GATE] = post_gate}, .out = out, .activation = activation};
+    lcvi_mixer_conv(program, &step);
+}
+
+void lcvi_mixer_norm(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias, double epsilon,
+                     lcvi_rows out)
+{
+    const lcvi_step step = {
+        .slot = {[LCVI_IN] = in, [LCVI_SKIP] = weight, [LCVI_BIAS] = bias}, .out = out, .epsilon = epsilon};
+    lcvi_mixer_step(program, &step, &lcvi_norm_step);
+}
+
+lcvi_rows lcvi_mixer_spread(lcvi_program *program, lcvi_rows entry, int64_t count)
+{
+    const lcvi_mixer_array array = {.kind = LCVI_VECTOR,
+                                    .dtype = lcv_dtype_compute(program->params.dtype),
+                                    .rows = count,
+                                    .length = 1,
+                                    .port = -1};
+    const lcvi_step step = {.slot = {[LCVI_IN] = entry}, .out = add_array(program, array)};
+    lcvi_mixer_step(program, &step, &lcvi_spread_step);
+    return step.out;
+}
+
 /* ---- Completion ---- */
 
 /* Do two sets of rows of one array have a row in common? Both have steps >= 1. */
@@ -328,7 +369,8 @@ lcv_status lcvi_program_finish(lcvi_program *program)
     if (program->status == LCV_OK)
         mark_adding_gradients(program);
     for (int32_t i = 0; program->status == LCV_OK && i < program->step_count; i++)
-        program->step[i].kind->declare(program, &program->step[i]);
+        if (program->step[i].kind->declare != NULL)
+            program->step[i].kind->declare(program, &program->step[i]);
     return program->status;
 }
 

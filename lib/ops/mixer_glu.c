@@ -2,9 +2,8 @@
 /* The gated linear unit as a step: out = in * sigmoid(gate), elementwise, in double on the host's threads.
  *
  *     s = sigmoid(gate),  din = s dout,  dgate = s (1 - s) in dout */
+#include "../filters/transforms.h"
 #include "mixer_host.h"
-
-#include <math.h>
 
 enum { CHUNK = 256 };
 
@@ -15,23 +14,12 @@ typedef struct {
     lcv_array in, gate, out, din, dgate; /* out: its gradient in backward */
 } job;
 
-static void declare(lcvi_program *program, lcvi_step *step)
-{
-    (void)program;
-    (void)step; /* it has neither convolutions nor spectra */
-}
-
 static lcv_status query(const lcvi_program *program, const lcvi_step *step, const lcvi_backend *backend,
                         size_t *workspace)
 {
     (void)step;
     (void)workspace;
     return lcvi_host_query(program, backend);
-}
-
-static double sigmoid(double x)
-{
-    return x >= 0.0 ? 1.0 / (1.0 + exp(-x)) : exp(x) / (1.0 + exp(x));
 }
 
 static void run_chunk(const job *j, int64_t b, int64_t c, int64_t t, int64_t count)
@@ -42,13 +30,13 @@ static void run_chunk(const job *j, int64_t b, int64_t c, int64_t t, int64_t cou
     lcvi_ref_load(lcvi_host_row(&j->gate, dtype, b, c, t), count, 0.0, gate);
     if (!j->backward) {
         for (int64_t i = 0; i < count; i++)
-            out[i] = in[i] * sigmoid(gate[i]);
+            out[i] = in[i] * lcvi_transform_value(LCVI_TRANSFORM_SIGMOID, gate[i]);
         lcvi_ref_store(lcvi_host_row(&j->out, dtype, b, c, t), count, out, false);
         return;
     }
     lcvi_ref_load(lcvi_host_row(&j->out, dtype, b, c, t), count, 0.0, out);
     for (int64_t i = 0; i < count; i++) {
-        const double s = sigmoid(gate[i]);
+        const double s = lcvi_transform_value(LCVI_TRANSFORM_SIGMOID, gate[i]);
         gate[i] = s * (1.0 - s) * in[i] * out[i];
         in[i] = s * out[i];
     }
@@ -91,7 +79,6 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
 }
 
 const lcvi_step_kind lcvi_glu_step = {.engine = "none",
-                                      .declare = declare,
                                       .query = query,
                                       .forward = forward,
                                       .stream = forward,

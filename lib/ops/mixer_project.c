@@ -10,12 +10,6 @@
 
 typedef enum { OUT, GRAD_IN, GRAD_WEIGHT, GRAD_BIAS, PRODUCTS } product;
 
-static void declare(lcvi_program *program, lcvi_step *step)
-{
-    (void)program;
-    (void)step; /* it has neither convolutions nor spectra */
-}
-
 static lcv_matmul_params params_of(const lcvi_program *program, const lcvi_step *step, product which,
                                    int64_t seqlen)
 {
@@ -102,7 +96,6 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
 }
 
 const lcvi_step_kind lcvi_project_step = {.engine = "matmul",
-                                          .declare = declare,
                                           .query = query,
                                           .forward = forward,
                                           .stream = forward,

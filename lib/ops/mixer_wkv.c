@@ -19,6 +19,7 @@
  * where num' and den' are the sums over s < t with the factor t - 1 - s. Source: Peng et al., RWKV (2023),
  * section 3 and appendix on numerical stability. Slots: IN v, PRE_GATE k, POST_GATE r (may be absent), SKIP
  * u, BIAS time_decay. */
+#include "../filters/transforms.h"
 #include "mixer_host.h"
 #include "../size.h"
 
@@ -76,11 +77,6 @@ static void advance(sums *s, const weights *c, double k, double v, bool with_lag
     s->num = past * s->num + now * v;
     s->den = past * s->den + now;
     s->scale = scale;
-}
-
-static double sigmoid(double x)
-{
-    return x >= 0.0 ? 1.0 / (1.0 + exp(-x)) : exp(x) / (1.0 + exp(x));
 }
 
 /* ---- Tasks: a panel of channels of one batch entry ---- */
@@ -152,7 +148,7 @@ static void forward_chunk(const job *j, int64_t b, int64_t channel, int64_t chun
     for (int64_t i = 0; i < count; i++) {
         y[i] = look(s, &c, k[i], v[i]).y;
         if (gated)
-            y[i] *= sigmoid(r[i]);
+            y[i] *= lcvi_transform_value(LCVI_TRANSFORM_SIGMOID, r[i]);
         advance(s, &c, k[i], v[i], false);
     }
     lcvi_ref_store(lcvi_host_samples(j->run, j->step->out, false, b, channel, t), count, y, false);
@@ -232,7 +228,7 @@ static void look_again(const job *j, const weights *w, sums s, int64_t count, ch
     for (int64_t i = 0; i < count; i++) {
         d->at[i] = look(&s, w, d->k[i], d->v[i]);
         if (gated) {
-            const double gate = sigmoid(d->r[i]);
+            const double gate = lcvi_transform_value(LCVI_TRANSFORM_SIGMOID, d->r[i]);
             d->r[i] = d->dy[i] * d->at[i].y * gate * (1.0 - gate);
             d->dy[i] *= gate;
         }
@@ -344,15 +340,5 @@ static lcv_status query(const lcvi_program *program, const lcvi_step *step, cons
     return lcvi_host_workspace(program, doubles, workspace);
 }
 
-static void declare(lcvi_program *program, lcvi_step *step)
-{
-    (void)program;
-    (void)step; /* it has neither convolutions nor spectra */
-}
-
-const lcvi_step_kind lcvi_wkv_step = {.engine = "scan",
-                                      .declare = declare,
-                                      .query = query,
-                                      .forward = forward,
-                                      .backward = backward,
-                                      .in_place = false};
+const lcvi_step_kind lcvi_wkv_step = {
+    .engine = "scan", .query = query, .forward = forward, .backward = backward, .in_place = false};

@@ -119,6 +119,22 @@ bool golden_split(golden_case *c, const char *name, const char *real, const char
            add_part(c, whole, imag, 1);
 }
 
+bool golden_join(golden_case *c, const char *name, const char *real, const char *imag)
+{
+    const npy_array *parts[2] = {golden_find(c, real), golden_find(c, imag)};
+    int64_t shape[NPY_MAX_RANK] = {0};
+    if (parts[0] == NULL || parts[1] == NULL || golden_find(c, name) != NULL)
+        return true;
+    if (parts[0]->count != parts[1]->count || parts[0]->rank >= NPY_MAX_RANK)
+        return false;
+    memcpy(shape, parts[0]->shape, (size_t)parts[0]->rank * sizeof *shape);
+    shape[parts[0]->rank] = 2;
+    double *pairs = add_array(c, name, parts[0]->rank + 1, shape, 2 * parts[0]->count);
+    for (int64_t i = 0; pairs != NULL && i < 2 * parts[0]->count; i++)
+        pairs[i] = npy_get(parts[i % 2], i / 2);
+    return pairs != NULL;
+}
+
 /* Numbers [from, from + count) as a new array. */
 static bool add_range(golden_case *c, const npy_array *whole, const char *name, int64_t from, int64_t count)
 {

@@ -65,6 +65,9 @@ const npy_array *golden_find(const golden_case *c, const char *name);
  * are not there yet. A case without the array is left as it is. False: no memory or no complex array. */
 bool golden_split(golden_case *c, const char *name, const char *real, const char *imag);
 
+/* The way back: pairs (a last axis of 2) of two arrays, as another one. False: no memory, or other sizes. */
+bool golden_join(golden_case *c, const char *name, const char *real, const char *imag);
+
 /* Adds the first and the second half of an array, by its first axis, and an array with its last axis turned
  * round, in the same way. */
 bool golden_halve(golden_case *c, const char *name, const char *first, const char *second);

@@ -5,7 +5,7 @@
 
 #include "golden_case.h"
 
-enum { GOLDEN_BINDINGS = 12, GOLDEN_PIECES = 4, GOLDEN_TAPS = 2, GOLDEN_MIXER_OPTIONS = 512 };
+enum { GOLDEN_BINDINGS = 20, GOLDEN_PIECES = 4, GOLDEN_TAPS = 2, GOLDEN_MIXER_OPTIONS = 512 };
 
 /* A port or parameter, and the arrays of the case that it is made of, one after the other: "Wq" stands for
  * p_Wq and its gradient g_Wq. */

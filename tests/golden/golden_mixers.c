@@ -157,3 +157,71 @@ golden_outcome golden_run_rwkv4(golden_case *c, const golden_setup *setup, lcv_d
         return GOLDEN_FAILED;
     return golden_mixer_run(c, setup, &g, dtype);
 }
+
+golden_outcome golden_run_gss(golden_case *c, const golden_setup *setup, lcv_dtype dtype)
+{
+    golden_mixer g = {
+        .mixer = "gss",
+        .ports = {{"norm_weight", {"norm_weight"}},
+                  {"norm_bias", {"norm_bias"}},
+                  {"u_weight", {"to_u_0_weight"}},
+                  {"v_weight", {"to_v_0_weight"}},
+                  {"inner_norm_weight", {"dss_norm_weight"}},
+                  {"inner_norm_bias", {"dss_norm_bias"}},
+                  {"skip", {"dss_param_D"}},
+                  {"gate_weight", {"to_gate_weight"}},
+                  {"out_weight", {"to_out_weight"}},
+                  {"out_bias", {"to_out_bias"}}},
+        .taps = {{.port = "filter",
+                  .family = "gss",
+                  .expected = "out_k",
+                  .channels = whole(c, "H", 0),
+                  .parameters = {
+                      {"a_real", {"dss_Lambda_real"}}, {"a_imag", {"dss_Lambda_imag"}}, {"c", {"dss_C"}}}}}};
+    if (!take_sizes(c, &g))
+        return GOLDEN_FAILED;
+    if (!golden_join(c, "p_dss_C", "p_dss_C_real", "p_dss_C_imag") ||
+        !golden_join(c, "g_dss_C", "g_dss_C_real", "g_dss_C_imag"))
+        return golden_say(c, GOLDEN_FAILED, "the parts of C do not belong together");
+    g.taps[0].max_len = g.seqlen;
+    snprintf(g.options, sizeof g.options, "hidden=%lld inner=%lld epsilon=%.17g", (long long)whole(c, "F", 0),
+             (long long)whole(c, "H", 0), golden_number(c, "ln_eps", 1e-5));
+    snprintf(g.taps[0].options, sizeof g.taps[0].options, "modes=%lld", (long long)whole(c, "N", 0));
+    return golden_mixer_run(c, setup, &g, dtype);
+}
+
+golden_outcome golden_run_bigs(golden_case *c, const golden_setup *setup, lcv_dtype dtype)
+{
+    golden_mixer g = {.mixer = "bigs",
+                      .ports = {{"norm_weight", {"LayerNorm_weight"}},
+                                {"norm_bias", {"LayerNorm_bias"}},
+                                {"v_weight", {"dv_weight"}},
+                                {"v_bias", {"dv_bias"}},
+                                {"forward_weight", {"du_forward_weight"}},
+                                {"forward_bias", {"du_forward_bias"}},
+                                {"backward_weight", {"du_backward_weight"}},
+                                {"backward_bias", {"du_backward_bias"}},
+                                {"skip", {"fs4_D", "bs4_D"}},
+                                {"forward_out_weight", {"duc_forward_weight"}},
+                                {"forward_out_bias", {"duc_forward_bias"}},
+                                {"backward_out_weight", {"duc_backward_weight"}},
+                                {"backward_out_bias", {"duc_backward_bias"}},
+                                {"hidden_weight", {"dol_weight"}},
+                                {"hidden_bias", {"dol_bias"}},
+                                {"out_weight", {"do_weight"}},
+                                {"out_bias", {"do_bias"}}},
+                      .taps = {{.port = "filter",
+                                .family = "bigs",
+                                .channels = 2,
+                                .parameters = {{"inv_dt", {"fs4_kernel_log_step", "bs4_kernel_log_step"}},
+                                               {"a_real", {"fs4_kernel_A_re", "bs4_kernel_A_re"}},
+                                               {"a_imag", {"fs4_kernel_A_im", "bs4_kernel_A_im"}},
+                                               {"c", {"fs4_kernel_C", "bs4_kernel_C"}}}}}};
+    if (!take_sizes(c, &g))
+        return GOLDEN_FAILED;
+    g.taps[0].max_len = g.seqlen;
+    snprintf(g.options, sizeof g.options, "hidden=%lld epsilon=%.17g", (long long)whole(c, "F", 0),
+             golden_number(c, "layer_norm_eps", 1e-12));
+    snprintf(g.taps[0].options, sizeof g.taps[0].options, "modes=%lld", (long long)whole(c, "N", 0));
+    return golden_mixer_run(c, setup, &g, dtype);
+}

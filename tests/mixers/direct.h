@@ -21,6 +21,7 @@ typedef struct direct_options {
     bool turned, blocks;
     bool host_only; /* steps are computed in the host's memory alone */
     bool no_stream;
+    bool no_residual; /* gss, bigs */
 } direct_options;
 
 /* Output y of the mixer in the order of its port; free() it. Parameters that `a` has no port for are absent:
@@ -33,5 +34,7 @@ double *direct_evo2_cascade(const direct_options *o, const mixer_arrays *a);
 double *direct_monarch(const direct_options *o, const mixer_arrays *a);
 double *direct_long_conv_layer(const direct_options *o, const mixer_arrays *a);
 double *direct_rwkv4_wkv(const direct_options *o, const mixer_arrays *a);
+double *direct_gss(const direct_options *o, const mixer_arrays *a);
+double *direct_bigs(const direct_options *o, const mixer_arrays *a);
 
 #endif

@@ -65,6 +65,8 @@ double *mixer_case_direct(const mixer_case *c, const mixer_arrays *a)
         {"monarch", direct_monarch},
         {"long_conv", direct_long_conv_layer},
         {"rwkv4_wkv", direct_rwkv4_wkv},
+        {"gss", direct_gss},
+        {"bigs", direct_bigs},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (strcmp(c->mixer, rows[i].mixer) == 0)
