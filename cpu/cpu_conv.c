@@ -114,6 +114,11 @@ static void begin(execution *e, const lcv_cpu_plan *plan, const lcv_conv_call *c
         e->inside = &e->team;
 }
 
+static bool is_lean(const lcv_cpu_plan *p)
+{
+    return p->engine != NULL && p->engine->lean;
+}
+
 /* ---- Filters ---- */
 
 static void prepare_into(const execution *e, int64_t f, lcv_cpu_filter filter, const lcv_cpu_worker *worker)
@@ -133,7 +138,9 @@ lcv_status lcv_cpu_conv_prepare(void *plan, const lcv_conv_call *call, void *spe
     execution e;
     begin(&e, p, call);
     e.prepared = align(spectrum);
-    if (p->engine != NULL)
+    if (is_lean(p))
+        p->rows->lean_prepare(p, call, e.prepared);
+    else if (p->engine != NULL)
         run(&e, prepare_filter, p->filters);
     return LCV_OK;
 }
@@ -219,6 +226,11 @@ lcv_status lcv_cpu_conv_forward(void *plan, const lcv_conv_call *call)
     const lcv_cpu_plan *p = plan;
     execution e;
     begin(&e, p, call);
+    if (is_lean(p)) {
+        p->rows->lean_forward(p, call, e.workspace, call->spectrum != NULL ? align(call->spectrum) : NULL,
+                              &e.team);
+        return LCV_OK;
+    }
     prepare_shared(&e);
     run(&e, forward_unit, p->blocks * p->chunks);
     return LCV_OK;

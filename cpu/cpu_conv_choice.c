@@ -59,13 +59,32 @@ static lcv_cpu_geometry geometry_of(const lcv_conv_params *p)
 
 /* ---- The engine ---- */
 
+static bool is_automatic(const char *wanted)
+{
+    return wanted == NULL || strcmp(wanted, "auto") == 0;
+}
+
 /* The exact engine is the one for exact causality, so that equal problems give equal bits, and for nothing
- * else unless it is named. */
+ * else unless it is named. The lean one comes when memory is the limit. */
 static bool is_wanted(const char *wanted, const lcv_cpu_engine *engine, bool exact)
 {
-    if (wanted == NULL || strcmp(wanted, "auto") == 0)
-        return (strcmp(engine->name, "exact") == 0) == exact;
+    if (is_automatic(wanted))
+        return !engine->lean && (strcmp(engine->name, "exact") == 0) == exact;
     return strcmp(wanted, engine->name) == 0;
+}
+
+/* The lean engine's conditions beside those of the row: outputs are where it keeps half of its numbers. */
+static const char *lean_refusal(const lcv_conv_params *p)
+{
+    if (p->mode != LCV_CONV_CAUSAL || p->exact_causality != 0)
+        return "it is for the causal mode";
+    if ((p->terms & (LCV_TERM_SKIP | LCV_TERM_STATE)) != 0)
+        return "it has no skip term and no state";
+    if (lcv_dtype_compute(p->dtype) != p->dtype)
+        return "it is for float32 and float64 data";
+    if (p->batch == 0 || p->channels == 0 || p->seqlen == 0)
+        return "there are no samples";
+    return NULL;
 }
 
 /* Of one row, in all calls that the plan is for. */
@@ -92,6 +111,10 @@ static lcv_status choose_engine(lcv_cpu_plan *plan)
             continue;
         if (plan->geometry.exact && !engines[i]->exact) {
             reason = "its results depend on later samples, by rounding";
+            continue;
+        }
+        if (engines[i]->lean && (why = lean_refusal(&plan->params)) != NULL) {
+            reason = why;
             continue;
         }
         if (!engines[i]->query(host, &plan->geometry, &info, &why)) {
@@ -217,10 +240,10 @@ static int64_t worth(const lcv_cpu_plan *plan, int32_t threads)
     return all >= least * (double)threads ? threads : 1 + (int64_t)(all / least);
 }
 
-/* Gives up threads, then chunks, then the width of panels, until the workspace is as small as asked. */
-static lcv_status fit(lcv_cpu_plan *plan, int32_t threads)
+/* Gives up threads, then chunks, then the width of panels, until the workspace is as small as asked. False
+ * when even the least is larger. */
+static bool fit(lcv_cpu_plan *plan, int32_t threads)
 {
-    const lcv_backend_host *host = plan->host;
     const uint64_t most = plan->params.max_workspace_bytes;
     lcv_cpu_cut(plan, lcv_cpu_good_width(plan), true);
     plan->team_threads = 1;
@@ -228,19 +251,77 @@ static lcv_status fit(lcv_cpu_plan *plan, int32_t threads)
         plan->team_threads = (int32_t)worth(plan, threads);
     plan->workers = (int32_t)max64(1, min64(worth(plan, threads), plan->blocks * plan->chunks));
     for (;;) {
-        if (!lay_out(plan))
-            return host->fail(host, LCV_TOO_LARGE, "workspace: its size overflows");
+        if (!lay_out(plan)) {
+            plan->workspace_bytes = SIZE_MAX;
+            return false;
+        }
         if (most == 0 || plan->workspace_bytes <= most)
-            return LCV_OK;
+            return true;
         if (plan->workers > 1)
             plan->workers--;
         else if (plan->chunks > 1 || plan->width > 1)
             lcv_cpu_cut(plan, plan->chunks > 1 ? plan->width : plan->width / 2, false);
         else
-            return host->fail(host, LCV_WORKSPACE_TOO_SMALL,
-                              "max_workspace_bytes: expected at least %zu, given %llu", plan->workspace_bytes,
-                              (unsigned long long)most);
+            return false;
     }
+}
+
+/* ---- Little memory ---- */
+
+/* Lays out a plan of the lean engine. False when its workspace is larger than asked. */
+static bool fit_lean(lcv_cpu_plan *plan, int32_t threads)
+{
+    const uint64_t most = plan->params.max_workspace_bytes;
+    lcv_cpu_cut(plan, 1, false);
+    plan->workers = 1;
+    plan->team_threads = threads;
+    plan->workspace_bytes = plan->info.scratch_bytes + LCV_CPU_ALIGNMENT;
+    plan->filters_bytes = (size_t)plan->filters * plan->info.spectrum_bytes;
+    return most == 0 || plan->workspace_bytes <= most;
+}
+
+/* Bytes for one row that are too many even where nobody set a limit. */
+static const uint64_t many_bytes = UINT64_C(1) << 34;
+
+static size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Takes the lean engine where a row's ordinary workspace is too large. With `reproducible` a caller's limit
+ * must not change the bits. */
+static bool turn_lean(lcv_cpu_plan *plan, int32_t threads, bool fits)
+{
+    lcv_cpu_plan other = *plan;
+    const char *why;
+    if (!is_automatic(plan->params.engine) ||
+        (fits ? plan->worker.bytes <= many_bytes : plan->geometry.reproducible) ||
+        lean_refusal(&plan->params) != NULL)
+        return false;
+    for (int i = 0; i < ENGINE_COUNT; i++) {
+        if (!engines[i]->lean || !engines[i]->query(plan->host, &plan->geometry, &other.info, &why))
+            continue;
+        other.engine = engines[i];
+        if (!fit_lean(&other, threads)) { /* for the message */
+            plan->workspace_bytes = min_size(plan->workspace_bytes, other.workspace_bytes);
+            return false;
+        }
+        *plan = other;
+        return true;
+    }
+    return false;
+}
+
+static lcv_status fit_or_turn_lean(lcv_cpu_plan *plan, int32_t threads)
+{
+    const lcv_backend_host *host = plan->host;
+    const bool fits = plan->engine->lean ? fit_lean(plan, threads) : fit(plan, threads);
+    if (plan->engine->lean ? fits : turn_lean(plan, threads, fits) || fits)
+        return LCV_OK;
+    if (plan->workspace_bytes == SIZE_MAX)
+        return host->fail(host, LCV_TOO_LARGE, "workspace: its size overflows");
+    return host->fail(host, LCV_WORKSPACE_TOO_SMALL, "max_workspace_bytes: expected at least %zu, given %llu",
+                      plan->workspace_bytes, (unsigned long long)plan->params.max_workspace_bytes);
 }
 
 /* ---- All of it ---- */
@@ -264,7 +345,7 @@ lcv_status lcv_cpu_conv_choose(const lcv_backend_host *host, const lcv_conv_para
     plan->geometry = asked;
     if (status != LCV_OK)
         return status;
-    status = fit(plan, params->num_threads > 0 ? params->num_threads : host->num_threads);
+    status = fit_or_turn_lean(plan, params->num_threads > 0 ? params->num_threads : host->num_threads);
     if (status == LCV_OK && !lay_out_saved(plan))
         return host->fail(host, LCV_TOO_LARGE, "saved: its size overflows");
     return status;
@@ -285,10 +366,14 @@ void lcv_cpu_conv_explain(const lcv_cpu_plan *plan, char *text, size_t size)
                  "blocks of %lld samples that overlap, ring of %lld complex points",
                  (long long)plan->info.block, (long long)plan->info.fft_size);
     else if (plan->info.fft_size > 0)
-        snprintf(transform, sizeof transform, "ring of %lld complex points", (long long)plan->info.fft_size);
+        snprintf(transform, sizeof transform, "ring of %lld complex points%s", (long long)plan->info.fft_size,
+                 plan->engine->lean ? " in parts" : "");
     snprintf(
         text, size, "engine %s (%s): %s, %lld samples with %lld + %lld taps, %s; %lld units on %d workers",
-        plan->engine->name, plan->params.engine != NULL ? "as asked" : "cheapest estimate",
+        plan->engine->name,
+        !is_automatic(plan->params.engine) ? "as asked"
+        : plan->engine->lean               ? "for little memory"
+                                           : "cheapest estimate",
         mode_name(plan->params.mode), (long long)g->seqlen, (long long)g->taps, (long long)g->taps_future,
         transform, (long long)(plan->blocks * plan->chunks), lcv_cpu_threads_of(plan));
 }

@@ -124,6 +124,11 @@ struct lcv_cpu_rows {
     /* to += from, accumulators of filter gradients. */
     void (*add_grad)(const lcv_cpu_plan *p, const void *from, void *to);
 
+    /* See cpu_lean.h. */
+    void (*lean_prepare)(const lcv_cpu_plan *p, const lcv_conv_call *call, void *taps);
+    void (*lean_forward)(const lcv_cpu_plan *p, const lcv_conv_call *call, char *workspace, const void *taps,
+                         const lcv_cpu_team *team);
+
     /* dskip and dbias from every row's sums, in a fixed order. */
     void (*reduce)(const lcv_cpu_plan *p, const lcv_conv_call *call, const double *sums);
 };

@@ -10,6 +10,7 @@
  * count. */
 #include "cpu_contain.h"
 #include "cpu_conv_plan.h"
+#include "cpu_lean.h"
 #include "cpu_sheet.h"
 #include "cpu_taps.h"
 
@@ -551,5 +552,7 @@ const lcv_cpu_rows TYPED(lcv_cpu_rows) = {
     .forward = forward,
     .backward = backward,
     .add_grad = TYPED(lcv_cpu_add_tap_grads),
+    .lean_prepare = TYPED(lcv_cpu_lean_prepare),
+    .lean_forward = TYPED(lcv_cpu_lean_forward),
     .reduce = reduce,
 };

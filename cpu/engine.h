@@ -101,6 +101,7 @@ typedef struct lcv_cpu_engine_info {
 typedef struct lcv_cpu_engine {
     const char *name;
     bool exact; /* no result depends on a later sample, in no bit */
+    bool lean;  /* whole executions are those of cpu_lean.h; of the functions below it has the first three */
 
     /* Does it serve this geometry? false leaves a reason (static text; NULL: a row for the other type). */
     bool (*query)(const lcv_backend_host *host, const lcv_cpu_geometry *geometry, lcv_cpu_engine_info *info,

@@ -268,7 +268,44 @@ static void correlate(const real *h, int64_t taps, const real *x, int64_t count,
         to[t] = correlate_one(h, taps, x + t);
 }
 
+/* ---- Sums of rows ---- */
+
+static void weigh(const real *rows, int64_t stride, const real *weights, int64_t row_count, int64_t count,
+                  real *to)
+{
+    int64_t j = 0;
+    for (; j + WIDE * VECTOR <= count; j += WIDE * VECTOR) {
+        vec sum[WIDE];
+#pragma GCC unroll 8
+        for (int v = 0; v < WIDE; v++)
+            sum[v] = weights[0] * load_vec(rows + j + v * VECTOR);
+        for (int64_t m = 1; m < row_count; m++)
+#pragma GCC unroll 8
+            for (int v = 0; v < WIDE; v++)
+                sum[v] += weights[m] * load_vec(rows + m * stride + j + v * VECTOR);
+        memcpy(to + j, sum, sizeof sum);
+    }
+    for (; j < count; j++) {
+        real sum = weights[0] * rows[j];
+        for (int64_t m = 1; m < row_count; m++)
+            sum += weights[m] * rows[m * stride + j];
+        to[j] = sum;
+    }
+}
+
 /* ---- Complex rows ---- */
+
+static void rotate(const cplx *restrict table, cplx by, real sign, int64_t count, real *restrict re,
+                   real *restrict im)
+{
+    for (int64_t j = 0; j < count; j++) {
+        const real wr = table[j].re * by.re - sign * table[j].im * by.im;
+        const real wi = table[j].re * by.im + sign * table[j].im * by.re;
+        const real x = re[j], y = im[j];
+        re[j] = x * wr - y * wi;
+        im[j] = x * wi + y * wr;
+    }
+}
 
 static void product(const cplx *a, const cplx *b, int64_t count, cplx *to)
 {
