@@ -248,7 +248,7 @@ INLINE void add_squares(int radix, const vec *x, vec sum[2])
 INLINE void first_loop(int radix, bool complex, const real *const *column, cvec *y, size_t stride, size_t at,
                        size_t count, const vec *stagger, vec *energy)
 {
-    vec sum[2] = {*energy, *energy};
+    vec sum[2] = {*energy, splat(1)}; /* not 0: see first_range */
     for (size_t j = 0; j < count; j++) {
         vec x[LCV_SIMD_MAX_RADIX];
         cvec z[LCV_SIMD_MAX_RADIX], zi[LCV_SIMD_MAX_RADIX];
