@@ -175,7 +175,8 @@ LCV_API lcv_status lcv_stream_step(lcv_stream *stream, const lcv_stream_args *ar
 LCV_API lcv_status lcv_stream_push(lcv_stream *stream, const lcv_stream_args *args);
 
 /* A prompt, at position 0: y as a convolution plan computes it (see "Numbers" above), and the state at the
- * cost of a few tiles. Without y it is cheaper still. May allocate. Errors: as lcv_stream_push;
+ * cost of a few tiles. Without y it is cheaper still. May allocate: the plan of a prompt is kept until one of
+ * another length comes. Errors: as lcv_stream_push;
  * OUT_OF_MEMORY, and then the stream is at position 0. */
 LCV_API lcv_status lcv_stream_prefill(lcv_stream *stream, const lcv_stream_args *args);
 

@@ -23,6 +23,8 @@ static void release_core(lcvi_stream_core *core)
     if (atomic_fetch_sub(&core->references, 1) != 1)
         return;
     lcv_context *context = core->context;
+    lcv_plan *prompt = atomic_load(&core->prompt);
+    lcv_plan_destroy(&prompt);
     if (core->prepared != NULL)
         lcvi_stream_table(core)->stream_destroy(core->prepared);
     lcvi_free(context, core->phase, phases_bytes(core));
@@ -291,6 +293,7 @@ static lcvi_stream_core *make_core(lcv_context *context, const lcvi_stream_core 
     }
     *core = *resolved;
     atomic_store(&core->references, 1);
+    atomic_store(&core->prompt, NULL);
     lcvi_context_retain(context);
     core->phase = phase;
     lcvi_stream_fill_phases(core, phase);

@@ -238,13 +238,10 @@ static lcv_tensor kept_taps(const lcvi_stream_core *core, int64_t count)
     return lcv_tensor_slice(taps, per_sample ? 2 : 1, 0, count);
 }
 
-/* y of a whole prompt by a convolution plan. */
-static lcv_status convolve_prompt(const lcvi_stream_core *core, const call_args *c)
+static lcv_status create_prompt_plan(const lcvi_stream_core *core, int64_t count, lcv_plan **plan)
 {
     const lcv_stream_params *p = &core->params;
     lcv_conv_params params = LCV_CONV_PARAMS_INIT;
-    lcv_conv_args args = LCV_CONV_ARGS_INIT;
-    lcv_plan *plan = NULL;
     params.dtype = p->dtype;
     params.layout = p->layout;
     params.filter_form = p->filter_form;
@@ -252,17 +249,42 @@ static lcv_status convolve_prompt(const lcvi_stream_core *core, const call_args 
     params.device = p->device;
     params.batch = p->batch;
     params.channels = p->channels;
-    params.seqlen = c->count;
-    params.filter_len = lcvi_min(p->filter_len, lcvi_max(c->count, 1));
+    params.seqlen = count;
+    params.filter_len = lcvi_min(p->filter_len, lcvi_max(count, 1));
     params.filter_groups = p->filter_groups;
     params.terms = p->terms;
     params.num_threads = p->num_threads;
     params.backend = core->backend->name;
-    lcv_status status = lcv_conv_plan_create(core->context, &params, &plan);
+    return lcv_conv_plan_create(core->context, &params, plan);
+}
+
+/* The plan of a prompt: that of the last one if it was as long and no other stream is using it. */
+static lcv_status take_prompt_plan(lcvi_stream_core *core, int64_t count, lcv_plan **plan)
+{
+    *plan = atomic_exchange(&core->prompt, NULL);
+    if (*plan != NULL && (*plan)->params.conv.seqlen == count)
+        return LCV_OK;
+    lcv_plan_destroy(plan);
+    return create_prompt_plan(core, count, plan);
+}
+
+static void put_back_prompt_plan(lcvi_stream_core *core, lcv_plan *plan)
+{
+    lcv_plan *other = atomic_exchange(&core->prompt, plan);
+    lcv_plan_destroy(&other);
+}
+
+/* y of a whole prompt by a convolution plan. */
+static lcv_status convolve_prompt(lcvi_stream_core *core, const call_args *c)
+{
+    const lcv_stream_params *p = &core->params;
+    lcv_conv_args args = LCV_CONV_ARGS_INIT;
+    lcv_plan *plan = NULL;
+    lcv_status status = take_prompt_plan(core, c->count, &plan);
     if (status != LCV_OK)
         return status;
     char *vectors = core->taps + (size_t)(core->filters * p->filter_len) * core->real_size;
-    args.filter = kept_taps(core, params.filter_len);
+    args.filter = kept_taps(core, plan->params.conv.filter_len);
     args.skip = kept_vector(core, LCV_TERM_SKIP, &vectors);
     args.bias = kept_vector(core, LCV_TERM_BIAS, &vectors);
     args.u = c->args.u;
@@ -272,7 +294,7 @@ static lcv_status convolve_prompt(const lcvi_stream_core *core, const call_args 
     args.exec.parallel_for = c->args.exec.parallel_for;
     args.exec.user = c->args.exec.user;
     status = lcv_conv_forward(plan, &args);
-    lcv_plan_destroy(&plan);
+    put_back_prompt_plan(core, plan);
     return status;
 }
 

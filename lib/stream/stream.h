@@ -47,6 +47,7 @@ typedef struct lcvi_stream_core {
     int64_t filters;
     uint32_t filter_crc;
     double fit_error;
+    _Atomic(lcv_plan *) prompt; /* the plan of the last prompt, unless one is using it; NULL: none */
 } lcvi_stream_core;
 
 typedef struct lcvi_segment {

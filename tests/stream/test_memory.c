@@ -90,6 +90,40 @@ static void tokens_take_nothing(void **state)
     }
 }
 
+/* The plan of a prompt is kept for the next one of its length, also of a stream beside this one. */
+static void prompts_of_one_length_share_a_plan(void **state)
+{
+    test_memory memory = {0};
+    lcv_context *context = open_counted(&memory);
+    const lcv_stream_params p = params_of(LCV_STREAM_RELAXED, 2000);
+    stream_case c;
+    lcv_stream *other = NULL;
+    (void)state;
+    stream_case_make(&c, context, &p, 2000, 1);
+    lcv_stream *stream = stream_case_open(&c);
+    assert_int_equal(lcv_stream_create_like(stream, &other), LCV_OK);
+    lcv_stream_args args = stream_case_args(&c, 0, 1500);
+    memset(c.y, 0, stream_case_bytes(&c));
+    assert_int_equal(lcv_stream_prefill(stream, &args), LCV_OK);
+    const int64_t calls = atomic_load(&memory.calls);
+    const uint64_t hash = stream_case_hash(&c);
+    memset(c.y, 0, stream_case_bytes(&c));
+    assert_int_equal(lcv_stream_prefill(other, &args), LCV_OK);
+    assert_true(stream_case_hash(&c) == hash);
+    assert_int_equal(lcv_stream_reset(stream), LCV_OK);
+    assert_int_equal(lcv_stream_prefill(stream, &args), LCV_OK);
+    assert_int_equal(atomic_load(&memory.calls), calls);
+    args = stream_case_args(&c, 0, 700);
+    assert_int_equal(lcv_stream_reset(stream), LCV_OK);
+    assert_int_equal(lcv_stream_prefill(stream, &args), LCV_OK);
+    stream_case_expect(&c, 690, 10, "another length");
+    lcv_stream_destroy(&other);
+    lcv_stream_destroy(&stream);
+    stream_case_free(&c);
+    lcv_context_destroy(&context);
+    assert_int_equal(atomic_load(&memory.live_blocks), 0);
+}
+
 /* Was it a failure of memory? Then there is some again, and the call is due again. */
 static bool again(test_memory *memory, lcv_status status)
 {
@@ -175,6 +209,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(state_is_what_the_query_says),
         cmocka_unit_test(tokens_take_nothing),
+        cmocka_unit_test(prompts_of_one_length_share_a_plan),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("stream_memory", tests, NULL, NULL);
