@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Who evaluates an instance: a backend that knows its family, or the core. */
+#include "../ref/ref_mlp.h"
 #include "dispatch.h"
 
 #include <string.h>
+
+enum { ALIGNMENT = 64 };
 
 void lcvi_filter_hand_over(const lcv_filter *filter, const lcvi_filter_call *call, lcvi_handover *to)
 {
@@ -74,17 +77,91 @@ lcv_status lcvi_filter_backend_workspace(const lcv_filter *filter, int64_t count
 {
     const lcvi_backend *backend = filter->backend;
     lcvi_handover over;
+    size_t around = 0;
     lcvi_filter_hand_over(filter, NULL, &over);
-    return lcvi_pass(filter->context, backend->table->filter_query(backend->device, &over.problem, count,
-                                                                   backward ? 1 : 0, bytes));
+    const lcv_status status =
+        lcvi_pass(filter->context, backend->table->filter_query(backend->device, &over.problem, count,
+                                                                backward ? 1 : 0, bytes));
+    if (status != LCV_OK || filter->family->around == NULL)
+        return status;
+    if (!lcvi_filter_around(filter, backward, &around) || around > PTRDIFF_MAX / 2 - *bytes - ALIGNMENT)
+        return lcvi_fail(filter->context, LCV_TOO_LARGE, "seqlen, count: the workspace overflows");
+    *bytes += around + ALIGNMENT - 1;
+    return LCV_OK;
+}
+
+bool lcvi_filter_around(const lcv_filter *filter, bool backward, size_t *bytes)
+{
+    *bytes = 0;
+    return filter->family->around == NULL || filter->family->around(filter, backward, bytes);
+}
+
+static void finish(const lcv_filter *filter, const lcvi_filter_call *call, bool backward)
+{
+    if (filter->family->finish != NULL)
+        filter->family->finish(filter, call, backward);
+}
+
+/* The family's own part of a workspace comes first, aligned. */
+static lcvi_filter_call aligned(const lcvi_filter_call *call)
+{
+    const uintptr_t address = (uintptr_t)call->exec.workspace + ALIGNMENT - 1;
+    lcvi_filter_call own = *call;
+    own.workspace = (void *)(address - address % ALIGNMENT);
+    return own;
 }
 
 lcv_status lcvi_filter_run_on_backend(const lcv_filter *filter, const lcvi_filter_call *call, bool backward)
 {
     const lcvi_backend *backend = filter->backend;
+    const lcvi_filter_call own = aligned(call);
     lcvi_handover over;
+    size_t around;
+    lcvi_filter_hand_over(filter, &own, &over);
+    if (lcvi_filter_around(filter, backward, &around) && around > 0) {
+        over.call.exec.workspace = (char *)own.workspace + around;
+        over.call.exec.workspace_bytes -= around + ALIGNMENT - 1;
+    }
+    const lcv_status status =
+        lcvi_pass(filter->context,
+                  backward ? backend->table->filter_backward(backend->device, &over.problem, &over.call)
+                           : backend->table->filter_evaluate(backend->device, &over.problem, &over.call));
+    if (status == LCV_OK)
+        finish(filter, &own, backward);
+    return status;
+}
+
+/* ---- The core's own evaluation of a network ---- */
+
+bool lcvi_mlp_workspace(const lcv_filter *filter, int64_t seqlen, int64_t count, bool backward, size_t *bytes)
+{
+    lcvi_handover over;
+    size_t around;
+    (void)seqlen, (void)count;
+    lcvi_filter_hand_over(filter, NULL, &over);
+    return lcvi_filter_around(filter, backward, &around) &&
+           lcvi_ref_mlp_workspace(&over.problem, backward, bytes) &&
+           !__builtin_add_overflow(*bytes, around, bytes);
+}
+
+static void run_mlp(const lcv_filter *filter, const lcvi_filter_call *call, bool backward,
+                    void (*run)(const lcv_filter_problem *problem, const lcv_filter_call *call))
+{
+    lcvi_handover over;
+    size_t around;
     lcvi_filter_hand_over(filter, call, &over);
-    return lcvi_pass(filter->context,
-                     backward ? backend->table->filter_backward(backend->device, &over.problem, &over.call)
-                              : backend->table->filter_evaluate(backend->device, &over.problem, &over.call));
+    lcvi_filter_around(filter, backward, &around);
+    over.call.exec.workspace = (char *)call->workspace + around;
+    run(&over.problem, &over.call);
+    finish(filter, call, backward);
+}
+
+void lcvi_mlp_evaluate(const lcv_filter *filter, const lcvi_filter_call *call)
+{
+    run_mlp(filter, call, false, lcvi_ref_mlp_evaluate);
+}
+
+void lcvi_mlp_backward(const lcv_filter *filter, const lcvi_filter_call *call)
+{
+    run_mlp(filter, call, true, lcvi_ref_mlp_backward);
 }

@@ -71,6 +71,12 @@ typedef struct lcvi_family {
      * sizes only, there is no call yet. */
     void (*hand_over)(const lcv_filter *filter, const lcvi_filter_call *call, struct lcvi_handover *to);
 
+    /* Optional, both or none, beside hand_over: the family is a network that backends know with something
+     * around it. `around` are the bytes, a multiple of 64, that it needs in a call for itself; they are
+     * call->workspace when hand_over sees a call, and when finish comes after the network. */
+    bool (*around)(const lcv_filter *filter, bool backward, size_t *bytes);
+    void (*finish)(const lcv_filter *filter, const lcvi_filter_call *call, bool backward);
+
     /* Optional (NULL: none is needed): bytes for a call of `count` taps. False: the number overflows. */
     bool (*workspace)(const lcv_filter *filter, int64_t seqlen, int64_t count, bool backward, size_t *bytes);
 

@@ -3,7 +3,6 @@
  * names of the options in the reference implementations: posenc_dim is emb_dim, mlp_width order, mlp_depth
  * num_inner_mlps, sine_freq w, freq_scale w_mod, linear linear_mixer, norm=l1 normalized. Time and phases are
  * measured in max_len, not in seqlen: a shorter filter is a longer one cut off. */
-#include "../ref/ref_mlp.h"
 #include "../turns.h"
 #include "dispatch.h"
 
@@ -254,7 +253,7 @@ static void initialise(const lcv_filter *filter, int32_t parameter, const lcvi_r
         values[i] = initial(filter, slot, random, first + i);
 }
 
-/* ---- Evaluation: a backend's, or the reference's ---- */
+/* ---- The network as backends see it ---- */
 
 static const void *data_of(const lcv_filter *filter, int slot)
 {
@@ -304,30 +303,6 @@ static void hand_over(const lcv_filter *filter, const lcvi_filter_call *call, lc
     };
 }
 
-static bool workspace(const lcv_filter *filter, int64_t seqlen, int64_t count, bool backward, size_t *bytes)
-{
-    lcvi_handover over;
-    (void)seqlen, (void)count;
-    lcvi_filter_hand_over(filter, NULL, &over);
-    return lcvi_ref_mlp_workspace(&over.problem, backward, bytes);
-}
-
-static void evaluate(const lcv_filter *filter, const lcvi_filter_call *call)
-{
-    lcvi_handover over;
-    lcvi_filter_hand_over(filter, call, &over);
-    over.call.exec.workspace = call->workspace;
-    lcvi_ref_mlp_evaluate(&over.problem, &over.call);
-}
-
-static void backward(const lcv_filter *filter, const lcvi_filter_call *call)
-{
-    lcvi_handover over;
-    lcvi_filter_hand_over(filter, call, &over);
-    over.call.exec.workspace = call->workspace;
-    lcvi_ref_mlp_backward(&over.problem, &over.call);
-}
-
 const lcvi_family lcvi_family_implicit_mlp = {
     .name = "implicit_mlp",
     .summary = "an MLP with sine activations over positions, under a decay window (Hyena)",
@@ -339,7 +314,7 @@ const lcvi_family lcvi_family_implicit_mlp = {
     .configure = configure,
     .initialise = initialise,
     .hand_over = hand_over,
-    .workspace = workspace,
-    .evaluate = evaluate,
-    .backward = backward,
+    .workspace = lcvi_mlp_workspace,
+    .evaluate = lcvi_mlp_evaluate,
+    .backward = lcvi_mlp_backward,
 };
