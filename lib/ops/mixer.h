@@ -96,7 +96,7 @@ typedef struct lcvi_step_kind {
 } lcvi_step_kind;
 
 extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step, lcvi_glu_step, lcvi_wkv_step, lcvi_norm_step,
-    lcvi_spread_step;
+    lcvi_spread_step, lcvi_lagged_step;
 
 /* mixer_stream_conv.c */
 lcv_status lcvi_conv_step_stream(const lcvi_mixer_run *run, const lcvi_step *step);
@@ -135,6 +135,7 @@ struct lcvi_step {
     int64_t taps;
     int64_t pieces;      /* the sequence is cut into so many, each convolved by itself */
     double epsilon;      /* of a norm */
+    int64_t lag;         /* of the earlier sample */
     int32_t stream;      /* index of its stream, -1: none; only in programs of streams */
     int32_t part[3];     /* forward; backward; backward that adds to all parameters' gradients */
     int32_t spectrum[2]; /* of forward and of backward, -1: none */

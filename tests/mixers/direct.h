@@ -36,5 +36,6 @@ double *direct_long_conv_layer(const direct_options *o, const mixer_arrays *a);
 double *direct_rwkv4_wkv(const direct_options *o, const mixer_arrays *a);
 double *direct_gss(const direct_options *o, const mixer_arrays *a);
 double *direct_bigs(const direct_options *o, const mixer_arrays *a);
+double *direct_liquid_s4(const direct_options *o, const mixer_arrays *a);
 
 #endif

@@ -98,3 +98,46 @@ double *direct_rwkv4_wkv(const direct_options *o, const mixer_arrays *a)
     free(r.data);
     return direct_output(o, y);
 }
+
+/* The product of x[t] and the samples before it. */
+static double neighbours(const double *x, int64_t t, int64_t degree)
+{
+    double product = 1.0;
+    for (int64_t i = 0; i < degree; i++)
+        product *= t - i >= 0 ? x[t - i] : 0.0;
+    return product;
+}
+
+/* What the products of the samples that end at t - j give to sample t. */
+static double liquid_lag(const mixer_arrays *a, int64_t channels, int64_t c, const double *x, int64_t t,
+                         int64_t j)
+{
+    const bool own = mixer_arrays_find(a, "liquid_filter") >= 0;
+    const int64_t taps = direct_axis(a, "filter", 1);
+    const int64_t most = direct_axis(a, own ? "liquid_filter" : "liquid_gain", 0) / channels + 1;
+    const double tap = direct_parameter(a, "filter", c * taps + j, 0.0);
+    double sum = 0.0;
+    for (int64_t p = 2; p <= most; p++) {
+        const int64_t row = (p - 2) * channels + c;
+        sum += neighbours(x, t - j, p) * (own ? direct_parameter(a, "liquid_filter", row * taps + j, 0.0)
+                                              : tap * direct_parameter(a, "liquid_gain", row, 0.0));
+    }
+    return sum;
+}
+
+double *direct_liquid_s4(const direct_options *o, const mixer_arrays *a)
+{
+    const int64_t taps = direct_axis(a, "filter", 1), channels = o->channels;
+    direct_signals in = direct_input(o, a, "x"), y = direct_make(o, channels);
+    for (int64_t b = 0; b < o->batch; b++)
+        for (int64_t c = 0; c < channels; c++) {
+            const double *x = direct_at(o, &in, b, c, 0);
+            double *out = direct_at(o, &y, b, c, 0);
+            direct_long_conv(o, a, "filter", "skip", c, 1, x, out);
+            for (int64_t t = 0; t < o->seqlen; t++)
+                for (int64_t j = 0; j < taps && j <= t; j++)
+                    out[t] += liquid_lag(a, channels, c, x, t, j);
+        }
+    free(in.data);
+    return direct_output(o, y);
+}

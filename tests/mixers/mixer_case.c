@@ -67,6 +67,7 @@ double *mixer_case_direct(const mixer_case *c, const mixer_arrays *a)
         {"rwkv4_wkv", direct_rwkv4_wkv},
         {"gss", direct_gss},
         {"bigs", direct_bigs},
+        {"liquid_s4", direct_liquid_s4},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (strcmp(c->mixer, rows[i].mixer) == 0)

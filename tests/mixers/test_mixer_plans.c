@@ -142,6 +142,8 @@ static void bad_options_are_named(void **state)
         {"gss", "hidden=-1", "hidden", LCV_INVALID_ARG},
         {"gss", "epsilon=-1", "epsilon", LCV_INVALID_ARG},
         {"bigs", "activation=tanh", "activation", LCV_INVALID_ARG},
+        {"liquid_s4", "degree=1", "degree", LCV_INVALID_ARG},
+        {"liquid_s4", "kernel=pb", "kernel", LCV_INVALID_ARG},
         {"projection", "width=-1", "width", LCV_INVALID_ARG},
         {"monarch", "blocks=3", "blocks", LCV_INVALID_ARG},
         {"monarch", "blocks=2 middle=5", "blocks", LCV_INVALID_ARG},

@@ -261,7 +261,7 @@ static void check_prepared(lcv_context *context, const mixer_case *c, const test
     args.tensors = tensors;
     assert_int_equal(lcv_mixer_prepare(plan, &args, memory), LCV_OK);
     args.prepared = memory;
-    const char *const filters[] = {"filter", "filter_future", "shift_filter"};
+    const char *const filters[] = {"filter", "filter_future", "shift_filter", "liquid_filter"};
     for (size_t i = 0; i < COUNT_OF(filters); i++)
         if (mixer_arrays_find(&b, filters[i]) >= 0)
             tensors[mixer_arrays_find(&b, filters[i])] = (lcv_tensor){0};
