@@ -329,7 +329,7 @@ def test_second_derivatives():
 
 
 def test_the_same_in_longconv():
-    """The tables of docs/migrating.md."""
+    """The tables of docs/migrating/."""
     u, k, D, a, b = random((2, 3, 8), (3, 8), (3,), (2, 3, 8), (2, 3, 8))
     spectrum = torch.fft.rfft(u, n=16) * torch.fft.rfft(k, n=16)
     for theirs, ours in (
@@ -338,7 +338,16 @@ def test_the_same_in_longconv():
             (safari.fftconv_func(u, k, D, None, False, v=a, q=b), lt.conv(u, k, skip=D, pre_gate=a, post_gate=b)),
             (flashfftconv.FlashFFTConv(16)(u, k, a, b), lt.conv(u, k, pre_gate=a, post_gate=b)),
             (flashfftconv.FlashFFTConv(8)(u, k), lt.conv(u, k, mode="circular")),
-            (torch.fft.irfft(spectrum, n=16)[..., :8] + D[:, None] * u, lt.conv(u, k, skip=D))):
+            (torch.fft.irfft(spectrum, n=16)[..., :8] + D[:, None] * u, lt.conv(u, k, skip=D)),
+            (vortex.fftconv_func(u, k[:, None], D, None, gelu=False), lt.conv(u, k, skip=D)),
+            (savanna.fftconv_func(a * u, k[:1].repeat_interleave(3, 0), D, None, gelu=False),
+             lt.conv(u, k[:1], skip=D, pre_gate=a)),
+            (cudnn.fft_causal_conv1d(u, k), lt.conv(u, k)),
+            (torch.nn.functional.silu(torch.nn.functional.conv1d(torch.nn.functional.pad(u, (7, 0)), k[:, None], D, groups=3)),
+             lt.conv(u, k.flip(-1), bias=D, activation="silu")),
+            (torch.fft.irfft(torch.fft.rfft(u) * torch.fft.rfft(k), n=8), lt.conv(u, k, mode="circular")),
+            (torch.fft.irfft(torch.fft.rfft(u, n=16) * torch.fft.rfft(k, n=16).conj(), n=16)[..., :8],
+             lt.conv(u, k, mode="anticausal"))):
         torch.testing.assert_close(theirs, ours)
 
 
