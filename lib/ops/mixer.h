@@ -95,6 +95,7 @@ typedef struct lcvi_step_kind {
     bool in_place; /* may `out` lie where IN was, and the gradient of IN where that of `out` was? */
 } lcvi_step_kind;
 
+extern const lcvi_step_kind lcvi_dense_step;
 extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step, lcvi_glu_step, lcvi_wkv_step, lcvi_norm_step,
     lcvi_spread_step, lcvi_lagged_step;
 
@@ -109,10 +110,12 @@ typedef struct lcvi_part {
     lcv_plan *plan;
 } lcvi_part;
 
-/* One long filter prepared for one part. */
+/* One long filter prepared for one part, or several: copy k is that of rows filter.first + k and on, and all
+ * copies but the first are for the part `later`. Copies lie one behind the other. */
 typedef struct lcvi_mixer_spectrum {
     lcvi_rows filter, future;
-    int32_t part;
+    int32_t part, later;
+    int64_t copies;
     int32_t uses[2];     /* calls that read it: in forward, in backward */
     size_t prepared;     /* place in the caller's prepared memory; only where uses[0] > 0 */
     size_t workspace[2]; /* place in the workspace of forward and backward; only where uses[...] > 1 */
@@ -137,7 +140,7 @@ struct lcvi_step {
     double epsilon;      /* of a norm */
     int64_t lag;         /* of the earlier sample */
     int32_t stream;      /* index of its stream, -1: none; only in programs of streams */
-    int32_t part[3];     /* forward; backward; backward that adds to all parameters' gradients */
+    int32_t part[6];     /* forward; backward; backward that adds to all parameters' gradients; then others */
     int32_t spectrum[2]; /* of forward and of backward, -1: none */
 };
 
@@ -265,6 +268,9 @@ void lcvi_mixer_conv(lcvi_program *program, const lcvi_step *description);
 /* out = in * sigmoid(gate), at every time and channel. */
 void lcvi_mixer_glu(lcvi_program *program, lcvi_rows in, lcvi_rows gate, lcvi_rows out);
 
+/* out[o] = sum_i filter[o inputs + i] conv in[i]: every output sums over all inputs. */
+void lcvi_mixer_dense(lcvi_program *program, lcvi_rows in, lcvi_rows filter, lcvi_rows out);
+
 /* out = post_gate * activation(in); post_gate may be LCVI_NO_ROWS. */
 void lcvi_mixer_pointwise(lcvi_program *program, lcvi_rows in, lcv_activation activation, lcvi_rows post_gate,
                           lcvi_rows out);
@@ -309,6 +315,13 @@ bool lcvi_rows_equal(lcvi_rows a, lcvi_rows b);
 
 /* The part with these params, made if there is none yet. */
 int32_t lcvi_program_part(lcvi_program *program, const lcvi_part *part);
+
+/* A causal part of a step's lengths and layout, without terms and gradients. */
+lcvi_part lcvi_long_part(const lcvi_program *program, const lcvi_step *step, int64_t channels);
+
+/* Bytes of all copies of a spectrum, and of one; false: they overflow. */
+bool lcvi_spectrum_copies(const lcvi_program *program, const lcvi_mixer_spectrum *spectrum, size_t *all,
+                          size_t *one);
 
 /* Notes `uses` more readings of a filter's spectrum by a part; returns its index. */
 int32_t lcvi_program_spectrum(lcvi_program *program, const lcvi_step *step, int32_t part, bool backward,

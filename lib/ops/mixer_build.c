@@ -238,6 +238,17 @@ void lcvi_mixer_glu(lcvi_program *program, lcvi_rows in, lcvi_rows gate, lcvi_ro
     lcvi_mixer_step(program, &step, &lcvi_glu_step);
 }
 
+void lcvi_mixer_dense(lcvi_program *program, lcvi_rows in, lcvi_rows filter, lcvi_rows out)
+{
+    lcvi_step step = plain_step(in, out);
+    if (program->status != LCV_OK)
+        return;
+    step.slot[LCVI_WEIGHT] = filter;
+    step.taps = program->array[filter.array].length;
+    step.pieces = 1;
+    add_step(program, step, &lcvi_dense_step);
+}
+
 static void add_projection(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias,
                            lcvi_rows out, bool adds)
 {
@@ -421,8 +432,8 @@ int32_t lcvi_program_spectrum(lcvi_program *program, const lcvi_step *step, int3
         return 0;
     }
     if (i == program->spectrum_count)
-        program->spectrum[program->spectrum_count++] =
-            (lcvi_mixer_spectrum){.filter = filter, .future = future, .part = part};
+        program->spectrum[program->spectrum_count++] = (lcvi_mixer_spectrum){
+            .filter = filter, .future = future, .part = part, .later = part, .copies = 1};
     program->spectrum[i].uses[backward] += uses;
     return i;
 }

@@ -67,7 +67,6 @@ static lcv_layout layout_of(const lcvi_program *program, const lcvi_step *step)
 static void take_filters(const lcvi_program *program, const lcvi_step *step, lcv_conv_params *conv)
 {
     const lcvi_rows filter = step->slot[LCVI_WEIGHT], future = step->slot[LCVI_FUTURE];
-    conv->filter_len = step->taps;
     if (lcvi_rows_exist(future))
         conv->filter_future_len = program->array[future.array].length;
     if (!lcvi_rows_exist(filter) || filter.count == step->out.count)
@@ -76,30 +75,37 @@ static void take_filters(const lcvi_program *program, const lcvi_step *step, lcv
     conv->filter_groups = filter.count == 1 ? 0 : filter.count;
 }
 
-static lcvi_part long_part(const lcvi_program *program, const lcvi_step *step, uint32_t terms, uint32_t grads,
-                           uint32_t adds)
+lcvi_part lcvi_long_part(const lcvi_program *program, const lcvi_step *step, int64_t channels)
 {
     const lcv_conv_params conv = LCV_CONV_PARAMS_INIT;
     const lcv_mixer_params *p = &program->params;
     lcvi_part part = {.conv = conv};
     part.conv.dtype = p->dtype;
     part.conv.layout = layout_of(program, step);
-    part.conv.activation = step->activation;
     part.conv.device = p->device;
     part.conv.batch = p->batch;
-    part.conv.channels = step->out.count;
+    part.conv.channels = channels;
     part.conv.seqlen = p->seqlen / step->pieces;
+    part.conv.filter_len = step->taps;
+    part.conv.workspace_owner = LCV_WORKSPACE_CALLER;
+    part.conv.num_threads = p->num_threads;
+    part.conv.engine = step->taps > 0 ? p->engine : NULL;
+    part.conv.planning = p->planning;
+    part.conv.exact_causality = p->exact_causality;
+    return part;
+}
+
+static lcvi_part long_part(const lcvi_program *program, const lcvi_step *step, uint32_t terms, uint32_t grads,
+                           uint32_t adds)
+{
+    lcvi_part part = lcvi_long_part(program, step, step->out.count);
+    part.conv.activation = step->activation;
     part.conv.mode = step->mode;
     part.conv.future_first_lag = step->mode == LCV_CONV_TWOSIDED ? step->future_first_lag : 1;
     take_filters(program, step, &part.conv);
     part.conv.terms = terms;
     part.conv.grad_mask = grads;
     part.conv.accumulate_mask = adds;
-    part.conv.workspace_owner = LCV_WORKSPACE_CALLER;
-    part.conv.num_threads = p->num_threads;
-    part.conv.engine = step->taps > 0 ? p->engine : NULL;
-    part.conv.planning = p->planning;
-    part.conv.exact_causality = p->exact_causality;
     return part;
 }
 

@@ -88,6 +88,15 @@ static void settle_spectra(lcvi_program *program)
     }
 }
 
+bool lcvi_spectrum_copies(const lcvi_program *program, const lcvi_mixer_spectrum *spectrum, size_t *all,
+                          size_t *one)
+{
+    const size_t first = lcvi_mixer_align(program->part[spectrum->part].plan->info.spectrum_bytes);
+    const size_t later = lcvi_mixer_align(program->part[spectrum->later].plan->info.spectrum_bytes);
+    *one = first > later ? first : later;
+    return !__builtin_mul_overflow(*one, (size_t)spectrum->copies, all);
+}
+
 static bool place_prepared(lcvi_program *program)
 {
     size_t total = 0;
@@ -95,9 +104,10 @@ static bool place_prepared(lcvi_program *program)
         lcvi_mixer_spectrum *spectrum = &program->spectrum[i];
         if (spectrum->uses[0] == 0)
             continue;
+        size_t bytes, one;
         spectrum->prepared = total;
-        const size_t bytes = lcvi_mixer_align(program->part[spectrum->part].plan->info.spectrum_bytes);
-        if (__builtin_add_overflow(total, bytes, &total) || total > PTRDIFF_MAX / 2)
+        if (!lcvi_spectrum_copies(program, spectrum, &bytes, &one) ||
+            __builtin_add_overflow(total, bytes, &total) || total > PTRDIFF_MAX / 2)
             return false;
     }
     program->prepared_bytes = total > 0 ? total + 64 : 0;

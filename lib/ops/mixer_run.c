@@ -260,20 +260,30 @@ static lcv_status bind_filters(lcvi_mixer_run *run, const lcv_mixer_args *args)
     return status;
 }
 
+static lcv_status prepare_copies(const lcvi_mixer_run *run, const lcvi_mixer_spectrum *spectrum, char *memory)
+{
+    size_t all, one;
+    lcv_status status = LCV_OK;
+    lcvi_spectrum_copies(run->program, spectrum, &all, &one);
+    for (int64_t k = 0; status == LCV_OK && k < spectrum->copies; k++) {
+        const lcv_plan *part = run->program->part[k == 0 ? spectrum->part : spectrum->later].plan;
+        const lcvi_rows rows = {spectrum->filter.array, spectrum->filter.first + k, spectrum->filter.step,
+                                spectrum->filter.count};
+        const lcv_conv_call call = {.filter = lcvi_run_value(run, rows),
+                                    .filter_future = lcvi_run_value(run, spectrum->future),
+                                    .exec = run->exec};
+        status = part->backend->table->conv_prepare(part->backend_plan, &call, memory + (size_t)k * one);
+    }
+    return status;
+}
+
 static lcv_status prepare_all(const lcvi_mixer_run *run, char *memory)
 {
     const lcvi_program *program = run->program;
     lcv_status status = LCV_OK;
-    for (int32_t i = 0; status == LCV_OK && i < program->spectrum_count; i++) {
-        const lcvi_mixer_spectrum *spectrum = &program->spectrum[i];
-        const lcv_plan *part = program->part[spectrum->part].plan;
-        const lcv_conv_call call = {.filter = lcvi_run_value(run, spectrum->filter),
-                                    .filter_future = lcvi_run_value(run, spectrum->future),
-                                    .exec = run->exec};
-        if (spectrum->uses[0] > 0)
-            status =
-                part->backend->table->conv_prepare(part->backend_plan, &call, memory + spectrum->prepared);
-    }
+    for (int32_t i = 0; status == LCV_OK && i < program->spectrum_count; i++)
+        if (program->spectrum[i].uses[0] > 0)
+            status = prepare_copies(run, &program->spectrum[i], memory + program->spectrum[i].prepared);
     return status;
 }
 

@@ -69,3 +69,25 @@ double *direct_monarch(const direct_options *o, const mixer_arrays *a)
     free(h.data);
     return direct_output(o, y);
 }
+
+double *direct_dense(const direct_options *o, const mixer_arrays *a)
+{
+    const int64_t outputs = direct_axis(a, "filter", 0) / o->channels;
+    direct_signals x = direct_input(o, a, "x"), y = direct_make(o, outputs);
+    double *z = malloc((size_t)(o->seqlen + 1) * sizeof *z);
+    for (int64_t b = 0; b < o->batch; b++)
+        for (int64_t row = 0; row < outputs; row++) {
+            double *out = direct_at(o, &y, b, row, 0);
+            for (int64_t i = 0; i < o->channels; i++) {
+                direct_long_conv(o, a, "filter", "skip", row * o->channels + i, 1, direct_at(o, &x, b, i, 0),
+                                 z);
+                for (int64_t t = 0; t < o->seqlen; t++)
+                    out[t] += z[t];
+            }
+            for (int64_t t = 0; t < o->seqlen; t++)
+                out[t] = direct_activate(o->activation, out[t] + direct_parameter(a, "bias", row, 0.0));
+        }
+    free(z);
+    free(x.data);
+    return direct_output(o, y);
+}

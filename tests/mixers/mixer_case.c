@@ -60,6 +60,8 @@ double *mixer_case_direct(const mixer_case *c, const mixer_arrays *a)
         {"hyena", direct_hyena},
         {"h3", direct_h3},
         {"projection", direct_projection},
+        {"ckconv", direct_dense},
+        {"flexconv", direct_dense},
         {"mega_ema", direct_mega_ema},
         {"evo2_cascade", direct_evo2_cascade},
         {"monarch", direct_monarch},

@@ -150,6 +150,8 @@ static void bad_options_are_named(void **state)
         {"monarch", "out_blocks=2 width=7", "out_blocks", LCV_INVALID_ARG},
         {"monarch", "middle=1000 width=1000 out_blocks=1000", "out_blocks", LCV_INVALID_ARG},
         {"long_conv", "outputs=0", "outputs", LCV_INVALID_ARG},
+        {"ckconv", "width=-1", "width", LCV_INVALID_ARG},
+        {"flexconv", "activation=relu", "activation", LCV_INVALID_ARG},
         {"long_conv", "twosided=2", "twosided", LCV_INVALID_ARG},
         {"projection", "width=99999999999", "", LCV_TOO_LARGE},
     };
