@@ -240,13 +240,13 @@ void lcvi_mixer_glu(lcvi_program *program, lcvi_rows in, lcvi_rows gate, lcvi_ro
 
 void lcvi_mixer_dense(lcvi_program *program, lcvi_rows in, lcvi_rows filter, lcvi_rows out)
 {
-    lcvi_step step = plain_step(in, out);
     if (program->status != LCV_OK)
         return;
-    step.slot[LCVI_WEIGHT] = filter;
-    step.taps = program->array[filter.array].length;
-    step.pieces = 1;
-    add_step(program, step, &lcvi_dense_step);
+    const lcvi_step step = {.slot = {[LCVI_IN] = in, [LCVI_WEIGHT] = filter},
+                            .out = out,
+                            .taps = program->array[filter.array].length,
+                            .pieces = 1};
+    lcvi_mixer_step(program, &step, &lcvi_dense_step);
 }
 
 static void add_projection(lcvi_program *program, lcvi_rows in, lcvi_rows weight, lcvi_rows bias,
