@@ -245,6 +245,23 @@ static lcv_status check_initialise(const lcv_plan *plan, int32_t index)
     return LCV_OK;
 }
 
+static lcv_status initialise_by_mixer(const lcv_plan *plan, int32_t port, const lcvi_random *random,
+                                      const lcv_tensor *value)
+{
+    const lcvi_program *program = plan->backend_plan;
+    const int64_t count = program->ports.elements[port];
+    const size_t bytes = (size_t)count * sizeof(double);
+    double *values = lcvi_alloc(plan->context, bytes, _Alignof(double));
+    if (values == NULL)
+        return lcvi_fail(plan->context, LCV_OUT_OF_MEMORY, "port: no memory for %zu bytes", bytes);
+    const lcv_status status =
+        program->mixer->initialise(program, program->ports.port[port].name, random, count, values);
+    for (int64_t i = 0; status == LCV_OK && i < count; i++)
+        set_element(value, &program->ports.port[port], i, values[i]);
+    lcvi_free(plan->context, values, bytes);
+    return status;
+}
+
 lcv_status lcv_mixer_initialise(const lcv_plan *plan, int32_t port, uint64_t seed, const lcv_tensor *value)
 {
     lcv_status status = lcvi_plan_check(plan, &lcvi_op_mixer, plan);
@@ -256,6 +273,8 @@ lcv_status lcv_mixer_initialise(const lcv_plan *plan, int32_t port, uint64_t see
     const lcv_port_info *info = &program->ports.port[port];
     const lcvi_random random = lcvi_random_stream(seed, info->name);
     status = lcvi_program_check_value(program, port, value);
+    if (program->array[program->array_of_port[port]].initial.rule == LCVI_OF_MIXER)
+        return status == LCV_OK ? initialise_by_mixer(plan, port, &random, value) : status;
     for (int64_t i = 0; status == LCV_OK && i < program->ports.elements[port]; i++)
         set_element(value, info, i,
                     initial_number(&program->array[program->array_of_port[port]], &random, i,

@@ -7,6 +7,7 @@
 #define LCVI_MIXER_H
 
 #include "../check.h"
+#include "../initialise.h"
 #include "../matmul.h"
 #include "../options.h"
 #include "../plan.h"
@@ -30,7 +31,7 @@ typedef enum lcvi_array_kind {
 
 /* The initial values of a parameter. */
 typedef struct lcvi_initial {
-    enum { LCVI_ZERO, LCVI_UNIFORM, LCVI_NORMAL, LCVI_OF_FAMILY } rule;
+    enum { LCVI_ZERO, LCVI_UNIFORM, LCVI_NORMAL, LCVI_OF_FAMILY, LCVI_OF_MIXER } rule;
     double scale; /* uniform in [-scale, scale), or the standard deviation */
 } lcvi_initial;
 
@@ -97,7 +98,7 @@ typedef struct lcvi_step_kind {
 
 extern const lcvi_step_kind lcvi_dense_step;
 extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step, lcvi_glu_step, lcvi_wkv_step, lcvi_norm_step,
-    lcvi_spread_step, lcvi_lagged_step;
+    lcvi_spread_step, lcvi_lagged_step, lcvi_scan_step;
 
 /* mixer_stream_conv.c */
 lcv_status lcvi_conv_step_stream(const lcvi_mixer_run *run, const lcvi_step *step);
@@ -121,6 +122,15 @@ typedef struct lcvi_mixer_spectrum {
     size_t workspace[2]; /* place in the workspace of forward and backward; only where uses[...] > 1 */
 } lcvi_mixer_spectrum;
 
+/* How a scan's recurrence follows from its parameters (mixer_scan.c). */
+typedef struct lcvi_scan {
+    int32_t discretisation; /* lcvi_discretisation */
+    bool reversed;          /* from the last sample to the first */
+    double rate;            /* factor of the time steps */
+    double largest_real;    /* real parts of eigenvalues are held below it */
+    double factor;          /* of what is read of the states */
+} lcvi_scan;
+
 struct lcvi_step {
     const lcvi_step_kind *kind;
     lcvi_rows slot[LCVI_SLOTS];
@@ -142,6 +152,8 @@ struct lcvi_step {
     int32_t stream;      /* index of its stream, -1: none; only in programs of streams */
     int32_t part[6];     /* forward; backward; backward that adds to all parameters' gradients; then others */
     int32_t spectrum[2]; /* of forward and of backward, -1: none */
+
+    lcvi_scan scan;
 };
 
 /* ---- Programs ---- */
@@ -196,6 +208,10 @@ struct lcvi_mixer {
     /* Declares ports and steps, from `program->options` and `program->params`; its own checks of options are
      * recorded with lcvi_mixer_refuse. */
     void (*build)(lcvi_program *program);
+
+    /* Initial values of the parameters whose rule is LCVI_OF_MIXER; NULL: there are none. */
+    lcv_status (*initialise)(const lcvi_program *program, const char *port, const lcvi_random *random,
+                             int64_t count, double *values);
 };
 
 #define LCVI_MIXER(name) extern const lcvi_mixer lcvi_mixer_##name;
@@ -284,6 +300,14 @@ lcvi_rows lcvi_mixer_spread(lcvi_program *program, lcvi_rows entry, int64_t coun
 
 /* A step of any kind, from the fields that its file speaks of; slots that are left out are absent. */
 void lcvi_mixer_step(lcvi_program *program, const lcvi_step *description, const lcvi_step_kind *kind);
+
+/* Diagonal linear recurrences of complex states, whose real and imaginary parts are neighbouring rows:
+ *
+ *     z[t] = pole z[t - 1] + gain in[t],   out = factor (Re z, -Im z),
+ *
+ * pole and gain from the eigenvalues [states, 2] and the logarithms of the time steps [states]. */
+void lcvi_mixer_scan(lcvi_program *program, lcvi_rows in, lcvi_rows eigenvalues, lcvi_rows log_step,
+                     lcvi_scan how, lcvi_rows out);
 
 /* ---- For the files of the core ---- */
 

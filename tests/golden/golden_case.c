@@ -101,13 +101,26 @@ static double *add_array(golden_case *c, const char *name, int rank, const int64
     return array.data;
 }
 
+bool golden_add(golden_case *c, const char *name, npy_array array)
+{
+    if (array.data == NULL || c->count == GOLDEN_ARRAYS) {
+        npy_free(&array);
+        return false;
+    }
+    snprintf(c->array[c->count].name, GOLDEN_NAME, "%s", name);
+    c->array[c->count++].data = array;
+    return true;
+}
+
 /* Every second number from `part` on, as a new array. */
 static bool add_part(golden_case *c, const npy_array *whole, const char *name, int64_t part)
 {
-    double *half = add_array(c, name, whole->rank - 1, whole->shape, whole->count / 2);
-    for (int64_t i = 0; half != NULL && i < whole->count / 2; i++)
-        half[i] = npy_get(whole, 2 * i + part);
-    return half != NULL;
+    npy_array half = {.type = NPY_F8, .rank = whole->rank - 1, .count = whole->count / 2};
+    half.data = malloc((size_t)(half.count + 1) * sizeof(double));
+    memcpy(half.shape, whole->shape, sizeof half.shape);
+    for (int64_t i = 0; half.data != NULL && i < half.count; i++)
+        ((double *)half.data)[i] = npy_get(whole, 2 * i + part);
+    return golden_add(c, name, half);
 }
 
 bool golden_split(golden_case *c, const char *name, const char *real, const char *imag)

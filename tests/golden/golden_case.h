@@ -73,6 +73,9 @@ bool golden_join(golden_case *c, const char *name, const char *real, const char 
 bool golden_halve(golden_case *c, const char *name, const char *first, const char *second);
 bool golden_reverse(golden_case *c, const char *name, const char *reversed);
 
+/* Adds an array under a name; takes its memory, also on failure (no memory, or too many arrays). */
+bool golden_add(golden_case *c, const char *name, npy_array array);
+
 /* Fields of "hyper". */
 bool golden_flag(const golden_case *c, const char *name, bool absent);
 double golden_number(const golden_case *c, const char *name, double absent);

@@ -19,6 +19,9 @@ typedef struct direct_options {
     bool heads_first;
     /* evo2_cascade */
     bool turned, blocks;
+    /* s4_layer, s5 */
+    bool channel_major, bilinear, clip, unpaired;
+    double rate;
     bool host_only; /* steps are computed in the host's memory alone */
     bool no_stream;
     bool no_residual; /* gss, bigs */
@@ -38,5 +41,6 @@ double *direct_rwkv4_wkv(const direct_options *o, const mixer_arrays *a);
 double *direct_gss(const direct_options *o, const mixer_arrays *a);
 double *direct_bigs(const direct_options *o, const mixer_arrays *a);
 double *direct_liquid_s4(const direct_options *o, const mixer_arrays *a);
+double *direct_s5(const direct_options *o, const mixer_arrays *a);
 
 #endif

@@ -24,7 +24,8 @@ double *direct_long_conv_layer(const direct_options *o, const mixer_arrays *a)
     direct_signals x = direct_input(o, a, "x"), z = direct_make(o, filters);
     for (int64_t b = 0; b < o->batch; b++)
         for (int64_t row = 0; row < filters; row++) {
-            double *out = direct_at(o, &z, b, row, 0);
+            const int64_t c = row / o->channels, d = row % o->channels, outputs = filters / o->channels;
+            double *out = direct_at(o, &z, b, o->channel_major ? d * outputs + c : row, 0);
             const double *in = direct_at(o, &x, b, row % o->channels, 0);
             direct_long_conv(o, a, "filter", "skip", row, 1, in, out);
             add_future(o, a, row, in, out);

@@ -70,6 +70,8 @@ double *mixer_case_direct(const mixer_case *c, const mixer_arrays *a)
         {"gss", direct_gss},
         {"bigs", direct_bigs},
         {"liquid_s4", direct_liquid_s4},
+        {"s4_layer", direct_long_conv_layer},
+        {"s5", direct_s5},
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         if (strcmp(c->mixer, rows[i].mixer) == 0)

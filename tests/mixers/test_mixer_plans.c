@@ -153,6 +153,11 @@ static void bad_options_are_named(void **state)
         {"ckconv", "width=-1", "width", LCV_INVALID_ARG},
         {"flexconv", "activation=relu", "activation", LCV_INVALID_ARG},
         {"long_conv", "twosided=2", "twosided", LCV_INVALID_ARG},
+        {"s4_layer", "channel_order=rows", "channel_order", LCV_INVALID_ARG},
+        {"s5", "states=6 blocks=4", "blocks", LCV_INVALID_ARG},
+        {"s5", "states=4000", "blocks", LCV_INVALID_ARG},
+        {"s5", "discretisation=euler", "discretisation", LCV_INVALID_ARG},
+        {"s5", "dt_min=1", "dt_min", LCV_INVALID_ARG},
         {"projection", "width=99999999999", "", LCV_TOO_LARGE},
     };
     (void)state;
