@@ -6,7 +6,7 @@
     u = np.random.randn(2, 64, 8192).astype(np.float32)      # batch, channels, seqlen
     y = longconv.conv(u, filter)                             # filter [channels, taps]: y[t] = sum_j filter[j] u[t - j]
 """
-from . import filters
+from . import filters, ops
 from ._conv import conv
 from ._describe import Explanation, explain, info
 from ._errors import (BackendFailedError, BusyError, DeviceLostError, IncompatibleError, InternalError,
@@ -18,7 +18,7 @@ from ._prepared import PreparedFilter, prepare
 from ._stream import MixerStream, Stream
 
 __all__ = [
-    "conv", "filters", "hyena", "h3", "mixers", "prepare", "PreparedFilter", "Stream", "MixerStream", "info", "explain",
+    "conv", "filters", "ops", "hyena", "h3", "mixers", "prepare", "PreparedFilter", "Stream", "MixerStream", "info", "explain",
     "Explanation", "cache_info", "clear_cache", "set_cache_limit", "LongconvError", "InvalidArgumentError", "UnsupportedError",
     "OutOfMemoryError", "TooLargeError", "WorkspaceTooSmallError", "BusyError", "IncompatibleError", "NoDeviceError",
     "DeviceLostError", "BackendFailedError", "VersionMismatchError", "InternalError",

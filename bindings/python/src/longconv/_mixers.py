@@ -28,6 +28,7 @@ class _Problem(NamedTuple):
     channels: int
     seqlen: int
     backend: str
+    backward: bool = False
 
 
 class _MixerPlan:
@@ -38,63 +39,118 @@ class _MixerPlan:
         params = structs.MixerParams(
             struct_size=c.sizeof(structs.MixerParams), mixer=problem.mixer.encode(), options=problem.options.encode(),
             dtype=problem.dtype, batch=problem.batch, channels=problem.channels, seqlen=problem.seqlen,
-            workspace_owner=1, backend=problem.backend.encode())
+            backward=problem.backward, workspace_owner=1, backend=problem.backend.encode())
         library.check(lib.lcv_mixer_plan_create(library.context(), c.byref(params), c.byref(handle)))
         self.handle = handle
         library.own(self, lib.lcv_plan_destroy, handle)
         self.workspace_bytes = _options.describe(lib.lcv_plan_describe, structs.PlanInfo, handle)["workspace_bytes"]
         self.ports = _options.ports_of(lib.lcv_mixer_port, handle, lib.lcv_mixer_port_count(handle))
 
+    def ports_of(self, role):
+        """The names of the ports of a role, in order."""
+        return [name for name, port in self.ports.items() if port["role"] == role]
+
     def forward(self, arrays):
-        """Executes on one array for each port, None where it is absent."""
-        tensors = (structs.Tensor * len(arrays))(*(
-            structs.Tensor() if array is None else tensor_of(array) for array in arrays))
+        """Executes on arrays by name; those of ports that are not there are absent."""
+        self._execute(library.library().lcv_mixer_forward, arrays, None)
+
+    def backward(self, arrays, gradients):
+        """The same with the outputs' gradients in `arrays`; writes those of `gradients`."""
+        self._execute(library.library().lcv_mixer_backward, arrays, self._tensors(gradients))
+
+    def initial(self, name, seed):
+        """The initial value of a parameter, None for the taps of a long filter."""
+        port, lib = self.ports[name], library.library()
+        value = numpy.empty(port["shape"], numpy.float64 if port["dtype"] == 1 else numpy.float32)
+        tensor, index = tensor_of(value), lib.lcv_mixer_port_find(self.handle, name.encode())
+        try:
+            library.check(lib.lcv_mixer_initialise(self.handle, index, seed, c.byref(tensor)))
+        except _errors.UnsupportedError:
+            return None
+        return value
+
+    def _tensors(self, arrays):
+        return (structs.Tensor * len(self.ports))(*(
+            tensor_of(arrays[name]) if arrays.get(name) is not None else structs.Tensor() for name in self.ports))
+
+    def _execute(self, function, arrays, gradients):
         workspace, kept = _plans.scratch.of(self.workspace_bytes)
-        args = structs.MixerArgs(struct_size=c.sizeof(structs.MixerArgs), port_count=len(arrays), tensors=tensors)
+        args = structs.MixerArgs(struct_size=c.sizeof(structs.MixerArgs), port_count=len(self.ports),
+                                 tensors=self._tensors(arrays))
+        if gradients is not None:
+            args.gradients = gradients
         args.exec.workspace, args.exec.workspace_bytes = workspace, self.workspace_bytes
-        status = library.library().lcv_mixer_forward(self.handle, c.byref(args))
+        status = function(self.handle, c.byref(args))
         del kept
         library.check(status)
 
 
-def plan(mixer, options, dtype, batch, channels, seqlen, backend):
+def plan(mixer, options, dtype, batch, channels, seqlen, backend, backward=False):
     """The plan of a mixer, made when it is not cached."""
-    problem = _Problem(mixer, _options.text_of(options), dtype, batch, channels, seqlen, backend)
+    problem = _Problem(mixer, _options.text_of(options), dtype, batch, channels, seqlen, backend, backward)
     return _plans.plans.get(problem, lambda: _MixerPlan(problem))
 
 
-def _mix(mixer, parts, x, arguments, channels, backend):
-    """The result of a mixer. `parts`: how many times the channels x has without an input projection."""
-    given = {name: value for name, value in arguments.items() if isinstance(value, (numpy.ndarray, list, tuple))}
-    options = {name: value for name, value in arguments.items() if name not in given}
-    arrays = Arrays(x)
-    x = arrays.data("x", x)
-    if x.ndim != 3:
-        raise _errors.InvalidArgumentError(f"x: expected rank 3, given shape {list(x.shape)}")
-    time, across = (2, 1) if options.get("layout") == "bdl" else (1, 2)
-    if channels is None:
-        channels = x.shape[across] // (1 if options.get("projections", "both") in ("both", "in") else parts)
-    found = plan(mixer, options, _words.DTYPES[arrays.dtype_name], x.shape[0], channels, x.shape[time], backend)
-    unknown = sorted(set(given) - set(found.ports))
-    if unknown:
-        raise _errors.InvalidArgumentError(
-            f"{', '.join(unknown)}: no array of this mixer with these options; it has {', '.join(found.ports)}")
-    values = {"x": x, **{name: arrays.data(name, value) if found.ports[name]["role"] == _INPUT else
-                         arrays.compute(name, value) for name, value in given.items()}}
-    result = next(name for name, port in found.ports.items() if port["role"] == _OUTPUT)
-    values[result] = numpy.empty(found.ports[result]["shape"], arrays.dtype)
-    found.forward([values.get(name) for name in found.ports])
-    return values[result]
+class Call:
+    """The plan and the arrays of one call of a mixer. Arguments that are arrays are the mixer's arrays, others its
+    options. `first` is the first input, which says batch, seqlen, and channels unless they are given."""
+
+    def __init__(self, mixer, first, arguments, channels, backend, backward):
+        given = {name: value for name, value in arguments.items() if isinstance(value, (numpy.ndarray, list, tuple))}
+        options = {name: value for name, value in arguments.items() if name not in given}
+        self.taken = Arrays(first)
+        first = self.taken.data("x", first)
+        if first.ndim != 3:
+            raise _errors.InvalidArgumentError(f"x: expected rank 3, given shape {list(first.shape)}")
+        time, across = (2, 1) if options.get("layout") == "bdl" else (1, 2)
+
+        def plan_for(count):
+            return plan(mixer, options, _words.DTYPES[self.taken.dtype_name], first.shape[0], count, first.shape[time],
+                        backend, backward)
+        count = first.shape[across] if channels is None else channels
+        self.plan = plan_for(count)
+        self.input = self.plan.ports_of(_INPUT)[0]
+        parts = self.plan.ports[self.input]["shape"][across] // max(count, 1)
+        if channels is None and parts > 1:  # without its input projection a mixer takes several times its channels
+            self.plan = plan_for(count // parts)
+        ports = self.plan.ports
+        unknown = sorted(set(given) - set(ports))
+        if unknown:
+            raise _errors.InvalidArgumentError(
+                f"{', '.join(unknown)}: no array of this mixer with these options; it has {', '.join(ports)}")
+        self.arrays = {self.input: first, **{
+            name: self.taken.compute(name, value) if ports[name]["role"] == PARAMETER else self.taken.data(name, value)
+            for name, value in given.items()}}
+
+    def forward(self):
+        """The output, or a tuple of them."""
+        outputs = self.plan.ports_of(_OUTPUT)
+        self.arrays.update({name: numpy.empty(self.plan.ports[name]["shape"], self.taken.dtype) for name in outputs})
+        self.plan.forward(self.arrays)
+        found = tuple(self.arrays[name] for name in outputs)
+        return found[0] if len(found) == 1 else found
+
+    def backward(self, dy):
+        """Gradients by name from those of the output, or of all outputs."""
+        outputs, given = self.plan.ports_of(_OUTPUT), dy if isinstance(dy, tuple) else (dy,)
+        if len(given) != len(outputs):
+            raise _errors.InvalidArgumentError(f"dy: expected {len(outputs)} arrays, given {len(given)}")
+        arrays = {**self.arrays, **{name: self.taken.data(f"dy of {name}", value) for name, value in zip(outputs, given)}}
+        compute = numpy.dtype(self.taken.compute_name)
+        found = {name: numpy.empty(port["shape"], compute if port["role"] == PARAMETER else self.taken.dtype)
+                 for name, port in self.plan.ports.items() if port["trainable"]}
+        self.plan.backward(arrays, found)
+        return found
 
 
 def hyena(x, *, order=2, channels=None, backend="auto", **arguments):
     """A Hyena operator on x [batch, seqlen, channels]. Arguments that are arrays are the operator's arrays (filter,
     skip, in_weight, in_bias, short_weight, short_bias, out_weight, out_bias), others its options (order,
     projections="none", num_blocks, activation, layout="bdl", short_bias=False, ...). docs/operators.md lists both."""
-    return _mix("hyena", order + 1, x, {"order": order, **arguments}, channels, backend)
+    return Call("hyena", x, {"order": order, **arguments}, channels, backend, False).forward()
 
 
 def h3(x, *, channels=None, backend="auto", **arguments):
     """An H3 layer on x [batch, seqlen, channels], in the same way: filter, skip, shift_filter, shift_skip, in_weight,
     in_bias, out_weight, out_bias; options head_dim, shift_len, projections, ..."""
-    return _mix("h3", 3, x, arguments, channels, backend)
+    return Call("h3", x, arguments, channels, backend, False).forward()

@@ -48,7 +48,10 @@ _FUNCTIONS = {
     "lcv_mixer_plan_create": (_STATUS, [_HANDLE, _POINTER, _POINTER]),
     "lcv_mixer_port_count": (c.c_int32, [_HANDLE]),
     "lcv_mixer_port": (_STATUS, [_HANDLE, c.c_int32, _POINTER]),
+    "lcv_mixer_port_find": (c.c_int32, [_HANDLE, c.c_char_p]),
+    "lcv_mixer_initialise": (_STATUS, [_HANDLE, c.c_int32, c.c_uint64, _POINTER]),
     "lcv_mixer_forward": (_STATUS, [_HANDLE, _POINTER]),
+    "lcv_mixer_backward": (_STATUS, [_HANDLE, _POINTER]),
     "lcv_stream_create": (_STATUS, [_HANDLE, _POINTER, _POINTER, _POINTER]),
     "lcv_mixer_stream_create": (_STATUS, [_HANDLE, _POINTER, _POINTER, _POINTER]),
     **{prefix + verb: signature for prefix in ("lcv_stream_", "lcv_mixer_stream_") for verb, signature in {
