@@ -32,7 +32,8 @@ static void add_engines(lcv_context *context, const lcv_backend_info *info, bool
     size_t engines = 0;
     snprintf(names, sizeof names, "%s", info->engines);
     for (char *name = strtok_r(names, " ", &rest); name != NULL; name = strtok_r(NULL, " ", &rest), engines++)
-        add(context, info->name, name, out, count);
+        if (strcmp(name, "lean") != 0)
+            add(context, info->name, name, out, count);
     if (with_auto && engines != 1)
         add(context, info->name, "", out, count);
 }

@@ -21,10 +21,11 @@ typedef struct target {
 
 enum { TARGETS_MAX = 32 };
 
-/* The targets of all backends that are available and take host memory, one for each engine; others are named
- * on stdout. `with_auto`: also one for each backend of several engines that leaves the choice to it. The
- * environment variable LONGCONV_TEST_BACKEND leaves only the backend that it names, which may be "cuda" then,
- * for tests that reach arrays through a runner. */
+/* The targets of all backends that are available and take host memory, one for each engine but "lean" (it
+ * serves few problems, and unit/test_lean has them); others are named on stdout. `with_auto`: also one for
+ * each backend of several engines that leaves the choice to it. The environment variable
+ * LONGCONV_TEST_BACKEND leaves only the backend that it names, which may be "cuda" then, for tests that reach
+ * arrays through a runner. */
 size_t targets_list(lcv_context *context, bool with_auto, target out[TARGETS_MAX]);
 
 /* Is this the first target of its backend? Work that knows no engines is done there alone. */

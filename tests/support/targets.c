@@ -18,7 +18,7 @@ static int add_engines(const lcv_backend_info *info, test_target *targets, int c
         const int length = (int)strcspn(name, " ");
         snprintf(targets[count].backend, TEST_NAME_SIZE, "%s", info->name);
         snprintf(targets[count].engine, TEST_NAME_SIZE, "%.*s", length, name);
-        count++;
+        count += strcmp(targets[count].engine, "lean") != 0;
         name += length;
         name += strspn(name, " ");
     }

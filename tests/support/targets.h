@@ -11,7 +11,8 @@ typedef struct test_target {
     char backend[TEST_NAME_SIZE], engine[TEST_NAME_SIZE];
 } test_target;
 
-/* The available ones that work on CPU tensors, "ref" included. Returns their number, at least 1. */
+/* The available ones that work on CPU tensors, "ref" included, without the engine "lean": it serves few
+ * problems, and test_lean has them. Returns their number, at least 1. */
 int test_targets(lcv_context *context, test_target targets[TEST_MAX_TARGETS]);
 
 /* Index of a backend in the context's list, or -1. */

@@ -257,8 +257,10 @@ static void limits_on_the_workspace(void **state)
         params.num_threads = 4;
         params.backend = targets[t].backend;
         params.engine = targets[t].engine;
-        assert_int_equal(lcv_conv_query(l.context, &params, &free_info), LCV_OK);
-        lcv_status status = LCV_OK;
+        lcv_status status = lcv_conv_query(l.context, &params, &free_info);
+        if (status == LCV_UNSUPPORTED) /* the lean engine goes forward only */
+            continue;
+        assert_int_equal(status, LCV_OK);
         for (size_t limit = free_info.workspace_bytes; limit > 64 && status == LCV_OK;
              limit -= limit / 8 + 1) {
             params.max_workspace_bytes = limit;
