@@ -76,6 +76,49 @@ static bool multiply_by_blas(const worker *w, const view *rows, const view *colu
                                         w->tile_step);
 }
 
+/* A few rows read the right operand once or twice: packing it would cost more. How many of its columns, whole
+ * tiles, can be read where they lie? */
+static int64_t columns_as_they_lie(const worker *w, const view *columns)
+{
+    const lcv_dense_kernels *dense = w->block->dense;
+    if (w->block->rows > dense->tile_rows || columns->step != 1 || !is_plain(columns))
+        return 0;
+    return w->block->columns / dense->tile_columns * dense->tile_columns;
+}
+
+typedef struct {
+    int64_t inner;
+    bool add;
+} piece;
+
+/* The tiles of `count` columns, from column `first` of the block on, whose left operand is packed; `lie`: the
+ * columns are read where they are. */
+static void multiply_columns(const worker *w, const piece *p, view columns, int64_t first, int64_t count,
+                             bool lie)
+{
+    const lcv_matmul_block *block = w->block;
+    const lcv_dense_kernels *dense = block->dense;
+    if (count == 0)
+        return;
+    columns.data += first * columns.step * (int64_t)lcv_dtype_size(columns.dtype);
+    if (!lie)
+        pack(w, columns, count, dense->tile_columns, p->inner, w->right);
+    dense->multiply(&(lcv_dense_product){
+        .inner = p->inner,
+        .left = w->left,
+        .left_panels = (block->rows + dense->tile_rows - 1) / dense->tile_rows,
+        .left_panel = p->inner * dense->tile_rows,
+        .right = lie ? (const void *)columns.data : w->right,
+        .right_panels = (count + dense->tile_columns - 1) / dense->tile_columns,
+        .right_panel = lie ? dense->tile_columns : p->inner * dense->tile_columns,
+        .right_step = lie ? columns.k_step : dense->tile_columns,
+        .to = w->tile + first,
+        .to_step = w->tile_step,
+        .add = p->add,
+        .one_row = block->rows == 1,
+    });
+}
+
 /* tile = (add: tile +) left[b, :, k..] right[b, k.., :] */
 static void multiply_piece(const worker *w, int64_t b, int64_t k, int64_t inner, bool add)
 {
@@ -89,20 +132,10 @@ static void multiply_piece(const worker *w, int64_t b, int64_t k, int64_t inner,
     if (multiply_by_blas(w, &rows, &columns, inner, add))
         return;
     pack(w, rows, block->rows, dense->tile_rows, inner, w->left);
-    pack(w, columns, block->columns, dense->tile_columns, inner, w->right);
-    dense->multiply(&(lcv_dense_product){
-        .inner = inner,
-        .left = w->left,
-        .left_panels = (block->rows + dense->tile_rows - 1) / dense->tile_rows,
-        .left_panel = inner * dense->tile_rows,
-        .right = w->right,
-        .right_panels = (block->columns + dense->tile_columns - 1) / dense->tile_columns,
-        .right_panel = inner * dense->tile_columns,
-        .right_step = dense->tile_columns,
-        .to = w->tile,
-        .to_step = w->tile_step,
-        .add = add,
-    });
+    const piece this_piece = {inner, add};
+    const int64_t there = columns_as_they_lie(w, &columns);
+    multiply_columns(w, &this_piece, columns, 0, there, true);
+    multiply_columns(w, &this_piece, columns, there, block->columns - there, false);
 }
 
 static void add_row(const worker *w, const char *data, lcv_dtype dtype, int64_t stride, real *row)

@@ -18,7 +18,8 @@ typedef struct lcv_dense_product {
     int64_t right_panels, right_panel, right_step;
     void *to; /* whole tiles, rows to_step apart */
     int64_t to_step;
-    bool add; /* to what is in `to` */
+    bool add;     /* to what is in `to` */
+    bool one_row; /* of the only left panel; the others of `to` may be left as they are */
 } lcv_dense_product;
 
 typedef struct lcv_mlp_job lcv_mlp_job;

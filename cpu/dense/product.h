@@ -69,10 +69,44 @@ INLINE void multiply_tile(int64_t inner, const real *left, const real *right, in
         }
 }
 
+/* One row of `panels` tiles side by side, with the sums of multiply_tile. */
+INLINE void multiply_row(int panels, const lcv_dense_product *p, const real *right, real *to)
+{
+    const real *left = p->left;
+    vec sum[2 * TILE_VECTORS];
+    for (int v = 0; v < panels * TILE_VECTORS; v++)
+        sum[v] = splat(REAL(0.0));
+    for (int64_t k = 0; k < p->inner; k++) {
+        const vec x = splat(left[k * TILE_ROWS]);
+        for (int v = 0; v < panels * TILE_VECTORS; v++)
+            sum[v] += x * load(right + v / TILE_VECTORS * p->right_panel + k * p->right_step +
+                               v % TILE_VECTORS * LANES);
+    }
+    for (int v = 0; v < panels * TILE_VECTORS; v++) {
+        real *place = to + v * LANES;
+        store(place, p->add ? load(place) + sum[v] : sum[v]);
+    }
+}
+
+static void multiply_one_row(const lcv_dense_product *p)
+{
+    const real *right = p->right;
+    real *to = p->to;
+    int64_t j = 0;
+    for (; j + 2 <= p->right_panels; j += 2)
+        multiply_row(2, p, right + j * p->right_panel, to + j * TILE_COLUMNS);
+    if (j < p->right_panels)
+        multiply_row(1, p, right + j * p->right_panel, to + j * TILE_COLUMNS);
+}
+
 static void multiply(const lcv_dense_product *p)
 {
     const real *left = p->left, *right = p->right;
     real *to = p->to;
+    if (p->one_row) {
+        multiply_one_row(p);
+        return;
+    }
     for (int64_t j = 0; j < p->right_panels; j++)
         for (int64_t i = 0; i < p->left_panels; i++)
             multiply_tile(p->inner, left + i * p->left_panel, right + j * p->right_panel, p->right_step,

@@ -351,13 +351,43 @@ static void test_nan(void **state)
     lcv_context_destroy(&context);
 }
 
+/* With fixed_order the bits of a row of the result are the same, however many rows are computed together. */
+static void test_fixed_order(void **state)
+{
+    enum { ROWS = 33, COLUMNS = 350, INNER = 385 };
+    static const char *const masks[] = {"c", "avx2", "avx512"};
+    static float left[ROWS * INNER], right[INNER * COLUMNS], whole[ROWS * COLUMNS], parts[ROWS * COLUMNS];
+    (void)state;
+    for (int i = 0; i < ROWS * INNER; i++)
+        left[i] = (float)random_real();
+    for (int i = 0; i < INNER * COLUMNS; i++)
+        right[i] = (float)random_real();
+    for (size_t m = 0; m < sizeof masks / sizeof masks[0]; m++) {
+        lcv_context *context = context_with(masks[m]);
+        const lcvi_backend *cpu = backend_named(context, "cpu");
+        lcv_matmul_params params = {LCV_F32, LCV_F32, LCV_F32, 1, ROWS, COLUMNS, INNER, 0, 1, 1};
+        lcv_matmul_call call = {
+            .left = {left, {0, INNER, 1}}, .right = {right, {0, COLUMNS, 1}}, .c = {whole, {0, COLUMNS, 1}}};
+        multiply(context, cpu, &params, &call);
+        for (int64_t step = 1; step < 12; step += step == 1 ? 1 : 8) {
+            memset(parts, 0, sizeof parts);
+            for (int64_t row = 0; row < ROWS; row += step) {
+                params.rows = row + step <= ROWS ? step : ROWS - row;
+                call.left.data = left + row * INNER;
+                call.c.data = parts + row * COLUMNS;
+                multiply(context, cpu, &params, &call);
+            }
+            assert_memory_equal(parts, whole, sizeof whole);
+        }
+        lcv_context_destroy(&context);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cpu_levels),
-        cmocka_unit_test(test_core),
-        cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_nan),
+        cmocka_unit_test(test_cpu_levels), cmocka_unit_test(test_core),        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_nan),        cmocka_unit_test(test_fixed_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
