@@ -4,61 +4,13 @@
  *
  *     stream [--channels D] [--lengths L,L,...]
  */
-#define _POSIX_C_SOURCE 200809L
-#include <longconv/longconv.h>
+#include "stream_problem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { MOST_LENGTHS = 16, SAMPLED_DOTS = 48, FORKS = 200, PASSES = 4 };
-
-static void must(lcv_status status, const char *call)
-{
-    if (status == LCV_OK)
-        return;
-    fprintf(stderr, "%s: %s: %s\n", call, lcv_status_text(status), lcv_context_message(NULL));
-    exit(1);
-}
-
-/* Of this thread's processor time: what other processes do on the machine is not counted. */
-static double cpu_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
-}
-
-static void *must_allocate(size_t bytes)
-{
-    void *memory = malloc(bytes);
-    if (memory == NULL) {
-        fprintf(stderr, "out of memory: %zu bytes\n", bytes);
-        exit(1);
-    }
-    return memory;
-}
-
-static float *random_floats(int64_t count, double decay, int64_t period)
-{
-    float *values = must_allocate((size_t)count * sizeof *values);
-    uint64_t seed = 1;
-    for (int64_t i = 0; i < count; i++) {
-        seed = seed * 6364136223846793005u + 1442695040888963407u;
-        const double noise = (double)(seed >> 40) * 0x1p-23 - 1.0;
-        values[i] = (float)(noise / (1.0 + decay * (double)(i % period)));
-    }
-    return values;
-}
-
-typedef struct {
-    lcv_context *context;
-    int64_t channels, length;
-    float *u;      /* [length, channels] */
-    float *filter; /* [channels, length] */
-    float *y;
-} problem;
 
 /* ---- The plain dot product ---- */
 
@@ -100,38 +52,6 @@ static double time_naive(const problem *p)
 
 /* ---- Streams ---- */
 
-static lcv_stream *open_stream(const problem *p, lcv_stream_mode mode, int64_t max_len)
-{
-    lcv_stream_params params = LCV_STREAM_PARAMS_INIT;
-    lcv_stream_filter filter = LCV_STREAM_FILTER_INIT;
-    lcv_stream *stream = NULL;
-    params.mode = mode;
-    params.layout = LCV_LAYOUT_BLD;
-    params.batch = 1;
-    params.channels = p->channels;
-    params.filter_len = p->length;
-    params.max_len = max_len;
-    params.num_threads = 1;
-    filter.filter = lcv_tensor_compact(p->filter, LCV_F32, 2, (const int64_t[]){p->channels, p->length});
-    must(lcv_stream_create(p->context, &params, &filter, &stream), "lcv_stream_create");
-    return stream;
-}
-
-static lcv_stream_args tokens(const problem *p, int64_t from, int64_t count)
-{
-    const int64_t shape[3] = {1, p->length, p->channels};
-    lcv_stream_args args = LCV_STREAM_ARGS_INIT;
-    args.u = lcv_tensor_slice(lcv_tensor_compact(p->u, LCV_F32, 3, shape), 1, from, count);
-    args.y = lcv_tensor_slice(lcv_tensor_compact(p->y, LCV_F32, 3, shape), 1, from, count);
-    return args;
-}
-
-static int compare(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 typedef struct {
     double total, mean, p999, max;
 } steps;
@@ -156,47 +76,13 @@ static steps time_steps(const problem *p, lcv_stream_mode mode)
     }
     for (int64_t t = 0; t < p->length; t++)
         s.total += seconds[t];
-    qsort(seconds, (size_t)p->length, sizeof *seconds, compare);
+    qsort(seconds, (size_t)p->length, sizeof *seconds, compare_doubles);
     s.mean = s.total / (double)p->length;
     s.p999 = seconds[p->length - 1 - p->length / 1000];
     s.max = seconds[p->length - 1];
     free(seconds);
     lcv_stream_destroy(&stream);
     return s;
-}
-
-/* ---- The convolution of the whole sequence ---- */
-
-static double time_offline(const problem *p, int32_t exact)
-{
-    const int64_t shape[3] = {1, p->channels, p->length};
-    lcv_conv_params params = LCV_CONV_PARAMS_INIT;
-    lcv_conv_args args = LCV_CONV_ARGS_INIT;
-    lcv_plan *plan = NULL;
-    lcv_spectrum *spectrum = NULL;
-    double best = 1e9;
-    params.batch = 1;
-    params.channels = p->channels;
-    params.seqlen = params.filter_len = p->length;
-    params.num_threads = 1;
-    params.exact_causality = exact;
-    must(lcv_conv_plan_create(p->context, &params, &plan), "lcv_conv_plan_create");
-    must(lcv_spectrum_create(plan, NULL, 0, &spectrum), "lcv_spectrum_create");
-    const lcv_tensor filter =
-        lcv_tensor_compact(p->filter, LCV_F32, 2, (const int64_t[]){p->channels, p->length});
-    must(lcv_spectrum_prepare(spectrum, plan, &filter, NULL, NULL), "lcv_spectrum_prepare");
-    args.u = lcv_tensor_compact(p->u, LCV_F32, 3, shape); /* the numbers do not matter, their order neither */
-    args.y = lcv_tensor_compact(p->y, LCV_F32, 3, shape);
-    args.spectrum = spectrum;
-    for (int i = 0; i < 4; i++) {
-        const double start = cpu_seconds();
-        must(lcv_conv_forward(plan, &args), "lcv_conv_forward");
-        const double seconds = cpu_seconds() - start;
-        best = seconds < best ? seconds : best;
-    }
-    lcv_spectrum_destroy(&spectrum);
-    lcv_plan_destroy(&plan);
-    return best;
 }
 
 /* ---- Forks and snapshots ---- */
@@ -250,7 +136,7 @@ static branches time_branches(const problem *p)
 static void print_row(const problem *p)
 {
     const double naive = time_naive(p);
-    const double offline = time_offline(p, 0), exact = time_offline(p, 1);
+    const double offline = time_offline(p, p->length, 0), exact = time_offline(p, p->length, 1);
     const steps relaxed = time_steps(p, LCV_STREAM_RELAXED), smooth = time_steps(p, LCV_STREAM_SMOOTH);
     const branches b = time_branches(p);
     printf("| %lld | %.1f | %.2f | %.0fx | %.0f | %.2f | %.1f | %.1f | %.1f | %.2f | %.2f | %.1f | %.1f |\n",
@@ -288,26 +174,15 @@ int main(int argc, char **argv)
             return usage();
         }
     }
-    lcv_context_params context_params = LCV_CONTEXT_PARAMS_INIT;
-    problem p = {.channels = channels};
-    context_params.num_threads = 1;
-    must(lcv_context_create(&context_params, &p.context), "lcv_context_create");
     printf("%lld channels, float32, one thread. Times in microseconds.\n\n", (long long)channels);
     puts("| L | dot mean | relaxed mean | dot/relaxed | relaxed max | smooth mean | smooth p99.9/mean | "
          "smooth max | "
          "smooth max/mean | relaxed total/one-shot | exact plan/one-shot | fork | fork's first step |");
     puts("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     for (int i = 0; i < count; i++) {
-        p.length = lengths[i];
-        p.u = random_floats(p.length * channels, 0.0, 1);
-        p.filter = random_floats(p.length * channels, 0.01, p.length);
-        p.y = must_allocate((size_t)(p.length * channels) * sizeof *p.y);
-        memset(p.y, 0, (size_t)(p.length * channels) * sizeof *p.y);
+        problem p = open_problem(1, channels, lengths[i]);
         print_row(&p);
-        free(p.u);
-        free(p.filter);
-        free(p.y);
+        close_problem(&p);
     }
-    lcv_context_destroy(&p.context);
     return 0;
 }
