@@ -40,7 +40,7 @@ static int64_t largest_divisor_below_root(int64_t channels)
     return best;
 }
 
-static int64_t given_or(const lcvi_program *p, option which, int64_t otherwise)
+static int64_t given_or(const lcvi_program *p, int32_t which, int64_t otherwise)
 {
     const int64_t given = lcvi_mixer_integer(p, which);
     return given > 0 ? given : otherwise;

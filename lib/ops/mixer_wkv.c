@@ -35,7 +35,7 @@ typedef struct {
 
 enum { KEPT = sizeof(sums) / sizeof(double), PARTIALS = 2 }; /* doubles a chunk and a row keep */
 
-static const sums nothing = {.scale = -INFINITY};
+static const sums nothing = {.scale = -(double)INFINITY};
 
 typedef struct {
     double w, u, decay; /* decay: time_decay itself */
@@ -288,7 +288,7 @@ static void backward_task(void *arg, int64_t index)
     later sum[LCVI_PANEL];
     for (int64_t c = 0; c < p.count; c++) {
         s[c] = nothing;
-        sum[c] = (later){.scale = -INFINITY};
+        sum[c] = (later){.scale = -(double)INFINITY};
     }
     for (int64_t chunk = 0; chunk < j->chunks; chunk++)
         for (int64_t c = 0; c < p.count; c++)

@@ -258,7 +258,7 @@ static void each_problem(lcv_context *context, const lcvi_backend *backend, lcv_
 {
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
         for (int how = 0; how < LAYOUTS * LAYOUTS; how++) {
-            problem p = {.params = {x, y, z, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], how % 2, 1},
+            problem p = {.params = {x, y, z, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], how % 2, 1, 0},
                          .accumulate = how / 2 % 2,
                          .biased = how % 4 != 1,
                          .left = (layout)(how % LAYOUTS),
@@ -308,7 +308,7 @@ static void test_empty(void **state)
     for (int i = 0; i < 2; i++) {
         const lcvi_backend *backend = backend_named(context, names[i]);
         for (int how = 0; how < 2; how++) {
-            problem p = {.params = {LCV_F32, LCV_F32, LCV_F32, 1, 3, 4, 0, 0, 1}, .biased = how == 1};
+            problem p = {.params = {LCV_F32, LCV_F32, LCV_F32, 1, 3, 4, 0, 0, 1, 0}, .biased = how == 1};
             solve(context, backend, &p);
             p.params.sum_batch = 1;
             p.params.batch = 0;
