@@ -19,7 +19,7 @@ static int64_t slices_of(const lcv_matmul_params *params)
     const double results = params->sum_batch ? 1.0 : (double)params->batch;
     const double terms = (double)params->inner * (params->sum_batch ? (double)params->batch : 1.0);
     const double tiles = tiles_along(params->rows) * tiles_along(params->columns) * results;
-    if (tiles < 1.0 || tiles > WANTED_TILES)
+    if (params->fixed_order || tiles < 1.0 || tiles > WANTED_TILES)
         return 1;
     const double most = terms / LEAST_TERMS, wanted = WANTED_TILES / tiles;
     const double slices = most < wanted ? most : wanted;
@@ -45,7 +45,7 @@ lcv_status lcv_gpu_matmul_query(void *device, const lcv_matmul_params *params, s
 }
 
 lcv_status lcv_gpu_multiply_matrices(lcv_gpu_device *device, const lcv_matmul_params *params,
-                                     const lcv_matmul_call *call, bool one_slice)
+                                     const lcv_matmul_call *call)
 {
     lcv_gpu_product product = {.left = call->left,
                                .right = call->right,
@@ -60,7 +60,7 @@ lcv_status lcv_gpu_multiply_matrices(lcv_gpu_device *device, const lcv_matmul_pa
                                .rows = params->rows,
                                .columns = params->columns,
                                .inner = params->inner,
-                               .slices = one_slice ? 1 : slices_of(params)};
+                               .slices = slices_of(params)};
     if (product.slices > 1)
         product.partial = lcv_gpu_align(call->exec.workspace);
     return lcv_gpu_check(device, (cudaError_t)lcv_gpu_run_product(product, call->exec.stream),
@@ -74,7 +74,7 @@ lcv_status lcv_gpu_matmul(void *self, const lcv_matmul_params *params, const lcv
     lcv_status status = lcv_gpu_enter(device, &visit);
     if (status != LCV_OK)
         return status;
-    status = lcv_gpu_multiply_matrices(device, params, call, false);
+    status = lcv_gpu_multiply_matrices(device, params, call);
     lcv_gpu_leave(&visit);
     return status;
 }

@@ -8,9 +8,8 @@
 lcv_status lcv_gpu_matmul_query(void *device, const lcv_matmul_params *params, size_t *workspace_bytes);
 lcv_status lcv_gpu_matmul(void *device, const lcv_matmul_params *params, const lcv_matmul_call *call);
 
-/* The same with the device current already. one_slice: no workspace is used, and an element's sum has an
- * order that `inner` alone decides, whatever the number of rows and columns. */
+/* The same with the device current already. */
 lcv_status lcv_gpu_multiply_matrices(lcv_gpu_device *device, const lcv_matmul_params *params,
-                                     const lcv_matmul_call *call, bool one_slice);
+                                     const lcv_matmul_call *call);
 
 #endif

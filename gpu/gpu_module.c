@@ -2,6 +2,7 @@
 /* The table of the CUDA backend, and the symbol that the library looks for in the module. */
 #include "engine.h"
 #include "gpu_conv.h"
+#include "gpu_filter.h"
 #include "gpu_gate.h"
 #include "gpu_matmul.h"
 
@@ -63,6 +64,9 @@ static const lcv_backend table = {
     .gate_backward = lcv_gpu_gate_backward,
     .matmul_query = lcv_gpu_matmul_query,
     .matmul = lcv_gpu_matmul,
+    .filter_query = lcv_gpu_filter_query,
+    .filter_evaluate = lcv_gpu_filter_evaluate,
+    .filter_backward = lcv_gpu_filter_backward,
 };
 
 LCV_API const lcv_backend *lcv_backend_entry(void);

@@ -2,6 +2,7 @@
 /* The kernels of backward that are no convolution. Sums are in double, in an order that the sizes alone decide. */
 #include "gpu_slope.h"
 #include "gpu_elements.cuh"
+#include "gpu_sums.cuh"
 
 /* ---- The gradient by the linear result ---- */
 
@@ -45,21 +46,6 @@ int lcv_gpu_run_slope(bool is_double, lcv_gpu_chunk chunk, lcv_gpu_slope_job job
 
 /* ---- Sums of rows: a block for each ---- */
 
-/* The sum of all threads' values, in thread 0. `shared` has a place for each thread. */
-LCV_GPU_DEVICE double sum_of_block(double value, double *shared)
-{
-    shared[threadIdx.x] = value;
-    for (unsigned half = blockDim.x / 2; half > 0; half /= 2) {
-        __syncthreads();
-        if (threadIdx.x < half)
-            shared[threadIdx.x] += shared[threadIdx.x + half];
-    }
-    __syncthreads();
-    const double sum = shared[0];
-    __syncthreads();
-    return sum;
-}
-
 template <class R>
 __global__ void sum_rows(lcv_gpu_chunk chunk, lcv_gpu_source g, lcv_gpu_source x, double *sums)
 {
@@ -73,12 +59,14 @@ __global__ void sum_rows(lcv_gpu_chunk chunk, lcv_gpu_source g, lcv_gpu_source x
             values += value;
             products += value * static_cast<double>(lcv_gpu_sample<R>(x, at, t));
         }
-        products = sum_of_block(products, shared);
-        values = sum_of_block(values, shared);
+        products = lcv_gpu_sum_of_block(products, shared);
+        __syncthreads();
+        values = lcv_gpu_sum_of_block(values, shared);
         if (threadIdx.x == 0) {
             sums[2 * i] = products;
             sums[2 * i + 1] = values;
         }
+        __syncthreads();
     }
 }
 

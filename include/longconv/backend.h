@@ -151,7 +151,8 @@ typedef struct lcv_filter_problem {
     const void *details; /* the family's struct: lcv_mlp_problem */
 } lcv_filter_problem;
 
-/* One call for taps [first, first + count) of [0, seqlen); count >= 1. */
+/* One call for taps [first, first + count) of [0, seqlen); count >= 1, but for backward of a backend whose
+ * memory is not the host's: there it may be 0, and the gradients are. */
 typedef struct lcv_filter_call {
     int64_t seqlen, first, count;
     lcv_array taps;        /* axes (0, filter, tap): written by evaluate; backward: their gradients, read */
@@ -347,8 +348,9 @@ typedef struct lcv_backend {
     lcv_status (*matmul_query)(void *device, const lcv_matmul_params *params, size_t *workspace_bytes);
     lcv_status (*matmul)(void *device, const lcv_matmul_params *params, const lcv_matmul_call *call);
 
-    /* Optional, all or none; arrays are in the host's memory. Filter families that the backend evaluates by
-     * itself; UNSUPPORTED for others, which the core evaluates. The query looks at sizes, not at values, and
+    /* Optional, all or none; parameters, taps, gradients and workspace are in the memory of the backend's
+     * device. Filter families that the backend evaluates by itself; UNSUPPORTED for others, which the core
+     * evaluates in the host's memory. The query looks at sizes, not at values, and
      * its answer says how much workspace a call of `count` taps needs. The taps do not depend on the range
      * they are asked in; gradients are summed in an order that does not depend on the number of threads. */
     lcv_status (*filter_query)(void *device, const lcv_filter_problem *problem, int64_t count,

@@ -63,11 +63,13 @@ typedef struct lcv_filter_params {
     uint64_t seed;       /* of the first initialisation */
     int32_t num_threads; /* 0: the context's */
     const char *backend; /* which evaluates; NULL or "auto": the best that knows the family, else the core */
+    lcv_device_kind device; /* where taps, dtaps and gradients are. On LCV_DEVICE_CUDA calls enqueue their
+                             * work on exec.stream; a backend of that device has to know the family */
 } lcv_filter_params;
 
 #define LCV_FILTER_PARAMS_INIT                                                                               \
     {                                                                                                        \
-        sizeof(lcv_filter_params), NULL, NULL, LCV_F32, 0, 0, 1, 0, NULL                                     \
+        sizeof(lcv_filter_params), NULL, NULL, LCV_F32, 0, 0, 1, 0, NULL, LCV_DEVICE_CPU                     \
     }
 
 LCV_API void lcv_filter_params_init(lcv_filter_params *params, size_t struct_size);
@@ -103,7 +105,9 @@ LCV_API int32_t lcv_filter_parameter_find(const lcv_filter *filter, const char *
 
 /* Copies a parameter in or out; `value` has its shape, float32 or float64 (converted), any strides, on the
  * CPU. Setting checks everything first: a wrong name, shape or a number that is not finite changes nothing.
- * Errors: INVALID_ARG. */
+ * An instance on a device copies them there, which waits for the default stream: wait for its calls on other
+ * streams before. When that copy fails, the parameter has no defined value until it is set again.
+ * Errors: INVALID_ARG; of the copy, DEVICE_LOST and BACKEND_FAILED. */
 LCV_API lcv_status lcv_filter_set(lcv_filter *filter, const char *name, const lcv_tensor *value);
 LCV_API lcv_status lcv_filter_get(const lcv_filter *filter, const char *name, const lcv_tensor *value);
 
@@ -121,8 +125,9 @@ typedef struct lcv_filter_args {
     size_t struct_size;
     int64_t seqlen;  /* the length that taps are made for, 0 to max_len; a few families depend on it */
     int64_t first;   /* position of the first tap asked for: taps [first, first + count) of [0, seqlen) */
-    lcv_tensor taps; /* out: [filters, count], the filter's dtype, any strides, on the CPU */
-    lcv_exec exec;   /* workspace NULL: it is allocated for this call; otherwise nothing is allocated */
+    lcv_tensor taps; /* out: [filters, count], the filter's dtype, any strides, on the filter's device */
+    lcv_exec exec;   /* workspace (on the filter's device) NULL: it is allocated for this call, which on a
+                      * device waits for its end; otherwise nothing is allocated and nothing waited for */
 } lcv_filter_args;
 
 #define LCV_FILTER_ARGS_INIT                                                                                 \
@@ -140,10 +145,11 @@ typedef struct lcv_filter_grad_args {
     size_t struct_size;
     int64_t seqlen;
     int64_t first;
-    lcv_tensor dtaps;            /* [filters, count], the filter's dtype, any strides: d loss / d taps */
+    lcv_tensor dtaps;            /* [filters, count], the filter's dtype and device, any strides:
+                                  * d loss / d taps */
     int32_t gradient_count;      /* entries of `gradients`: the filter's parameter_count */
-    const lcv_tensor *gradients; /* out, one for each parameter in its shape and the filter's dtype, any
-                                  * strides; an empty tensor where the gradient is not wanted */
+    const lcv_tensor *gradients; /* out, one for each parameter in its shape and the filter's dtype and
+                                  * device, any strides; an empty tensor where it is not wanted */
     int32_t accumulate;          /* 1: add to the arrays instead of overwriting them */
     lcv_exec exec;               /* as in lcv_filter_args */
 } lcv_filter_grad_args;
@@ -161,7 +167,9 @@ LCV_API lcv_status lcv_filter_backward(const lcv_filter *filter, const lcv_filte
 
 /* Evaluates the filter_len taps of a convolution plan and prepares them as its spectrum (conv.h). The plan
  * has one filter for each row of taps, and the filter's dtype as its compute dtype. Two-sided plans need two
- * filters: `future` is the second, else NULL. Memory for the taps is allocated for the call.
+ * filters: `future` is the second, else NULL. Memory for the taps is allocated for the call. A filter on the
+ * CPU serves plans of any device, one on a device those of its backend; for a plan on a device the call waits
+ * until the spectrum is there.
  * Errors: INVALID_ARG, INCOMPATIBLE, OUT_OF_MEMORY. Thread-safety: as lcv_spectrum_prepare. */
 LCV_API lcv_status lcv_filter_prepare(const lcv_filter *filter, const lcv_filter *future,
                                       const lcv_plan *plan, lcv_spectrum *spectrum, const lcv_exec *exec);

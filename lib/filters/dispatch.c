@@ -38,7 +38,9 @@ static lcv_status query(const lcvi_backend *backend, const void *params, lcv_bac
     lcvi_handover over;
     size_t bytes;
     (void)info;
-    if (filter->family->hand_over == NULL || backend->table->filter_query == NULL)
+    const bool on_host = filter->family->around != NULL || filter->family->finish != NULL;
+    if (filter->family->hand_over == NULL || backend->table->filter_query == NULL ||
+        (on_host && filter->device != LCV_DEVICE_CPU))
         return lcvi_fail(filter->context, LCV_UNSUPPORTED,
                          "backend: %s does not evaluate the filter family %s", backend->name, filter->name);
     lcvi_filter_hand_over(filter, NULL, &over);
@@ -62,7 +64,14 @@ static void choose_any(lcv_filter *filter)
 lcv_status lcvi_filter_choose_backend(lcv_filter *filter, const char *name)
 {
     lcv_backend_plan_info info;
-    if (name != NULL && strcmp(name, "core") == 0)
+    const bool is_core = name != NULL && strcmp(name, "core") == 0;
+    if (is_core && filter->device != LCV_DEVICE_CPU)
+        return lcvi_fail(filter->context, LCV_UNSUPPORTED,
+                         "device: the core works on CPU tensors, the filter says CUDA");
+    if (filter->device != LCV_DEVICE_CPU)
+        return lcvi_backend_select(filter->context, name, filter->device, query, filter, &filter->backend,
+                                   &info);
+    if (is_core)
         return LCV_OK;
     if (name != NULL && strcmp(name, "auto") != 0)
         return lcvi_backend_select(filter->context, name, LCV_DEVICE_CPU, query, filter, &filter->backend,

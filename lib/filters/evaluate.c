@@ -2,6 +2,7 @@
 /* Taps and gradients: checks, workspace, and the family's entries. */
 #include "../check.h"
 #include "../size.h"
+#include "device.h"
 #include "dispatch.h"
 
 LCVI_DEFINE_INIT(lcv_filter_args, LCV_FILTER_ARGS_INIT)
@@ -67,7 +68,7 @@ static lcv_status run(const lcv_filter *filter, lcvi_filter_call *call, bool bac
                          "exec.workspace_bytes: expected at least %zu, given %zu", bytes,
                          call->exec.workspace_bytes);
     if (call->exec.workspace == NULL && bytes > 0) {
-        owned = lcvi_alloc(filter->context, bytes, ALIGNMENT);
+        owned = lcvi_filter_workspace_begin(filter, bytes);
         if (owned == NULL)
             return lcvi_fail(filter->context, LCV_OUT_OF_MEMORY, "workspace: no memory for %zu bytes", bytes);
         call->exec.workspace = owned;
@@ -75,8 +76,7 @@ static lcv_status run(const lcv_filter *filter, lcvi_filter_call *call, bool bac
     if (filter->backend != NULL) {
         call->exec.workspace_bytes = bytes;
         status = lcvi_filter_run_on_backend(filter, call, backward);
-        lcvi_free(filter->context, owned, bytes);
-        return status;
+        return lcvi_filter_workspace_end(filter, owned, bytes, call->exec.stream, status);
     }
     const uintptr_t address = (uintptr_t)call->exec.workspace + ALIGNMENT - 1;
     call->workspace = (void *)(address - address % ALIGNMENT);
@@ -84,8 +84,7 @@ static lcv_status run(const lcv_filter *filter, lcvi_filter_call *call, bool bac
         filter->family->backward(filter, call);
     else
         filter->family->evaluate(filter, call);
-    lcvi_free(filter->context, owned, bytes);
-    return LCV_OK;
+    return lcvi_filter_workspace_end(filter, owned, bytes, NULL, LCV_OK);
 }
 
 /* ---- Taps ---- */
@@ -123,7 +122,7 @@ lcv_status lcv_filter_evaluate(const lcv_filter *filter, const lcv_filter_args *
     if (status != LCV_OK)
         return status;
     lcvi_filter_call call = {.filter = filter, .seqlen = args.seqlen, .first = args.first, .exec = args.exec};
-    lcvi_checker checker = {.context = filter->context, .device = LCV_DEVICE_CPU};
+    lcvi_checker checker = {.context = filter->context, .device = filter->device};
     status = bind_taps(&checker, filter, "taps", true, &args.taps, &call);
     return status == LCV_OK && call.count > 0 ? run(filter, &call, false) : status;
 }
@@ -179,13 +178,14 @@ lcv_status lcv_filter_backward(const lcv_filter *filter, const lcv_filter_grad_a
     if (status != LCV_OK)
         return status;
     lcvi_filter_call call = {.filter = filter, .seqlen = args.seqlen, .first = args.first, .exec = args.exec};
-    lcvi_checker checker = {.context = filter->context, .device = LCV_DEVICE_CPU};
+    lcvi_checker checker = {.context = filter->context, .device = filter->device};
     status = bind_taps(&checker, filter, "dtaps", false, &args.dtaps, &call);
     if (status == LCV_OK)
         status = bind_gradients(&checker, filter, &args, &call);
     if (status != LCV_OK)
         return status;
-    if (call.count > 0)
+    /* Gradients on a device are out of reach here. */
+    if (call.count > 0 || filter->device != LCV_DEVICE_CPU)
         return run(filter, &call, true);
     write_zeros(filter, &call);
     return LCV_OK;

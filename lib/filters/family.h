@@ -109,9 +109,11 @@ struct lcv_filter {
     bool cut;      /* the sum ends at some tap, so that poles and residues do not say all */
     int32_t threads;
     lcvi_ports parameters;
-    void *data[LCVI_MAX_PARAMETERS];    /* compact, in dtype */
-    const struct lcvi_backend *backend; /* which evaluates; NULL: the core */
-    void *own;                          /* the family's tables, one block */
+    void *data[LCVI_MAX_PARAMETERS];      /* compact, in dtype */
+    lcv_device_kind device;               /* of taps and gradients */
+    void *on_device[LCVI_MAX_PARAMETERS]; /* device.h; NULL on the host */
+    const struct lcvi_backend *backend;   /* which evaluates; NULL: the core */
+    void *own;                            /* the family's tables, one block */
     size_t own_bytes;
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Filter families and the life of their instances. */
 #include "../size.h"
+#include "device.h"
 #include "dispatch.h"
 
 #include <string.h>
@@ -99,6 +100,9 @@ static lcv_status check_params(lcv_context *context, const lcv_filter_params *p)
     if (p->max_len < 1)
         return lcvi_fail(context, LCV_INVALID_ARG, "max_len: expected >= 1, given %lld",
                          (long long)p->max_len);
+    if (p->device != LCV_DEVICE_CPU && p->device != LCV_DEVICE_CUDA)
+        return lcvi_fail(context, LCV_INVALID_ARG, "device: expected 0 (CPU) or 1 (CUDA), given %d",
+                         (int)p->device);
     if (p->num_threads < 0)
         return lcvi_fail(context, LCV_INVALID_ARG, "num_threads: expected >= 0, given %d", p->num_threads);
     if (!lcvi_mul(p->channels, p->max_len, &elements) || !lcvi_bytes(elements, 4 * sizeof(double), &bytes))
@@ -118,18 +122,13 @@ static lcv_status print_options(lcv_filter *filter)
     return LCV_OK;
 }
 
-static size_t parameter_bytes(const lcv_filter *filter, int32_t parameter)
-{
-    return (size_t)filter->parameters.elements[parameter] * lcv_dtype_size(filter->dtype);
-}
-
 static lcv_status allocate_parameters(lcv_filter *filter)
 {
     for (int32_t i = 0; i < filter->parameters.count; i++) {
-        filter->data[i] = lcvi_alloc(filter->context, parameter_bytes(filter, i), 64);
+        filter->data[i] = lcvi_alloc(filter->context, lcvi_filter_parameter_bytes(filter, i), 64);
         if (filter->data[i] == NULL)
             return lcvi_fail(filter->context, LCV_OUT_OF_MEMORY, "%s: no memory for %zu bytes",
-                             filter->parameters.port[i].name, parameter_bytes(filter, i));
+                             filter->parameters.port[i].name, lcvi_filter_parameter_bytes(filter, i));
     }
     return LCV_OK;
 }
@@ -139,6 +138,7 @@ static lcv_status fill_filter(lcv_filter *filter, const lcv_filter_params *p)
     int64_t elements;
     size_t bytes;
     filter->dtype = p->dtype;
+    filter->device = p->device;
     filter->channels = filter->filters = p->channels;
     filter->max_len = p->max_len;
     filter->threads = p->num_threads > 0 ? p->num_threads : filter->context->host.num_threads;
@@ -153,6 +153,8 @@ static lcv_status fill_filter(lcv_filter *filter, const lcv_filter_params *p)
         status = allocate_parameters(filter);
     if (status == LCV_OK)
         status = lcvi_filter_choose_backend(filter, p->backend);
+    if (status == LCV_OK)
+        status = lcvi_filter_device_create(filter);
     return status == LCV_OK ? lcv_filter_initialise(filter, p->seed) : status;
 }
 
@@ -177,7 +179,8 @@ lcv_status lcv_filter_create(lcv_context *context, const lcv_filter_params *give
     *out = NULL;
     if (given == NULL)
         return lcvi_fail(context, LCV_INVALID_ARG, "params: is NULL");
-    lcv_status status = lcvi_adopt(context, "params", &params, sizeof params, sizeof params, given);
+    lcv_status status =
+        lcvi_adopt(context, "params", &params, sizeof params, offsetof(lcv_filter_params, device), given);
     if (status == LCV_OK)
         status = check_params(context, &params);
     if (status != LCV_OK)
@@ -203,8 +206,9 @@ void lcv_filter_destroy(lcv_filter **handle)
         return;
     lcv_filter *filter = *handle;
     lcv_context *context = filter->context;
+    lcvi_filter_device_destroy(filter);
     for (int32_t i = 0; i < filter->parameters.count; i++)
-        lcvi_free(context, filter->data[i], parameter_bytes(filter, i));
+        lcvi_free(context, filter->data[i], lcvi_filter_parameter_bytes(filter, i));
     lcvi_free(context, filter->own, filter->own_bytes);
     lcvi_free(context, filter->options_text, filter->options_bytes);
     lcvi_free(context, filter, sizeof *filter);

@@ -4,6 +4,7 @@
  * num_inner_mlps, sine_freq w, freq_scale w_mod, linear linear_mixer, norm=l1 normalized. Time and phases are
  * measured in max_len, not in seqlen: a shorter filter is a longer one cut off. */
 #include "../turns.h"
+#include "device.h"
 #include "dispatch.h"
 
 #include <math.h>
@@ -258,7 +259,7 @@ static void initialise(const lcv_filter *filter, int32_t parameter, const lcvi_r
 static const void *data_of(const lcv_filter *filter, int slot)
 {
     const int32_t parameter = ((const tables *)filter->own)->parameter[slot];
-    return parameter >= 0 ? filter->data[parameter] : NULL;
+    return parameter >= 0 ? lcvi_filter_data(filter, parameter) : NULL;
 }
 
 static lcv_array gradient_of(const lcv_filter *filter, const lcvi_filter_call *call, int slot)

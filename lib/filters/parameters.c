@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Parameters of an instance: set, get, initialise. */
 #include "../check.h"
-#include "family.h"
+#include "device.h"
 
 #include <math.h>
 
@@ -63,7 +63,7 @@ lcv_status lcv_filter_set(lcv_filter *filter, const char *name, const lcv_tensor
         lcvi_store(filter->data[parameter], filter->dtype, i, element(filter, parameter, value, &array, i));
     if (filter->family->changed != NULL)
         filter->family->changed(filter);
-    return LCV_OK;
+    return lcvi_filter_device_update(filter, parameter);
 }
 
 lcv_status lcv_filter_get(const lcv_filter *filter, const char *name, const lcv_tensor *value)
@@ -100,5 +100,8 @@ lcv_status lcv_filter_initialise(lcv_filter *filter, uint64_t seed)
         initialise_one(filter, i, seed);
     if (filter->family->changed != NULL)
         filter->family->changed(filter);
-    return LCV_OK;
+    lcv_status status = LCV_OK;
+    for (int32_t i = 0; status == LCV_OK && i < filter->parameters.count; i++)
+        status = lcvi_filter_device_update(filter, i);
+    return status;
 }

@@ -26,6 +26,9 @@ static lcv_status check_pair(const lcv_filter *filter, const lcv_plan *plan, con
         return lcvi_fail(plan->context, LCV_INVALID_ARG,
                          "%s: expected %lld rows of taps (of the plan), given %lld", name,
                          (long long)lcv_conv_filter_count(p), (long long)filter->filters);
+    if (filter->device != LCV_DEVICE_CPU && filter->backend != plan->backend)
+        return lcvi_fail(plan->context, LCV_INVALID_ARG, "%s: is on backend %s, the plan on %s", name,
+                         filter->backend->name, plan->backend->name);
     if (filter_len > filter->max_len)
         return lcvi_fail(plan->context, LCV_INVALID_ARG,
                          "%s: the plan needs %lld taps, expected at most %lld (its max_len)", name,
@@ -69,7 +72,19 @@ static void forget(const lcv_plan *plan, taps_memory *memory)
     *memory = (taps_memory){0};
 }
 
-/* Evaluates on the host; copies where the plan's memory is another. */
+static lcv_status allocate_taps(const lcv_filter *filter, const lcv_plan *plan, taps_memory *memory)
+{
+    const bool on_host = filter->device == LCV_DEVICE_CPU;
+    if (on_host)
+        memory->host = memory->device = lcvi_alloc(plan->context, memory->bytes, 64);
+    if (!on_host || (memory->host != NULL && plan->backend->table->memory_allocate != NULL))
+        memory->device = lcvi_device_alloc(plan->context, plan->backend, memory->bytes);
+    if (memory->device == NULL)
+        return lcvi_fail(plan->context, LCV_OUT_OF_MEMORY, "taps: no memory for %zu bytes", memory->bytes);
+    return LCV_OK;
+}
+
+/* Evaluates where the filter is; copies where the plan's memory is another. */
 static lcv_status evaluate_for(const lcv_filter *filter, const lcv_plan *plan, int64_t count,
                                const lcv_exec *exec, taps_memory *memory)
 {
@@ -77,21 +92,32 @@ static lcv_status evaluate_for(const lcv_filter *filter, const lcv_plan *plan, i
     lcv_filter_args args = LCV_FILTER_ARGS_INIT;
     const int64_t shape[] = {filter->filters, count};
     memory->bytes = (size_t)(filter->filters * count) * lcv_dtype_size(filter->dtype);
-    memory->host = memory->device = lcvi_alloc(plan->context, memory->bytes, 64);
-    if (memory->host != NULL && table->memory_allocate != NULL)
-        memory->device = lcvi_device_alloc(plan->context, plan->backend, memory->bytes);
-    if (memory->device == NULL)
-        return lcvi_fail(plan->context, LCV_OUT_OF_MEMORY, "taps: no memory for %zu bytes", memory->bytes);
+    lcv_status status = allocate_taps(filter, plan, memory);
+    if (status != LCV_OK)
+        return status;
     args.seqlen = count;
-    args.taps = lcv_tensor_compact(memory->host, filter->dtype, 2, shape);
+    args.taps =
+        lcv_tensor_compact(memory->host != NULL ? memory->host : memory->device, filter->dtype, 2, shape);
+    args.taps.device = filter->device;
     args.exec.parallel_for = exec->parallel_for;
     args.exec.user = exec->user;
-    lcv_status status = lcv_filter_evaluate(filter, &args);
-    if (status == LCV_OK && memory->device != memory->host)
+    args.exec.stream = exec->stream;
+    status = lcv_filter_evaluate(filter, &args);
+    if (status == LCV_OK && memory->host != NULL && memory->device != memory->host)
         status = lcvi_pass(plan->context, table->memory_copy(plan->backend->device, memory->device,
                                                              memory->host, memory->bytes, exec->stream));
     memory->view = taps_view(&plan->params.conv, memory->device, filter->filters, count);
     return status;
+}
+
+/* On a device the spectrum is only being prepared when the call that does it returns. */
+static lcv_status wait_for(const lcv_plan *plan, const lcv_exec *exec, lcv_status status)
+{
+    const lcv_backend *table = plan->backend->table;
+    if (table->memory_copy == NULL)
+        return status;
+    const lcv_status waited = table->memory_copy(plan->backend->device, NULL, NULL, 0, exec->stream);
+    return status == LCV_OK ? lcvi_pass(plan->context, waited) : status;
 }
 
 lcv_status lcv_filter_prepare(const lcv_filter *filter, const lcv_filter *future, const lcv_plan *plan,
@@ -108,6 +134,7 @@ lcv_status lcv_filter_prepare(const lcv_filter *filter, const lcv_filter *future
         status = evaluate_for(future, plan, plan->params.conv.filter_future_len, exec, &ahead);
     if (status == LCV_OK)
         status = lcv_spectrum_prepare(spectrum, plan, &past.view, future != NULL ? &ahead.view : NULL, given);
+    status = wait_for(plan, exec, status);
     forget(plan, &past);
     forget(plan, &ahead);
     return status;

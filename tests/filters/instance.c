@@ -3,6 +3,8 @@
 
 #include "random.h"
 
+#include <longconv/memory.h>
+
 #include <stdlib.h>
 
 const filter_case filter_cases[] = {
@@ -54,6 +56,35 @@ static void *narrow(lcv_dtype dtype, const double *values, int64_t count)
     return memory;
 }
 
+/* ---- Where arrays are ---- */
+
+/* An array where the instance wants it: itself, or a copy on the device. */
+static lcv_tensor lend(const instance *i, void *host, lcv_dtype dtype, int32_t rank, const int64_t *shape)
+{
+    lcv_tensor view = lcv_tensor_compact(host, dtype, rank, shape);
+    size_t bytes = lcv_dtype_size(dtype);
+    for (int32_t axis = 0; axis < rank; axis++)
+        bytes *= (size_t)shape[axis];
+    view.device = i->device;
+    if (i->device == LCV_DEVICE_CPU || bytes == 0)
+        return view;
+    assert_int_equal(lcv_memory_allocate(i->context, "cuda", bytes, &view.data), LCV_OK);
+    assert_int_equal(lcv_memory_copy(i->context, "cuda", view.data, host, bytes, NULL), LCV_OK);
+    return view;
+}
+
+/* What it holds now goes back to where it came from. */
+static void give_back(const instance *i, const lcv_tensor *view, void *host)
+{
+    size_t bytes = lcv_dtype_size(view->dtype);
+    for (int32_t axis = 0; axis < view->rank; axis++)
+        bytes *= (size_t)view->shape[axis];
+    if (view->data == host || bytes == 0)
+        return;
+    assert_int_equal(lcv_memory_copy(i->context, "cuda", host, view->data, bytes, NULL), LCV_OK);
+    lcv_memory_release(i->context, "cuda", view->data, bytes);
+}
+
 /* ---- Instances ---- */
 
 static void spread_parameters(const instance *i)
@@ -86,7 +117,13 @@ int instance_context_close(void **state)
 instance instance_open(lcv_context *context, const filter_case *row, lcv_dtype dtype, int64_t max_len,
                        int32_t threads)
 {
-    instance i = {.row = row, .info = {.struct_size = sizeof i.info}};
+    return instance_open_on(context, row, dtype, max_len, threads, LCV_DEVICE_CPU);
+}
+
+instance instance_open_on(lcv_context *context, const filter_case *row, lcv_dtype dtype, int64_t max_len,
+                          int32_t threads, lcv_device_kind device)
+{
+    instance i = {.row = row, .context = context, .device = device, .info = {.struct_size = sizeof i.info}};
     lcv_filter_params params = LCV_FILTER_PARAMS_INIT;
     params.family = row->family;
     params.options = row->options;
@@ -94,6 +131,7 @@ instance instance_open(lcv_context *context, const filter_case *row, lcv_dtype d
     params.channels = row->channels;
     params.max_len = max_len;
     params.num_threads = threads;
+    params.device = device;
     if (lcv_filter_create(context, &params, &i.filter) != LCV_OK)
         fail_msg("%s \"%s\": %s", row->family, row->options, lcv_context_message(context));
     assert_int_equal(lcv_filter_describe(i.filter, &i.info), LCV_OK);
@@ -140,9 +178,10 @@ double *instance_taps(const instance *i, int64_t seqlen, int64_t first, int64_t 
     lcv_filter_args args = LCV_FILTER_ARGS_INIT;
     args.seqlen = seqlen;
     args.first = first;
-    args.taps = lcv_tensor_compact(memory, i->info.dtype, 2, shape);
+    args.taps = lend(i, memory, i->info.dtype, 2, shape);
     if (lcv_filter_evaluate(i->filter, &args) != LCV_OK)
         FAIL_INSTANCE(i, "%s", lcv_context_message(NULL));
+    give_back(i, &args.taps, memory);
     return widen(i->info.dtype, memory, shape[0] * shape[1]);
 }
 
@@ -176,18 +215,21 @@ void instance_backward(const instance *i, int64_t seqlen, int64_t first, int64_t
         const lcv_port_info port = port_of(i, parameter);
         arrays[parameter] = narrow(dtype, g->of[parameter], i->elements[parameter]);
         if (port.trainable)
-            views[parameter] = lcv_tensor_compact(arrays[parameter], dtype, port.rank, port.shape);
+            views[parameter] = lend(i, arrays[parameter], dtype, port.rank, port.shape);
     }
     lcv_filter_grad_args args = LCV_FILTER_GRAD_ARGS_INIT;
     args.seqlen = seqlen;
     args.first = first;
-    args.dtaps = lcv_tensor_compact(memory, dtype, 2, shape);
+    args.dtaps = lend(i, memory, dtype, 2, shape);
     args.gradient_count = i->info.parameter_count;
     args.gradients = views;
     args.accumulate = accumulate;
     if (lcv_filter_backward(i->filter, &args) != LCV_OK)
         FAIL_INSTANCE(i, "%s", lcv_context_message(NULL));
+    give_back(i, &args.dtaps, memory);
     for (int32_t parameter = 0; parameter < i->info.parameter_count; parameter++) {
+        if (views[parameter].rank > 0)
+            give_back(i, &views[parameter], arrays[parameter]);
         free(g->of[parameter]);
         g->of[parameter] = widen(dtype, arrays[parameter], i->elements[parameter]);
     }

@@ -20,7 +20,9 @@ extern const size_t filter_case_count;
 /* What a test is about, for messages of failures. */
 typedef struct instance {
     const filter_case *row;
+    lcv_context *context;
     lcv_filter *filter;
+    lcv_device_kind device; /* of its taps and gradients; those of the functions below are on the host */
     lcv_filter_info info;
     int64_t elements[INSTANCE_PARAMETERS]; /* of each parameter */
 } instance;
@@ -31,6 +33,8 @@ int instance_context_close(void **state);
 
 instance instance_open(lcv_context *context, const filter_case *row, lcv_dtype dtype, int64_t max_len,
                        int32_t threads);
+instance instance_open_on(lcv_context *context, const filter_case *row, lcv_dtype dtype, int64_t max_len,
+                          int32_t threads, lcv_device_kind device);
 void instance_close(instance *i);
 
 /* One parameter as double, compact; to be freed. */

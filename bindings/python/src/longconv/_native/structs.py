@@ -88,7 +88,7 @@ class FilterFamilyInfo(c.Structure):
 class FilterParams(c.Structure):
     _fields_ = [("struct_size", c.c_size_t), ("family", c.c_char_p), ("options", c.c_char_p), ("dtype", c.c_int),
                 ("channels", c.c_int64), ("max_len", c.c_int64), ("seed", c.c_uint64), ("num_threads", c.c_int32),
-                ("backend", c.c_char_p)]
+                ("backend", c.c_char_p), ("device", c.c_int)]
 
 
 class FilterInfo(c.Structure):
