@@ -7,12 +7,14 @@ alternation in one process, with the same parameters and the same cores.
 NumPy evaluates whole arrays of channels x modes x taps (Vandermonde) or channels x modes x frequencies (Cauchy), for some
 channels at a time, which is faster for it than all at once, on as many threads. s4_dplr is timed with the truncated C that
 S4's own code keeps (`s4_truncated`, the same work on both sides) and with C itself, where each side truncates it first.
-Prints one JSON line a model; `ratio` is NumPy's median over ours, `difference` the relative 2-norm between both."""
+Prints one JSON line a model: medians of `wall`, what a clock shows, and of `cpu`, what the processors worked for, which says
+more on a machine that others use too. `ratio` is NumPy's over ours, `difference` the relative 2-norm between both."""
 import argparse
 import concurrent.futures
 import json
 import os
 import statistics
+import time
 
 
 def arguments():
@@ -23,7 +25,7 @@ def arguments():
     parser.add_argument("--modes", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--together", type=int, default=4, help="channels that NumPy evaluates at a time")
-    parser.add_argument("--budget", type=float, default=20.0, help="seconds a model")
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
     parser.add_argument("--model", help="only this one")
     return parser.parse_args()
@@ -133,29 +135,45 @@ class S4Direct(S4):
 MODELS = {"s4d": S4D, "dss": DSS, "modal": Modal, "s4_truncated": S4, "s4": S4Direct}
 
 
+def alternate(functions, runs):
+    """{kind: milliseconds of each function}, after one warm-up of each."""
+    times = {"wall": [[] for _ in functions], "cpu": [[] for _ in functions]}
+    for run in range(runs + 1):
+        for i, function in enumerate(functions):
+            before = time.perf_counter(), time.process_time()
+            function()
+            after = time.perf_counter(), time.process_time()
+            for kept, start, end in zip(times.values(), before, after):
+                if run > 0:
+                    kept[i].append(1e3 * (end - start))
+    return times
+
+
+def compare(name, model, pool):
+    f = Filter(model.family, ARGS.channels, ARGS.seqlen, dtype=REAL, num_threads=ARGS.threads, modes=ARGS.modes,
+               **model.options)
+    taps, reference = f.taps(ARGS.seqlen), model(f.parameters)
+    expected = np.empty_like(taps)
+    rows = [slice(i, i + ARGS.together) for i in range(0, ARGS.channels, ARGS.together)]
+
+    def run(part):
+        expected[part] = reference.taps(part)
+
+    times = alternate([lambda: f.taps(ARGS.seqlen, out=taps), lambda: list(pool.map(run, rows))], ARGS.runs)
+    line = {"model": name, "channels": ARGS.channels, "seqlen": ARGS.seqlen, "modes": ARGS.modes, "dtype": ARGS.dtype,
+            "threads": ARGS.threads, "machine": measure.processor(), "load": round(os.getloadavg()[0], 1)}
+    for kind, values in times.items():
+        ours, numpy = (statistics.median(kept) for kept in values)
+        line[kind] = {"ours": round(ours, 2), "numpy": round(numpy, 2), "ratio": round(numpy / ours, 2)}
+    line["difference"] = float(np.linalg.norm(taps - expected) / np.linalg.norm(expected))
+    return line
+
+
 def main():
     pool = concurrent.futures.ThreadPoolExecutor(ARGS.threads)
-    rows = [slice(i, i + ARGS.together) for i in range(0, ARGS.channels, ARGS.together)]
     for name, model in MODELS.items():
-        if ARGS.model not in (None, name):
-            continue
-        f = Filter(model.family, ARGS.channels, ARGS.seqlen, dtype=REAL, num_threads=ARGS.threads, modes=ARGS.modes,
-                   **model.options)
-        taps, reference = f.taps(ARGS.seqlen), model(f.parameters)
-        expected = np.empty_like(taps)
-
-        def run(part):
-            expected[part] = reference.taps(part)
-
-        ours, numpy = measure.alternate(
-            [lambda: f.taps(ARGS.seqlen, out=taps), lambda: list(pool.map(run, rows))], ARGS.budget)
-        median = statistics.median(ours), statistics.median(numpy)
-        print(json.dumps({
-            "model": name, "channels": ARGS.channels, "seqlen": ARGS.seqlen, "modes": ARGS.modes, "dtype": ARGS.dtype,
-            "threads": ARGS.threads, "machine": measure.processor(), "load": round(os.getloadavg()[0], 1),
-            "ours_ms": round(median[0], 2), "numpy_ms": round(median[1], 2), "ratio": round(median[1] / median[0], 2),
-            "spread": [measure.spread(ours), measure.spread(numpy)], "runs": len(ours),
-            "difference": float(np.linalg.norm(taps - expected) / np.linalg.norm(expected))}), flush=True)
+        if ARGS.model in (None, name):
+            print(json.dumps(compare(name, model, pool)), flush=True)
 
 
 if __name__ == "__main__":
