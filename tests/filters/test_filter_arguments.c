@@ -4,6 +4,7 @@
 #include "instance.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -156,6 +157,57 @@ static void bad_parameters(void **state)
     assert_int_equal(lcv_filter_get(filter, "residues", &get_after), LCV_OK);
     assert_memory_equal(values, after, sizeof values);
     lcv_filter_destroy(&filter);
+}
+
+/* Families that are others by another name: each default of their own is listed, and a filter has it. */
+static void defaults_of_their_own(void **state)
+{
+    static const struct {
+        const char *family, *option, *value;
+    } rows[] = {
+        {"gss", "modes", "512"},
+        {"gss", "n_ssm", "1"},
+        {"gss", "conjugate", "0"},
+        {"gss", "with_b", "0"},
+        {"gss", "imag", "exp"},
+        {"gss", "imag_sign", "plus"},
+        {"gss", "dt_form", "none"},
+        {"gss", "init", "normal"},
+        {"gss", "std", "1"},
+        {"bigs", "modes", "64"},
+        {"bigs", "conjugate", "0"},
+        {"bigs", "with_b", "0"},
+        {"bigs", "real", "negative"},
+        {"bigs", "imag_sign", "plus"},
+        {"bigs", "dt_min", "0.01"},
+        {"bigs", "dt_max", "1"},
+        {"ema", "damped", "1"},
+        {"evo2_modal", "form", "p_gamma"},
+        {"evo2_decay", "std", "1e-7"},
+        {"evo2_decay", "window_from", "0.1"},
+        {"evo2_decay", "window_len", "8192"},
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        lcv_option_info option = {.struct_size = sizeof option};
+        lcv_filter_params params = good_params();
+        lcv_filter_info info = {.struct_size = sizeof info};
+        lcv_filter *filter = NULL;
+        char text[64];
+        const int32_t family = lcv_filter_family_find(rows[i].family);
+        int32_t index = 0;
+        while (lcv_filter_family_option(family, index, &option) == LCV_OK &&
+               strcmp(option.name, rows[i].option) != 0)
+            index++;
+        assert_string_equal(option.default_text, rows[i].value);
+        params.family = rows[i].family;
+        params.options = NULL;
+        assert_int_equal(lcv_filter_create(*state, &params, &filter), LCV_OK);
+        assert_int_equal(lcv_filter_describe(filter, &info), LCV_OK);
+        snprintf(text, sizeof text, "%s=%s", rows[i].option, rows[i].value);
+        assert_string_equal(info.family, rows[i].family);
+        assert_non_null(strstr(info.options, text));
+        lcv_filter_destroy(&filter);
+    }
 }
 
 static void descriptions(void **state)
@@ -434,9 +486,11 @@ static void failing_allocations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(bad_options),        cmocka_unit_test(bad_params), cmocka_unit_test(bad_parameters),
-        cmocka_unit_test(descriptions),       cmocka_unit_test(bad_calls),  cmocka_unit_test(bad_gradients),
-        cmocka_unit_test(workspaces),         cmocka_unit_test(bad_modes),  cmocka_unit_test(bad_prepare),
+        cmocka_unit_test(bad_options),        cmocka_unit_test(bad_params),
+        cmocka_unit_test(bad_parameters),     cmocka_unit_test(defaults_of_their_own),
+        cmocka_unit_test(descriptions),       cmocka_unit_test(bad_calls),
+        cmocka_unit_test(bad_gradients),      cmocka_unit_test(workspaces),
+        cmocka_unit_test(bad_modes),          cmocka_unit_test(bad_prepare),
         cmocka_unit_test(failing_allocations)};
     return cmocka_run_group_tests(tests, instance_context_open, instance_context_close);
 }
