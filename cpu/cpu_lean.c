@@ -10,8 +10,9 @@ static const lcv_cpu_engine *const inner_engine = &lcv_cpu_engine_simd;
 
 enum {
     PARTS = 16,
-    PIECE = 256, /* places of all columns that are handled at a time */
-    TASKS = 64   /* that a team shares; whether it does or not, so that sums are the same */
+    HALF = PARTS / 2, /* parts c and c + HALF have opposite roots: they differ in the sign of odd columns */
+    PIECE = 256,      /* places of all columns that are handled at a time */
+    TASKS = 64        /* that a team shares; whether it does or not, so that sums are the same */
 };
 
 typedef struct {
@@ -19,9 +20,9 @@ typedef struct {
     int64_t points; /* n, of one part */
     lcv_cpu_engine_info inner;
     void *inner_self;
-    cplx twist[PARTS][PIECE];    /* o^j of each part, from any place that is a multiple of PIECE */
-    real split[PARTS][2][PARTS]; /* of a part: cos and sin of each column */
-    real join[PARTS][PARTS][2];  /* of a column: cos and sin of each part, over P */
+    cplx twist[PARTS][PIECE];     /* o^j of each part, from any place that is a multiple of PIECE */
+    real split[HALF][2][2][HALF]; /* of a part: cos and sin, of even and odd columns */
+    real join[PARTS][HALF][2];    /* of a column: cos and sin of each part, over P */
 } lean;
 
 /* Turns of a part's w. */
@@ -67,7 +68,8 @@ typedef struct {
     size_t imaginary;       /* parts' imaginary parts, one after the other */
     size_t real;            /* and the real parts of those that find no room in the output */
     size_t apart;           /* one part's, where outputs are not side by side */
-    size_t spectrum, inner; /* of the part in work; the latter is its filter's room before */
+    size_t spectrum, inner; /* of the part in work */
+    size_t filter;          /* the filter's part that comes later; the one in work is where `inner` will be */
     size_t lost;            /* a bit for each sample */
     size_t bytes;
 } places;
@@ -86,7 +88,8 @@ static places lay_out(const lcv_cpu_geometry *g, int64_t points, const lcv_cpu_e
     at.apart = at.real + (size_t)(PARTS - whole_columns(g, points)) * column;
     at.spectrum = at.apart + column;
     at.inner = at.spectrum + lcv_cpu_round_up(inner->spectrum_bytes);
-    at.lost = at.inner + lcv_cpu_round_up(inner->scratch_bytes);
+    at.filter = at.inner + lcv_cpu_round_up(inner->scratch_bytes);
+    at.lost = at.filter + lcv_cpu_round_up(2 * (size_t)points * sizeof(real));
     at.bytes = at.lost + lcv_cpu_round_up((size_t)g->seqlen / 8 + 1);
     return at;
 }
@@ -127,10 +130,10 @@ static void fill_tables(lean *l)
     for (int part = 0; part < PARTS; part++) {
         for (int j = 0; j < PIECE; j++)
             l->twist[part][j] = circle((turn_of(part) - 0.25) * j / (double)l->points);
-        for (int column = 0; column < PARTS; column++) {
+        for (int column = 0; part < HALF && column < PARTS; column++) {
             const cplx root = circle(turn_of(part) * column);
-            l->split[part][0][column] = root.re;
-            l->split[part][1][column] = root.im;
+            l->split[part][0][column % 2][column / 2] = root.re;
+            l->split[part][1][column % 2][column / 2] = root.im;
             l->join[column][part][0] = root.re / PARTS;
             l->join[column][part][1] = root.im / PARTS;
         }
@@ -358,14 +361,27 @@ static cplx twist_at(const lean *l, int part, int64_t j)
     return circle((turn_of(part) - 0.25) * (double)j / (double)l->points);
 }
 
-/* One part of `count` places of all columns, from place j on. */
+/* Real and imaginary parts of one part, where they are computed. */
+typedef struct {
+    real *re, *im;
+} pair;
+
+/* Parts `part` and part + HALF of `count` places of all columns, from place j on. */
 static void split_piece(const job *w, real columns[PARTS][PIECE], int part, int64_t j, int64_t count,
-                        real *re, real *im)
+                        pair first, pair second)
 {
     const lean *l = w->l;
-    w->kernels->weigh(columns[0], PIECE, l->split[part][0], PARTS, count, re);
-    w->kernels->weigh(columns[0], PIECE, l->split[part][1], PARTS, count, im);
-    w->kernels->rotate(l->twist[part], twist_at(l, part, j), REAL(1.0), count, re, im);
+    real *const to[2][2] = {{first.re, first.im}, {second.re, second.im}};
+    real odd[PIECE];
+    for (int i = 0; i < 2; i++) {
+        w->kernels->weigh(columns[0], 2 * PIECE, l->split[part][i][0], HALF, count, to[0][i]);
+        w->kernels->weigh(columns[1], 2 * PIECE, l->split[part][i][1], HALF, count, odd);
+        w->kernels->butterfly(count, to[0][i], odd);
+        memcpy(to[1][i], odd, (size_t)count * sizeof(real));
+    }
+    for (int i = 0; i < 2; i++)
+        w->kernels->rotate(l->twist[part + i * HALF], twist_at(l, part + i * HALF, j), REAL(1.0), count,
+                           to[i][0], to[i][1]);
 }
 
 /* Places [j, j + count) of a part's real parts. */
@@ -393,7 +409,7 @@ static void split_row(void *arg, int64_t task)
 {
     const job *w = arg;
     const int64_t points = w->l->points;
-    real columns[PARTS][PIECE], re[PIECE];
+    real columns[PARTS][PIECE], re[2][PIECE];
     for (int64_t j = share(points, task); j < share(points, task + 1); j += PIECE) {
         const int64_t count = min64(PIECE, points - j);
         for (int k = 0; k < PARTS; k++) {
@@ -401,14 +417,16 @@ static void split_row(void *arg, int64_t task)
             if (w->careful)
                 clean(columns[k], count, w->x_exponent);
         }
-        for (int part = 0; part < PARTS; part++) {
-            split_piece(w, columns, part, j, count, re, memory_at(w, w->at.imaginary, part * points + j));
-            store_real(w, part, j, count, re);
+        for (int part = 0; part < HALF; part++) {
+            real *im = memory_at(w, w->at.imaginary, part * points + j);
+            split_piece(w, columns, part, j, count, (pair){re[0], im}, (pair){re[1], im + HALF * points});
+            store_real(w, part, j, count, re[0]);
+            store_real(w, part + HALF, j, count, re[1]);
         }
     }
 }
 
-/* The part in work of the filter, to where the simd engine's scratch is. */
+/* The filter's part in work, to where the simd engine's scratch is, and its partner. */
 static void split_filter(void *arg, int64_t task)
 {
     const job *w = arg;
@@ -421,8 +439,8 @@ static void split_filter(void *arg, int64_t task)
             if (w->careful)
                 clean(columns[k], count, w->filter_exponent);
         }
-        split_piece(w, columns, w->part, j, count, memory_at(w, w->at.inner, j),
-                    memory_at(w, w->at.inner, points + j));
+        real *now = memory_at(w, w->at.inner, j), *later = memory_at(w, w->at.filter, j);
+        split_piece(w, columns, w->part, j, count, (pair){now, now + points}, (pair){later, later + points});
     }
 }
 
@@ -450,15 +468,15 @@ static real *plain_real(const job *w)
     return is_plain(&w->y) ? (real *)plain_row(&w->y, 0) + w->part * w->l->points : NULL;
 }
 
-static void convolve_part(job *w)
+/* `taps`: the part of the filter. */
+static void convolve_part(job *w, const void *taps)
 {
     const lcv_cpu_work work = {.scratch = w->workspace + w->at.inner,
                                .team = w->team->threads > 1 ? w->team : NULL};
     void *spectrum = w->workspace + w->at.spectrum;
     real *plain = plain_real(w), *re = plain != NULL ? plain : memory_at(w, w->at.apart, 0);
     real *im = memory_at(w, w->at.imaginary, w->part * w->l->points);
-    run(w, split_filter);
-    inner_engine->prepare(w->l->inner_self, work.scratch, NULL, spectrum, &work);
+    inner_engine->prepare(w->l->inner_self, taps, NULL, spectrum, &work);
     if (plain == NULL)
         run(w, gather_real);
     const lcv_cpu_row row = {.x = re, .tail = im};
@@ -466,6 +484,17 @@ static void convolve_part(job *w)
     inner_engine->forward(w->l->inner_self, spectrum, &row, &sink, NULL, &work);
     if (plain == NULL)
         run(w, scatter_real);
+}
+
+static void convolve_parts(job *w)
+{
+    for (int part = 0; part < HALF; part++) {
+        w->part = part;
+        run(w, split_filter);
+        convolve_part(w, w->workspace + w->at.inner);
+        w->part = part + HALF;
+        convolve_part(w, w->workspace + w->at.filter);
+    }
 }
 
 /* ---- Outputs ---- */
@@ -498,9 +527,12 @@ static void join_row(void *arg, int64_t task)
                    (size_t)count * sizeof(real));
             w->kernels->rotate(l->twist[part], back, REAL(-1.0), count, parts[part][0], parts[part][1]);
         }
-        for (int k = 0; k < PARTS; k++) {
+        for (int part = 0; part < HALF; part++)
+            for (int i = 0; i < 2; i++)
+                w->kernels->butterfly(count, parts[part][i], parts[part + HALF][i]);
+        for (int k = 0; k < PARTS; k++) { /* even columns see sums of partners, odd ones differences */
             const int64_t there = max64(0, min64(count, seqlen - k * points - j));
-            w->kernels->weigh(parts[0][0], PIECE, l->join[k][0], 2 * PARTS, there, tile);
+            w->kernels->weigh(parts[k % 2 * HALF][0], PIECE, l->join[k][0], PARTS, there, tile);
             if (there > 0)
                 store_outputs(w, k * points + j, there, tile);
         }
@@ -568,8 +600,7 @@ void TYPED(lcv_cpu_lean_forward)(const lcv_cpu_plan *p, const lcv_conv_call *cal
         find_filter(&w, call, taps, filter_of(p, b, c));
         take_care(&w);
         run(&w, split_row);
-        for (w.part = 0; w.part < PARTS; w.part++)
-            convolve_part(&w);
+        convolve_parts(&w);
         run(&w, join_row);
     }
 }

@@ -293,6 +293,15 @@ static void weigh(const real *rows, int64_t stride, const real *weights, int64_t
     }
 }
 
+static void butterfly(int64_t count, real *restrict a, real *restrict b)
+{
+    for (int64_t j = 0; j < count; j++) {
+        const real sum = a[j] + b[j];
+        b[j] = a[j] - b[j];
+        a[j] = sum;
+    }
+}
+
 /* ---- Complex rows ---- */
 
 static void rotate(const cplx *restrict table, cplx by, real sign, int64_t count, real *restrict re,

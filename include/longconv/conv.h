@@ -114,7 +114,7 @@ typedef struct lcv_conv_params {
     uint64_t max_workspace_bytes; /* 0: no limit. Otherwise the plan uses fewer threads and smaller tiles, and
                                    * creation fails with WORKSPACE_TOO_SMALL when even that does not fit. The
                                    * cpu backend may then take the engine "lean": causal rows of float32 or
-                                   * float64, forward only, without skip and state, in little more than 5
+                                   * float64, forward only, without skip and state, in less than 6
                                    * bytes a float32 sample; not with `reproducible` */
     int32_t num_threads;          /* 0: the context's, as far as the work is worth them */
     const char *backend;          /* NULL or "auto": the best that serves it; else this one or an error */
