@@ -228,6 +228,7 @@ def _first_backward(key, inputs, terms, grad_mask, words):
     return _bind(key, True, found, dy, dict(zip(names, inputs)), outputs)
 
 
+@functools.lru_cache(maxsize=1024)
 def needed(terms, grad_mask, activation):
     """Which inputs backward depends on, in the order of INPUTS; the filters count always, for their shapes."""
     with_z = bool(grad_mask & POST) or (bool(grad_mask & ~POST) and activation != "none")
