@@ -96,7 +96,7 @@ typedef struct lcvi_step_kind {
     bool in_place; /* may `out` lie where IN was, and the gradient of IN where that of `out` was? */
 } lcvi_step_kind;
 
-extern const lcvi_step_kind lcvi_dense_step;
+extern const lcvi_step_kind lcvi_dense_step, lcvi_blocks_step;
 extern const lcvi_step_kind lcvi_project_step, lcvi_conv_step, lcvi_glu_step, lcvi_wkv_step, lcvi_norm_step,
     lcvi_spread_step, lcvi_lagged_step, lcvi_scan_step;
 

@@ -33,6 +33,8 @@ double *direct_hyena(const direct_options *o, const mixer_arrays *a);
 double *direct_h3(const direct_options *o, const mixer_arrays *a);
 double *direct_projection(const direct_options *o, const mixer_arrays *a);
 double *direct_dense(const direct_options *o, const mixer_arrays *a);
+double *direct_butterfly(const direct_options *o, const mixer_arrays *a);
+double *direct_block_transform(const direct_options *o, const mixer_arrays *a);
 double *direct_mega_ema(const direct_options *o, const mixer_arrays *a);
 double *direct_evo2_cascade(const direct_options *o, const mixer_arrays *a);
 double *direct_monarch(const direct_options *o, const mixer_arrays *a);

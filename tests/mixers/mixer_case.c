@@ -62,6 +62,8 @@ double *mixer_case_direct(const mixer_case *c, const mixer_arrays *a)
         {"projection", direct_projection},
         {"ckconv", direct_dense},
         {"flexconv", direct_dense},
+        {"butterfly", direct_butterfly},
+        {"block_transform", direct_block_transform},
         {"mega_ema", direct_mega_ema},
         {"evo2_cascade", direct_evo2_cascade},
         {"monarch", direct_monarch},
