@@ -102,7 +102,8 @@ static lcv_status bind_tensors(lcvi_mixer_run *run, lcvi_checker *checker, const
     for (int32_t port = 0; status == LCV_OK && port < program->ports.count; port++) {
         const int32_t array = program->array_of_port[port];
         const bool is_output = program->ports.port[port].role == LCV_PORT_OUTPUT;
-        const bool may_lack = args->prepared != NULL && !run->backward && is_long_filter(program, port);
+        const bool may_lack = args->prepared != NULL && program->prepared_bytes > 0 && !run->backward &&
+                              is_long_filter(program, port);
         lcvi_expect expect = lcvi_program_expect(program, port, may_lack ? LCVI_OPTIONAL : LCVI_REQUIRED);
         expect.output = is_output && !run->backward;
         status = lcvi_check(checker, &expect, &args->tensors[port],

@@ -86,8 +86,7 @@ double *golden_values(const golden_case *c, const char *name)
     return values;
 }
 
-/* Room for a new array of the case; NULL: none. */
-static double *add_array(golden_case *c, const char *name, int rank, const int64_t *shape, int64_t count)
+double *golden_room(golden_case *c, const char *name, int rank, const int64_t *shape, int64_t count)
 {
     npy_array array = {.type = NPY_F8, .rank = rank, .count = count};
     array.data = malloc((size_t)(count + 1) * sizeof(double));
@@ -142,7 +141,7 @@ bool golden_join(golden_case *c, const char *name, const char *real, const char 
         return false;
     memcpy(shape, parts[0]->shape, (size_t)parts[0]->rank * sizeof *shape);
     shape[parts[0]->rank] = 2;
-    double *pairs = add_array(c, name, parts[0]->rank + 1, shape, 2 * parts[0]->count);
+    double *pairs = golden_room(c, name, parts[0]->rank + 1, shape, 2 * parts[0]->count);
     for (int64_t i = 0; pairs != NULL && i < 2 * parts[0]->count; i++)
         pairs[i] = npy_get(parts[i % 2], i / 2);
     return pairs != NULL;
@@ -151,7 +150,7 @@ bool golden_join(golden_case *c, const char *name, const char *real, const char 
 /* Numbers [from, from + count) as a new array. */
 static bool add_range(golden_case *c, const npy_array *whole, const char *name, int64_t from, int64_t count)
 {
-    double *range = add_array(c, name, 1, &count, count);
+    double *range = golden_room(c, name, 1, &count, count);
     for (int64_t i = 0; range != NULL && i < count; i++)
         range[i] = npy_get(whole, from + i);
     return range != NULL;
@@ -174,7 +173,7 @@ bool golden_reverse(golden_case *c, const char *name, const char *reversed)
     if (given == NULL || golden_find(c, reversed) != NULL)
         return true;
     const int64_t last = given->rank > 0 ? given->shape[given->rank - 1] : 1;
-    double *values = add_array(c, reversed, given->rank, given->shape, given->count);
+    double *values = golden_room(c, reversed, given->rank, given->shape, given->count);
     for (int64_t i = 0; values != NULL && i < given->count; i++)
         values[i] = npy_get(given, i - i % last + last - 1 - i % last);
     return values != NULL;

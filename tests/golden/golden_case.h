@@ -68,6 +68,9 @@ bool golden_split(golden_case *c, const char *name, const char *real, const char
 /* The way back: pairs (a last axis of 2) of two arrays, as another one. False: no memory, or other sizes. */
 bool golden_join(golden_case *c, const char *name, const char *real, const char *imag);
 
+/* Adds an array of `count` numbers, which the caller fills; NULL: no memory. */
+double *golden_room(golden_case *c, const char *name, int rank, const int64_t *shape, int64_t count);
+
 /* Adds the first and the second half of an array, by its first axis, and an array with its last axis turned
  * round, in the same way. */
 bool golden_halve(golden_case *c, const char *name, const char *first, const char *second);

@@ -253,7 +253,8 @@ static void check_prepared(lcv_context *context, const mixer_case *c, const test
     lcv_plan *plan = mixer_case_plan(context, c, target, LCV_F32, 0);
     assert_true(mixer_arrays_create(plan, SEED, &a) && mixer_arrays_create(plan, SEED, &b));
     assert_int_equal(lcv_plan_describe(plan, &info), LCV_OK);
-    assert_true((info.spectrum_bytes > 0) == (mixer_arrays_find(&a, "filter") >= 0));
+    assert_true((info.spectrum_bytes > 0) ==
+                (mixer_arrays_find(&a, "filter") >= 0 && !c->formula.unprepared));
     void *memory = malloc(info.spectrum_bytes + 1);
     assert_non_null(memory);
     lcv_mixer_args args = mixer_arrays_forward_args(&b);
@@ -265,6 +266,10 @@ static void check_prepared(lcv_context *context, const mixer_case *c, const test
     for (size_t i = 0; i < COUNT_OF(filters); i++)
         if (mixer_arrays_find(&b, filters[i]) >= 0)
             tensors[mixer_arrays_find(&b, filters[i])] = (lcv_tensor){0};
+    if (c->formula.unprepared) {
+        assert_int_equal(lcv_mixer_forward(plan, &args), LCV_INVALID_ARG);
+        memcpy(tensors, b.tensor, sizeof tensors);
+    }
     assert_int_equal(lcv_mixer_forward(plan, &args), LCV_OK);
     mixer_case_forward(plan, &a);
     const int32_t y = mixer_arrays_find(&a, "y");
