@@ -112,10 +112,10 @@ typedef struct lcv_conv_params {
     uint32_t accumulate_mask;  /* subset of grad_mask: add to the array instead of overwriting it */
     lcv_workspace_owner workspace_owner;
     uint64_t max_workspace_bytes; /* 0: no limit. Otherwise the plan uses fewer threads and smaller tiles, and
-                                   * creation fails with WORKSPACE_TOO_SMALL when even that does not fit. The
-                                   * cpu backend may then take the engine "lean": causal rows of float32 or
-                                   * float64, forward only, without skip and state, in less than 6
-                                   * bytes a float32 sample; not with `reproducible` */
+                                   * the cpu backend for some the engine "lean" (causal, forward only, float32
+                                   * or float64, no skip, no state; less than 6 bytes a float32 sample; not
+                                   * with `reproducible`). Creation fails with WORKSPACE_TOO_SMALL when even
+                                   * that does not fit */
     int32_t num_threads;          /* 0: the context's, as far as the work is worth them */
     const char *backend;          /* NULL or "auto": the best that serves it; else this one or an error */
     const char *engine;           /* NULL or "auto": the backend's choice; else this one or an error */
