@@ -87,7 +87,6 @@ static lcv_status begin(lcv_mixer_stream *stream, const lcv_mixer_stream_args *g
     const lcvi_mixer_stream_core *core = stream->core;
     if (given == NULL)
         return lcvi_fail(core->context, LCV_INVALID_ARG, "args: is NULL");
-    memset(c->port, 0, sizeof c->port);
     lcv_status status = lcvi_adopt(core->context, "args", &args, sizeof args, sizeof args, given);
     if (status == LCV_OK)
         status = bind(core, &args, exactly, c);
@@ -154,14 +153,14 @@ static lcv_status advance(lcv_mixer_stream *stream, const call_args *c)
 
 lcv_status lcv_mixer_stream_step(lcv_mixer_stream *stream, const lcv_mixer_stream_args *args)
 {
-    call_args c;
+    call_args c = {.count = 0};
     const lcv_status status = begin(stream, args, 1, &c);
     return status == LCV_OK ? advance(stream, &c) : status;
 }
 
 lcv_status lcv_mixer_stream_push(lcv_mixer_stream *stream, const lcv_mixer_stream_args *args)
 {
-    call_args c;
+    call_args c = {.count = 0};
     const lcv_status status = begin(stream, args, -1, &c);
     return status == LCV_OK ? advance(stream, &c) : status;
 }
@@ -187,7 +186,7 @@ static lcv_status run_prompt(lcv_mixer_stream *stream, lcvi_program *program, co
 
 lcv_status lcv_mixer_stream_prefill(lcv_mixer_stream *stream, const lcv_mixer_stream_args *args)
 {
-    call_args c;
+    call_args c = {.count = 0};
     lcv_status status = begin(stream, args, -1, &c);
     if (status != LCV_OK)
         return status;
