@@ -6,13 +6,14 @@ import pytest
 import longconv
 from longconv import InvalidArgumentError, ops
 
-SIZES = {"channels": 4, "seqlen": 21}
+LENGTHS = {"block_transform": 32}  # a power of two
 
 
 def arguments_of(rng, mixer, dtype, **options):
     """Random arrays for all inputs and parameters, the first input apart."""
-    ports = mixer.arrays(batch=2, dtype=dtype, **SIZES, **options)
-    values = mixer.initial(seed=3, dtype=dtype, **SIZES, **options)
+    sizes = {"channels": 4, "seqlen": LENGTHS.get(mixer.name, 21)}
+    ports = mixer.arrays(batch=2, dtype=dtype, **sizes, **options)
+    values = mixer.initial(seed=3, dtype=dtype, **sizes, **options)
     made, outputs = {}, []
     for name, port in ports.items():
         if port["role"] == 2:
