@@ -5,7 +5,8 @@
 const lcvi_family lcvi_family_long_conv = {
     .name = "long_conv",
     .summary = "the long convolution's filters: learned taps, squashed towards 0",
-    .formula = "h[t] = sign(m[t]) max(|m[t]| - squash, 0), m: taps, smoothed in time or in frequency if wanted",
+    .formula =
+        "h[t] = sign(m[t]) max(|m[t]| - squash, 0), m: taps, smoothed in time or in frequency if wanted",
     .source = "Fu et al., Simple Hardware-Efficient Long Convolutions for Sequence Modeling (2023)",
     .base = &lcvi_family_explicit,
     .preset = {{"init", "decay"}, {"std", "0.02"}, {"squash", "0.003"}},
