@@ -1,30 +1,49 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# gpu_check.sh [--build FOLDER] [--cuda-path FOLDERS]: everything that needs a GPU, in one call of under ten minutes:
-# build, operator suite, compute-sanitizer, graphs on a stream of their own, benchmark, baselines. Leaves
-# benchmarks/results/GPU-DATE.jsonl. Without a GPU it says so and ends with status 0.
+# gpu_check.sh [OPTION...]: everything that needs a GPU, in one call of under ten minutes: build for this GPU alone,
+# operator suite, benchmark with graphs on a stream of their own, baselines, gradients, compute-sanitizer. What matters
+# most comes first, and no step runs past the end. Leaves benchmarks/results/GPU-DATE.jsonl. Without a GPU it says so and
+# ends with status 0.
+#   --build FOLDER       the build folder (build-gpu)
+#   --cuda-path FOLDERS  where nvcc, the CUDA runtime and cuFFT are, separated by ':'
+#   --prefix FOLDER      cmocka and cJSON that were brought along: FOLDER/lib/pkgconfig has their .pc files
+#   --seconds N          for all of it (570)
+#   --trial FOLDER       a rehearsal on the simulated device of this build folder, with tiny problems
 set -u -o pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 export LC_ALL=C
 
 build=build-gpu
+total=570
+trial=''
 options=()
 while [ $# -gt 0 ]; do
+    if [ $# -lt 2 ]; then sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 2; fi
     case $1 in
-    --build) build=$2; shift ;;
-    --cuda-path) options+=("-Dcuda-path=$2"); shift ;;
-    *) sed -n '3,5s/^# //p' "$0"; exit 2 ;;
+    --build) build=$2 ;;
+    --cuda-path) options+=("-Dcuda-path=$2") ;;
+    --prefix)
+        export PKG_CONFIG_PATH=$2/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
+        export LD_LIBRARY_PATH=$2/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} ;;
+    --seconds) total=$2 ;;
+    --trial) trial=$2 ;;
+    *) sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
     esac
-    shift
+    shift 2
 done
 
 failed=0
 say() { printf '== %s\n' "$*"; }
 
-# step NAME SECONDS COMMAND...: at most so long.
+# step NAME SECONDS COMMAND...: at most so long, and not beyond the end of all.
 step() {
     local name=$1 seconds=$2 started=$SECONDS status
     shift 2
+    if [ "$seconds" -gt $((total - SECONDS)) ]; then seconds=$((total - SECONDS)); fi
+    if [ "$seconds" -lt 5 ]; then
+        say "$name: left out, no time"
+        return
+    fi
     say "$name"
     timeout "$seconds" "$@"
     status=$?
@@ -32,45 +51,66 @@ step() {
     [ $status -eq 0 ] || failed=1
 }
 
-if ! command -v nvidia-smi >/dev/null || ! gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1) ||
-    [ -z "$gpu" ]; then
+# What the tests and the benchmark need, and nothing else.
+build_for_gpu() {
+    local arch
+    arch=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d '. ')
+    if [ ! -f "$build/build.ninja" ]; then
+        meson setup "$build" --buildtype=release -Dfftw=disabled -Dcuda=enabled "-Dcuda-arch=$arch" \
+            ${options[@]+"${options[@]}"} >"$build.log" 2>&1 || { cat "$build.log"; return 1; }
+    fi
+    ninja -C "$build" gpu/longconv-cuda.so tools/longconv benchmarks/gpu/gpu_bench tests/ops/test_ops \
+        tests/ops/test_gradients >"$build/ninja.log" 2>&1 || { tail -n 30 "$build/ninja.log"; return 1; }
+}
+
+if [ -n "$trial" ]; then
+    gpu=simulated
+    build=$trial
+    export LONGCONV_BACKEND_PATH=$PWD/$build/tests/fakecuda/longconv-cuda.so
+    bench=("$build/tests/fakecuda/gpu_bench_on_fake" --scale 256)
+    results=$build/gpu-trial.jsonl
+elif ! command -v nvidia-smi >/dev/null ||
+    ! gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1) || [ -z "$gpu" ]; then
     say "skipped: there is no GPU here"
     exit 0
+else
+    say "GPU: $gpu; build"
+    build_for_gpu || exit 1
+    say "build: $SECONDS s so far"
+    export LONGCONV_BACKEND_PATH=$PWD/$build/gpu
+    bench=("$build/benchmarks/gpu/gpu_bench")
+    results=benchmarks/results/$(printf '%s' "$gpu" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9-')-$(date -u +%Y-%m-%d).jsonl
 fi
-say "GPU: $gpu"
 
-if [ ! -f "$build/build.ninja" ]; then
-    meson setup "$build" --buildtype=release -Dcuda=enabled "${options[@]}" >"$build.log" 2>&1 || { cat "$build.log"; exit 1; }
-fi
-say "build"
-ninja -C "$build" >"$build/ninja.log" 2>&1 || { tail -n 30 "$build/ninja.log"; exit 1; }
-
-export LONGCONV_BACKEND_PATH=$PWD/$build/gpu LONGCONV_TEST_BACKEND=cuda
+export LONGCONV_TEST_BACKEND=cuda
 "$build/tools/longconv" info
 if ! "$build/tools/longconv" info | grep -q '^backend  cuda: available'; then
     say "FAILED: nvidia-smi sees a GPU, the library does not"
     exit 1
 fi
 
+mkdir -p "$(dirname "$results")"
+printf '{"machine": "%s", "date": "%s", "commit": "%s", "driver": "%s"}\n' "$gpu" "$(date -u +%FT%TZ)" \
+    "$(git rev-parse --short HEAD 2>/dev/null)" \
+    "$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1)" >"$results"
+export results
+measure() { "$@" | tee -a "$results"; }
+export -f measure
+
+step "operator suite, short" 60 "$build/tests/ops/test_ops" short
+step "benchmark, and graphs" 150 bash -c 'set -o pipefail; measure "$@"' measure "${bench[@]}"
+if [ -z "$trial" ]; then
+    step "baselines" 60 bash -c 'set -o pipefail; measure python3 benchmarks/gpu/torch_baselines.py'
+fi
 step "operator suite" 90 "$build/tests/ops/test_ops"
 step "gradients" 90 "$build/tests/ops/test_gradients"
-if command -v compute-sanitizer >/dev/null; then
+if [ -z "$trial" ] && command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck; do
         step "compute-sanitizer $tool" 75 compute-sanitizer --tool "$tool" --error-exitcode 9 \
             "$build/tests/ops/test_ops" short
     done
 else
-    say "compute-sanitizer is not installed: left out"
+    say "compute-sanitizer: left out"
 fi
-
-results=benchmarks/results/$(printf '%s' "$gpu" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9-')-$(date -u +%Y-%m-%d).jsonl
-printf '{"machine": "%s", "date": "%s", "commit": "%s", "driver": "%s"}\n' "$gpu" "$(date -u +%FT%TZ)" \
-    "$(git rev-parse --short HEAD 2>/dev/null)" \
-    "$(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1)" >"$results"
-measure() { "$@" | tee -a "$results"; }
-export -f measure
-export results
-step "benchmark, and graphs" 150 bash -c 'set -o pipefail; measure "$0"' "$build/benchmarks/gpu/gpu_bench"
-step "baselines" 60 bash -c 'set -o pipefail; measure python3 benchmarks/gpu/torch_baselines.py'
 say "results: $results"
 exit $failed

@@ -288,6 +288,11 @@ static void what_is_not_promised(void **state)
     params.exact_causality = 1;
     assert_int_equal(lcv_conv_query(context, &params, NULL), LCV_UNSUPPORTED);
     assert_non_null(strstr(lcv_context_message(context), "exact_causality: "));
+    lcv_stream_params stream = LCV_STREAM_PARAMS_INIT;
+    stream.device = LCV_DEVICE_CUDA;
+    stream.batch = stream.channels = stream.filter_len = 3;
+    assert_int_equal(lcv_stream_query(context, &stream, NULL), LCV_UNSUPPORTED);
+    assert_non_null(strstr(lcv_context_message(context), "backend: cuda has no streams"));
     lcv_context_destroy(&context);
 }
 
