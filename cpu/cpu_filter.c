@@ -3,6 +3,7 @@
 #include "cpu_filter.h"
 #include "cpu_conv.h"
 #include "cpu_threads.h"
+#include "dense/cauchy.h"
 #include "dense/mlp.h"
 
 #include <stdatomic.h>
@@ -185,11 +186,20 @@ static void run_pieces(execution *e, const lcv_cpu_team *team,
 
 /* ---- Entries ---- */
 
+static bool is_cauchy(const lcv_filter_problem *problem)
+{
+    return strcmp(problem->family, "cauchy_sums") == 0;
+}
+
 lcv_status lcv_cpu_filter_query(void *device, const lcv_filter_problem *problem, int64_t count,
                                 int32_t backward, size_t *workspace_bytes)
 {
     const lcv_backend_host *host = ((const lcv_cpu_device *)device)->host;
     execution e;
+    if (is_cauchy(problem) && !backward) {
+        *workspace_bytes = 0;
+        return LCV_OK;
+    }
     if (strcmp(problem->family, "implicit_mlp") != 0)
         return host->fail(host, LCV_UNSUPPORTED, "backend: cpu does not evaluate the filter family %s",
                           problem->family);
@@ -202,8 +212,13 @@ lcv_status lcv_cpu_filter_query(void *device, const lcv_filter_problem *problem,
 lcv_status lcv_cpu_filter_evaluate(void *device, const lcv_filter_problem *problem,
                                    const lcv_filter_call *call)
 {
+    const lcv_backend_host *host = ((const lcv_cpu_device *)device)->host;
     execution e;
-    plan(&e, ((const lcv_cpu_device *)device)->host, problem, call->first, call->count, false);
+    if (is_cauchy(problem)) {
+        lcv_cpu_cauchy(host->cpu_mask, problem->details);
+        return LCV_OK;
+    }
+    plan(&e, host, problem, call->first, call->count, false);
     place(&e, call);
     const lcv_cpu_team team = lcv_cpu_team_of(&call->exec, e.threads);
     run_pieces(&e, &team, e.dense->mlp_prepare);

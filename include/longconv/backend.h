@@ -142,13 +142,31 @@ typedef struct lcv_mlp_gradients {
         norm_bias;
 } lcv_mlp_gradients;
 
+/* "cauchy_sums", evaluate only: no taps, but what those of s4_dplr are made of. In double, for each function
+ * f (of `functions`) and node z,
+ *
+ *   sum over modes of v_f / (z - a) + conj(v_f) / (z - conj(a)),
+ *
+ * real and imaginary parts in tiles of nodes: sums[node / TILE][f][part][node % TILE]. Computed by the
+ * calling thread. Both nodes and sums have room for whole tiles. */
+enum { LCV_CAUCHY_TILE = 8 };
+
+typedef struct lcv_cauchy_sums {
+    int64_t modes, functions, nodes; /* nodes: a multiple of LCV_CAUCHY_TILE */
+    const double *a_re, *a_im;       /* [modes] */
+    const double *v_re, *v_im;       /* [functions][modes] */
+    const double *z_re, *z_im;       /* [nodes] */
+    double *sums;
+    double *weights; /* scratch, [modes][4][LCV_CAUCHY_TILE] */
+} lcv_cauchy_sums;
+
 /* One instance of a family. */
 typedef struct lcv_filter_problem {
     const char *family;
     lcv_dtype dtype; /* LCV_F32 or LCV_F64 */
     int64_t filters, max_len;
     int32_t num_threads;
-    const void *details; /* the family's struct: lcv_mlp_problem */
+    const void *details; /* the family's struct: lcv_mlp_problem, lcv_cauchy_sums */
 } lcv_filter_problem;
 
 /* One call for taps [first, first + count) of [0, seqlen); count >= 1, but for backward of a backend whose

@@ -22,7 +22,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TILE = 8, R = LCVI_DPLR_MAX_RANK };
+enum { TILE = LCV_CAUCHY_TILE, R = LCVI_DPLR_MAX_RANK, BLOCK = 16 /* tiles that one call sums */ };
 
 /* A complex number at each node of a tile. */
 typedef struct lanes {
@@ -37,10 +37,12 @@ typedef struct cauchy {
     double *a_re, *a_im;
     double *v_re, *v_im; /* [functions][modes] */
     double *weights;     /* [modes][4][TILE]: parts of w1 + w2, then of w1 - w2 */
-    double *sums;        /* [functions][2][TILE]: T */
-    lanes *moments;      /* backward, [2 + rank + outputs][modes]: by a, P, B, C */
-    lanes *x, *by_y;     /* backward, [rank]: x, and the sum over outputs of conj(y) by */
-    lanes *by;           /* backward, [outputs]: the gradients by C right */
+    double *sums;        /* [functions][2][TILE]: T of the tile at hand */
+    double *block;       /* the same of BLOCK tiles */
+    const lcvi_backend *helper;
+    lanes *moments;  /* backward, [2 + rank + outputs][modes]: by a, P, B, C */
+    lanes *x, *by_y; /* backward, [rank]: x, and the sum over outputs of conj(y) by */
+    lanes *by;       /* backward, [outputs]: the gradients by C right */
 } cauchy;
 
 /* ---- Memory ---- */
@@ -64,17 +66,20 @@ static int64_t of_output(const cauchy *c, int64_t output)
 int64_t lcvi_cauchy_work(const lcvi_dplr_shape *shape, bool backward)
 {
     const int64_t functions = function_count(shape), modes = shape->modes;
-    const int64_t forward = 2 * modes * (1 + functions) + 4 * TILE * modes + 2 * TILE * functions;
+    const int64_t forward = 2 * modes * (1 + functions) + 4 * TILE * modes + 2 * TILE * BLOCK * functions;
     const int64_t numbers = (2 + shape->rank + shape->outputs) * modes + 2 * shape->rank + shape->outputs;
     return backward ? forward + 2 * TILE * numbers : forward;
 }
 
-static cauchy make(const lcvi_dplr *model, double *work, bool backward)
+static cauchy make(const lcvi_backend *helper, const lcvi_dplr *model, double *work, bool backward)
 {
-    cauchy c = {.model = model, .modes = model->shape.modes, .functions = function_count(&model->shape)};
+    cauchy c = {.helper = helper,
+                .model = model,
+                .modes = model->shape.modes,
+                .functions = function_count(&model->shape)};
     c.weights = work;
-    c.sums = c.weights + 4 * TILE * c.modes;
-    c.a_re = c.sums + 2 * TILE * c.functions;
+    c.block = c.sums = c.weights + 4 * TILE * c.modes;
+    c.a_re = c.block + 2 * TILE * BLOCK * c.functions;
     c.a_im = c.a_re + c.modes;
     c.v_re = c.a_im + c.modes;
     c.v_im = c.v_re + c.functions * c.modes;
@@ -183,6 +188,56 @@ static void fill_sums(const cauchy *c)
     }
 }
 
+/* By the backend, which does as many tiles as there is room for. */
+static void sum_with_help(const cauchy *c, const double *z_re, const double *z_im, int64_t tiles)
+{
+    const lcv_cauchy_sums sums = {.modes = c->modes,
+                                  .functions = c->functions,
+                                  .nodes = tiles * TILE,
+                                  .a_re = c->a_re,
+                                  .a_im = c->a_im,
+                                  .v_re = c->v_re,
+                                  .v_im = c->v_im,
+                                  .z_re = z_re,
+                                  .z_im = z_im,
+                                  .sums = c->block,
+                                  .weights = c->weights};
+    const lcv_filter_problem problem = {.family = "cauchy_sums", .dtype = LCV_F64, .details = &sums};
+    const lcv_filter_call call = {.count = sums.nodes};
+    c->helper->table->filter_evaluate(c->helper->device, &problem, &call);
+}
+
+/* Makes c->sums those of the tile that begins at node `first`. */
+static void take_tile(cauchy *c, const lcvi_cauchy_nodes *nodes, int64_t first)
+{
+    const int64_t tile = first / TILE, left = whole_tiles(nodes->count) / TILE - tile;
+    const double *z_re = nodes->z_re + first, *z_im = nodes->z_im + first;
+    if (c->helper == NULL) {
+        fill_weights(c, z_re, z_im);
+        fill_sums(c);
+        return;
+    }
+    if (tile % BLOCK == 0)
+        sum_with_help(c, z_re, z_im, left < BLOCK ? left : BLOCK);
+    c->sums = c->block + tile % BLOCK * 2 * TILE * c->functions;
+}
+
+const lcvi_backend *lcvi_cauchy_helper(const lcv_context *context)
+{
+    const lcv_filter_problem problem = {.family = "cauchy_sums", .dtype = LCV_F64};
+    size_t bytes;
+    for (int32_t i = 0; i < context->backend_count; i++) {
+        const lcvi_backend *backend = &context->backends[i];
+        const bool allowed =
+            context->only_backend[0] == '\0' || strcmp(context->only_backend, backend->name) == 0;
+        if (allowed && backend->available && backend->device_kind == LCV_DEVICE_CPU &&
+            backend->table->filter_query != NULL &&
+            backend->table->filter_query(backend->device, &problem, 1, 0, &bytes) == LCV_OK)
+            return backend;
+    }
+    return NULL;
+}
+
 /* ---- One node ---- */
 
 typedef struct node {
@@ -281,16 +336,15 @@ static int64_t regular_nodes(const lcvi_cauchy_nodes *nodes)
     return nodes->count - (nodes->has_limit ? 1 : 0);
 }
 
-void lcvi_cauchy_spectrum(const lcvi_dplr *model, const lcvi_cauchy_nodes *nodes, double *re, double *im,
-                          double *work)
+void lcvi_cauchy_spectrum(const lcvi_backend *helper, const lcvi_dplr *model, const lcvi_cauchy_nodes *nodes,
+                          double *re, double *im, double *work)
 {
-    const cauchy c = make(model, work, false);
+    cauchy c = make(helper, model, work, false);
     const int64_t regular = regular_nodes(nodes);
     for (int64_t n = 0; n < c.modes; n++)
         set_mode(&c, n);
     for (int64_t first = 0; first < regular; first += TILE) {
-        fill_weights(&c, nodes->z_re + first, nodes->z_im + first);
-        fill_sums(&c);
+        take_tile(&c, nodes, first);
         for (int m = 0; m < TILE && first + m < regular; m++) {
             const node at = node_at(&c, nodes->z_re[first + m], nodes->z_im[first + m], m);
             for (int64_t o = 0; o < model->shape.outputs; o++) {
@@ -478,12 +532,11 @@ static lcvi_number moment(const cauchy *c, int64_t index)
     return (lcvi_number){lane_sum(c->moments[index].re), lane_sum(c->moments[index].im)};
 }
 
-static void tile_backward(const cauchy *c, const lcvi_cauchy_nodes *nodes, int64_t first, const double *re,
+static void tile_backward(cauchy *c, const lcvi_cauchy_nodes *nodes, int64_t first, const double *re,
                           const double *im, double *by_dt)
 {
     const double *z_re = nodes->z_re + first, *z_im = nodes->z_im + first;
-    fill_weights(c, z_re, z_im);
-    fill_sums(c);
+    take_tile(c, nodes, first);
     for (int m = 0; m < TILE; m++) {
         const node at = node_at(c, z_re[m], z_im[m], m);
         *by_dt += node_backward(c, &at, m, nodes, first, re, im);
@@ -516,10 +569,10 @@ static void take_moments(const cauchy *c, lcvi_dplr *gradient)
         gradient->pole[i] = moment(c, i);
 }
 
-void lcvi_cauchy_backward(const lcvi_dplr *model, const lcvi_cauchy_nodes *nodes, const double *re,
-                          const double *im, lcvi_dplr *gradient, double *work)
+void lcvi_cauchy_backward(const lcvi_backend *helper, const lcvi_dplr *model, const lcvi_cauchy_nodes *nodes,
+                          const double *re, const double *im, lcvi_dplr *gradient, double *work)
 {
-    const cauchy c = make(model, work, true);
+    cauchy c = make(helper, model, work, true);
     const int64_t regular = regular_nodes(nodes);
     *gradient->dt = 0.0;
     for (int64_t n = 0; n < c.modes; n++)

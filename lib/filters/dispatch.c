@@ -65,6 +65,7 @@ lcv_status lcvi_filter_choose_backend(lcv_filter *filter, const char *name)
 {
     lcv_backend_plan_info info;
     const bool is_core = name != NULL && strcmp(name, "core") == 0;
+    filter->only_core = is_core;
     if (is_core && filter->device != LCV_DEVICE_CPU)
         return lcvi_fail(filter->context, LCV_UNSUPPORTED,
                          "device: the core works on CPU tensors, the filter says CUDA");

@@ -9,6 +9,7 @@
 #ifndef LCVI_DPLR_H
 #define LCVI_DPLR_H
 
+#include "../backend.h"
 #include "complex_number.h"
 
 #include <stdbool.h>
@@ -51,14 +52,17 @@ lcvi_cauchy_nodes lcvi_cauchy_make_nodes(int64_t length, double decay, double *m
 
 int64_t lcvi_cauchy_work(const lcvi_dplr_shape *shape, bool backward);
 
+/* A backend that computes the sums by itself, or NULL; `helper` below. */
+const lcvi_backend *lcvi_cauchy_helper(const lcv_context *context);
+
 /* C (I - w M)^-1 dB at the nodes; re, im [outputs][length / 2 + 1]. If C is that of taps[t] = 2 Re(C M^t dB)
  * times I - exp(-decay length) M^length, this is the spectrum of exp(-decay t) taps[t], t < length, alone. */
-void lcvi_cauchy_spectrum(const lcvi_dplr *model, const lcvi_cauchy_nodes *nodes, double *re, double *im,
-                          double *work);
+void lcvi_cauchy_spectrum(const lcvi_backend *helper, const lcvi_dplr *model, const lcvi_cauchy_nodes *nodes,
+                          double *re, double *im, double *work);
 
 /* Overwrites `gradient` from the gradients by the spectrum. */
-void lcvi_cauchy_backward(const lcvi_dplr *model, const lcvi_cauchy_nodes *nodes, const double *re,
-                          const double *im, lcvi_dplr *gradient, double *work);
+void lcvi_cauchy_backward(const lcvi_backend *helper, const lcvi_dplr *model, const lcvi_cauchy_nodes *nodes,
+                          const double *re, const double *im, lcvi_dplr *gradient, double *work);
 
 /* ---- C (I - factor M^length) (dplr_power.c) ---- */
 

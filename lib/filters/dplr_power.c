@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 4, COLUMNS = 8, MOST_DIGITS = 62 };
+enum { ROWS = 4, COLUMNS = 4 };
 
 static const double negligible = 1e-140; /* matrices below it are zero: their squares would underflow */
 

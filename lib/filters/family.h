@@ -113,6 +113,7 @@ struct lcv_filter {
     lcv_device_kind device;               /* of taps and gradients */
     void *on_device[LCVI_MAX_PARAMETERS]; /* device.h; NULL on the host */
     const struct lcvi_backend *backend;   /* which evaluates; NULL: the core */
+    bool only_core;                       /* asked for: no backend helps either */
     void *own;                            /* the family's tables, one block */
     size_t own_bytes;
 };

@@ -175,23 +175,36 @@ static lcv_status declare_all(lcv_filter *filter)
     return status;
 }
 
-/* What filter->own holds: initial poles, B, and P of rank 2, each [modes][2]. */
+/* What filter->own holds: who sums; initial poles, B, and P of rank 2, each [modes][2]. */
 enum { TABLE_POLES, TABLE_B, TABLE_P, TABLES = TABLE_P + LCV_HIPPO_MAX_RANK };
+
+typedef struct tables {
+    const lcvi_backend *helper; /* NULL: the core */
+    double values[];
+} tables;
+
+static const lcvi_backend *helper_of(const lcv_filter *filter)
+{
+    return filter->only_core ? NULL : ((const tables *)filter->own)->helper;
+}
 
 static const double *table_of(const lcv_filter *filter, int64_t which)
 {
-    return (const double *)filter->own + 2 * which * modes_of(filter);
+    return ((const tables *)filter->own)->values + 2 * which * modes_of(filter);
 }
 
 static lcv_status make_tables(lcv_filter *filter)
 {
     const int64_t modes = modes_of(filter);
-    const lcv_status status = lcvi_filter_own(filter, 2 * TABLES * (size_t)modes * sizeof(double));
-    double *table = filter->own;
-    return status == LCV_OK ? lcv_hippo_factors(filter->context, (int32_t)choice(filter, OPTION_INIT),
-                                                2 * modes, table + 2 * TABLE_POLES * modes,
-                                                table + 2 * TABLE_P * modes, table + 2 * TABLE_B * modes)
-                            : status;
+    const lcv_status status =
+        lcvi_filter_own(filter, sizeof(tables) + 2 * TABLES * (size_t)modes * sizeof(double));
+    if (status != LCV_OK)
+        return status;
+    tables *own = filter->own;
+    own->helper = lcvi_cauchy_helper(filter->context);
+    return lcv_hippo_factors(filter->context, (int32_t)choice(filter, OPTION_INIT), 2 * modes,
+                             own->values + 2 * TABLE_POLES * modes, own->values + 2 * TABLE_P * modes,
+                             own->values + 2 * TABLE_B * modes);
 }
 
 static lcv_status configure(lcv_filter *filter)
@@ -333,6 +346,7 @@ typedef struct job {
     const lcv_filter *filter;
     const lcvi_filter_call *call;
     sizes size;
+    const lcvi_backend *helper;
     lcvi_cauchy_nodes nodes;
     lcvi_dft dft;
     double *growth;    /* [period]: exp(decay t), what undoes the decay; direct only */
@@ -348,7 +362,7 @@ typedef struct worker {
 
 static job make_job(const lcv_filter *filter, const lcvi_filter_call *call, bool backward)
 {
-    job j = {.filter = filter, .call = call};
+    job j = {.filter = filter, .call = call, .helper = helper_of(filter)};
     double *memory = call->workspace;
     find_sizes(filter, call->seqlen, backward, &j.size);
     double *dft_tables = memory + j.size.node_tables;
@@ -404,7 +418,7 @@ static void evaluate_channel(const job *j, const worker *w, int64_t channel)
     load_model(j->filter, channel, &w->model);
     if (is_direct(j->filter))
         lcvi_dplr_truncate(&w->model, j->size.period, exp(-decay_of(j->filter)), w->work);
-    lcvi_cauchy_spectrum(&w->model, &j->nodes, w->re, w->im, w->work);
+    lcvi_cauchy_spectrum(j->helper, &w->model, &j->nodes, w->re, w->im, w->work);
     for (int64_t o = 0; o < w->model.shape.outputs; o++) {
         lcvi_dft_inverse(&j->dft, w->re + o * j->size.nodes, w->im + o * j->size.nodes, w->taps, w->work);
         undo_decay(j, w->taps);
@@ -456,7 +470,7 @@ static void backward_channel(const job *j, const worker *w, int64_t channel)
     for (int64_t o = 0; o < w->model.shape.outputs; o++)
         spectrum_backward(j, w, channel, o);
     lcvi_dplr gradient = w->gradient;
-    lcvi_cauchy_backward(used, &j->nodes, w->re, w->im, &gradient, w->work);
+    lcvi_cauchy_backward(j->helper, used, &j->nodes, w->re, w->im, &gradient, w->work);
     if (is_direct(j->filter))
         lcvi_dplr_truncate_backward(&w->model, j->size.period, exp(-decay_of(j->filter)), &gradient, w->work);
     memcpy(j->gradients + channel * j->size.gradients, gradient.dt,

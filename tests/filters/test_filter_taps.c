@@ -212,6 +212,35 @@ static void band_limit(void **state)
     }
 }
 
+/* Taps of s4_dplr whose sums a backend computes, beside those of the core alone. */
+static void sums_of_backends(void **state)
+{
+    enum { LENGTH = 301, ROWS = 4 };
+    static const char *const backends[] = {"core", "auto"};
+    double taps[2][ROWS * LENGTH], error = 0.0, norm = 0.0;
+    for (int i = 0; i < 2; i++) {
+        const int64_t shape[] = {ROWS, LENGTH};
+        lcv_filter_params params = LCV_FILTER_PARAMS_INIT;
+        lcv_filter_args args = LCV_FILTER_ARGS_INIT;
+        lcv_filter *filter;
+        params.family = "s4_dplr";
+        params.options = "modes=5 init=legt rank=2 outputs=2";
+        params.dtype = LCV_F64;
+        params.channels = 2;
+        params.max_len = args.seqlen = LENGTH;
+        params.backend = backends[i];
+        assert_int_equal(lcv_filter_create(*state, &params, &filter), LCV_OK);
+        args.taps = lcv_tensor_compact(taps[i], LCV_F64, 2, shape);
+        assert_int_equal(lcv_filter_evaluate(filter, &args), LCV_OK);
+        lcv_filter_destroy(&filter);
+    }
+    for (int k = 0; k < ROWS * LENGTH; k++) {
+        error += pow(taps[1][k] - taps[0][k], 2.0);
+        norm += taps[0][k] * taps[0][k];
+    }
+    assert_true(norm > 0.0 && sqrt(error / norm) < 1e-12);
+}
+
 /* The bilinear pole of a = -2 is 0: one tap, and gradients that are numbers. */
 static void pole_of_zero(void **state)
 {
@@ -396,6 +425,7 @@ int main(void)
                                        cmocka_unit_test(copies_take_turns),
                                        cmocka_unit_test(band_limit),
                                        cmocka_unit_test(pole_of_zero),
+                                       cmocka_unit_test(sums_of_backends),
                                        cmocka_unit_test(threads_of_the_host),
                                        cmocka_unit_test(seeds),
                                        cmocka_unit_test(options_make_it_again),
