@@ -170,7 +170,10 @@ const lcv_cpu_engine TYPED(lcv_cpu_engine_lean) = {
 
 /* ---- One row ---- */
 
-typedef struct {
+typedef struct job job;
+typedef void load_function(const job *w, int64_t t, int64_t count, real *tile);
+
+struct job {
     const lcv_cpu_plan *p;
     const lean *l;
     const TYPED(lcv_cpu_kernels) * kernels;
@@ -184,10 +187,12 @@ typedef struct {
      * not finite. */
     bool careful;
     int x_exponent, filter_exponent;
-    int64_t lost_tap; /* the first that is not finite */
-    int part;         /* in work */
+    int64_t lost_tap;         /* the first that is not finite */
+    int part;                 /* in work */
+    load_function *load_tile; /* whose energy is added up, over so many samples or taps */
+    int64_t total;
     double energy[TASKS];
-} job;
+};
 
 static void run(job *w, lcv_task_fn task)
 {
@@ -219,12 +224,10 @@ static unsigned char *lost_bits(const job *w)
  * fetched while this one is computed. */
 static void fetch_next(const sheet *s, int64_t t, int64_t end)
 {
-    enum { LINE = 64 };
     if (!is_plain(s) || s->data == NULL || t + 2 * PIECE > end)
         return;
-    const char *next = place(s, 0, t + PIECE);
-    for (size_t i = 0; i < PIECE * sizeof(real); i += LINE)
-        __builtin_prefetch(next + i);
+    for (size_t i = 0; i < PIECE * sizeof(real); i += 64)
+        __builtin_prefetch(place(s, 0, t + PIECE) + i);
 }
 
 /* Samples [t, t + count) of x, and zeros beyond the end; as they are. */
@@ -260,35 +263,24 @@ static void clean(real *tile, int64_t count, int exponent)
 /* Squares of moderate rows sum to less: nothing in a transform overflows then. */
 static const double moderate = REAL_IS_DOUBLE ? 1e240 : 1e24;
 
-typedef void load_function(const job *w, int64_t t, int64_t count, real *tile);
-
-static void add_energy(job *w, int64_t task, load_function *load_tile, int64_t total)
+static void add_energy(void *arg, int64_t task)
 {
+    job *w = arg;
     real tile[PIECE];
     w->energy[task] = 0.0;
-    for (int64_t t = share(total, task); t < share(total, task + 1); t += PIECE) {
-        const int64_t count = min64(PIECE, total - t);
-        load_tile(w, t, count, tile);
+    for (int64_t t = share(w->total, task); t < share(w->total, task + 1); t += PIECE) {
+        const int64_t count = min64(PIECE, w->total - t);
+        w->load_tile(w, t, count, tile);
         w->kernels->energy(tile, NULL, count, &w->energy[task]);
     }
 }
 
-static void row_energy(void *arg, int64_t task)
-{
-    job *w = arg;
-    add_energy(w, task, load_x, w->p->geometry.seqlen);
-}
-
-static void filter_energy(void *arg, int64_t task)
-{
-    job *w = arg;
-    add_energy(w, task, load_taps, w->p->geometry.taps);
-}
-
-static bool is_moderate(job *w, lcv_task_fn energy_task)
+static bool is_moderate(job *w, load_function *load_tile, int64_t total)
 {
     double energy = 0.0;
-    run(w, energy_task);
+    w->load_tile = load_tile;
+    w->total = total;
+    run(w, add_energy);
     for (int i = 0; i < TASKS; i++)
         energy += w->energy[i];
     return energy < moderate;
@@ -333,7 +325,8 @@ static void spread_lost(const job *w)
 static void take_care(job *w)
 {
     int64_t unused;
-    w->careful = !is_moderate(w, row_energy) || !is_moderate(w, filter_energy);
+    w->careful =
+        !is_moderate(w, load_x, w->p->geometry.seqlen) || !is_moderate(w, load_taps, w->p->geometry.taps);
     if (!w->careful)
         return;
     memset(lost_bits(w), 0, (size_t)w->p->geometry.seqlen / 8 + 1);
