@@ -258,12 +258,13 @@ static void each_problem(lcv_context *context, const lcvi_backend *backend, lcv_
 {
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++)
         for (int how = 0; how < LAYOUTS * LAYOUTS; how++) {
-            problem p = {.params = {x, y, z, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], how % 2, 1, 0},
-                         .accumulate = how / 2 % 2,
-                         .biased = how % 4 != 1,
-                         .left = (layout)(how % LAYOUTS),
-                         .right = (layout)(how / LAYOUTS),
-                         .c = (layout)((how + (int)s) % LAYOUTS)};
+            problem p = {
+                .params = {x, y, z, sizes[s][0], sizes[s][1], sizes[s][2], sizes[s][3], how % 2, 1, 0},
+                .accumulate = how / 2 % 2,
+                .biased = how % 4 != 1,
+                .left = (layout)(how % LAYOUTS),
+                .right = (layout)(how / LAYOUTS),
+                .c = (layout)((how + (int)s) % LAYOUTS)};
             solve(context, backend, &p);
         }
 }

@@ -24,7 +24,7 @@ typedef struct direct_options {
     double rate;
     bool host_only; /* steps are computed in the host's memory alone */
     bool no_stream;
-    bool unprepared; /* its long filters are not prepared */
+    bool unprepared;  /* its long filters are not prepared */
     bool no_residual; /* gss, bigs */
 } direct_options;
 
