@@ -82,29 +82,32 @@ static lcv_status check_plan(const lcv_plan *plan, const void *params)
 }
 
 /* NULL: out of memory, or params that are refused. The caller releases it. */
-static lcv_status make_core(const lcv_plan *plan, const lcv_mixer_stream_params *params,
-                            lcvi_mixer_stream_core **out)
+/* NULL when it failed; `status` says why. */
+static lcvi_mixer_stream_core *make_core(const lcv_plan *plan, const lcv_mixer_stream_params *params,
+                                         lcv_status *status)
 {
     lcvi_mixer_stream_core *core = lcvi_alloc(plan->context, sizeof *core, _Alignof(lcvi_mixer_stream_core));
-    if (core == NULL)
-        return lcvi_fail(plan->context, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes", sizeof *core);
-    const lcv_status status = lcvi_mixer_stream_derive(plan, params, core);
-    if (status != LCV_OK) {
+    if (core == NULL) {
+        *status =
+            lcvi_fail(plan->context, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes", sizeof *core);
+        return NULL;
+    }
+    *status = lcvi_mixer_stream_derive(plan, params, core);
+    if (*status != LCV_OK) {
         lcvi_free(plan->context, core, sizeof *core);
-        return status;
+        return NULL;
     }
     atomic_store(&core->references, 1);
     lcvi_context_retain(plan->context);
-    *out = core;
-    return LCV_OK;
+    return core;
 }
 
 static lcv_status create(const lcv_plan *plan, const lcv_mixer_stream_params *params,
                          const lcv_mixer_stream_setup *setup, lcv_mixer_stream **out)
 {
-    lcvi_mixer_stream_core *core = NULL;
-    lcv_status status = make_core(plan, params, &core);
-    if (status != LCV_OK)
+    lcv_status status;
+    lcvi_mixer_stream_core *core = make_core(plan, params, &status);
+    if (core == NULL)
         return status;
     status = new_empty(core, out);
     if (status == LCV_OK)
@@ -194,13 +197,13 @@ lcv_status lcv_mixer_stream_query(const lcv_plan *plan, const lcv_mixer_stream_p
                                   lcv_mixer_stream_info *info)
 {
     lcv_mixer_stream_params params = LCV_MIXER_STREAM_PARAMS_INIT;
-    lcvi_mixer_stream_core *core = NULL;
     lcv_status status = check_plan(plan, given);
     if (status == LCV_OK)
         status = lcvi_adopt(plan->context, "params", &params, sizeof params, sizeof params, given);
-    if (status == LCV_OK)
-        status = make_core(plan, &params, &core);
     if (status != LCV_OK)
+        return status;
+    lcvi_mixer_stream_core *core = make_core(plan, &params, &status);
+    if (core == NULL)
         return status;
     lcv_mixer_stream_info full = start_info(core);
     status = query(core, &params, &full);
