@@ -107,7 +107,8 @@ static lcv_status configure(lcv_filter *filter)
 static double initial_decay(const lcv_filter *filter, int64_t index)
 {
     const int64_t taps = learned(filter), rows = filter->channels, half = rows > 1 ? rows / 2 : 1;
-    const double place = (double)(index / taps) / (double)rows, time = (double)(index % taps) / (double)taps;
+    const int64_t row = index / taps, tap = index % taps;
+    const double place = (double)row / (double)rows, time = (double)tap / (double)taps;
     const double exponent = time * lcvi_exact_exp(place * lcvi_exact_log((double)half));
     return exponent < 700.0 ? lcvi_exact_exp(-exponent) : 0.0;
 }
