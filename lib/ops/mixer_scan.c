@@ -101,7 +101,8 @@ static lane_state load_state(const job *j, int64_t state)
                     .held = eigenvalue[0] > how->largest_real};
     const lcvi_discrete d = lcvi_discretise(&s.continuous);
     const double size = exp(d.log_size);
-    s.pole = (lcvi_number){size * cos(d.angle), size * sin(d.angle)};
+    s.pole.re = size * cos(d.angle);
+    s.pole.im = size * sin(d.angle);
     s.gain = (lcvi_number){creal(d.gain), cimag(d.gain)};
     return s;
 }
