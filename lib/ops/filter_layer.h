@@ -11,17 +11,25 @@
 
 #include "mixer.h"
 
-typedef struct lcvi_filter_layer {
-    int64_t outputs;    /* C */
-    int64_t filter_len; /* 0: as many as samples */
-    bool twosided, skip;
-    bool channel_major; /* row d C + c of z, and not c D + d */
-    lcv_activation activation;
-    bool projects, bias, glu;
-    const char *taps; /* what the filters are, for help */
-} lcvi_filter_layer;
+/* The options, in the order of their table. A mixer that always has z in rows c D + d leaves the last one
+ * out. */
+enum {
+    LCVI_LAYER_OUTPUTS,
+    LCVI_LAYER_TWOSIDED,
+    LCVI_LAYER_FILTER_LEN,
+    LCVI_LAYER_SKIP,
+    LCVI_LAYER_ACTIVATION,
+    LCVI_LAYER_PROJECTION,
+    LCVI_LAYER_PROJECTION_BIAS,
+    LCVI_LAYER_GLU,
+    LCVI_LAYER_LAYOUT,
+    LCVI_LAYER_CHANNEL_ORDER,
+    LCVI_LAYER_OPTIONS
+};
 
-/* Ports and steps; the layout of data is the program's. */
-void lcvi_filter_layer_build(lcvi_program *program, const lcvi_filter_layer *layer);
+extern const lcvi_option lcvi_filter_layer_options[LCVI_LAYER_OPTIONS];
+
+/* Ports and steps. `channel_major`: rows d C + c of z, and not c D + d; `taps` says what the filters are. */
+void lcvi_filter_layer_build(lcvi_program *program, bool channel_major, const char *taps);
 
 #endif
