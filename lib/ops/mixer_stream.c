@@ -4,6 +4,7 @@
 #include "mixer_stream.h"
 
 #include "../stream/crc.h"
+#include "../stream/envelope.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -347,7 +348,7 @@ lcv_status lcv_mixer_stream_fork(lcv_mixer_stream *stream, int64_t reserve, lcv_
 
 /* ---- Snapshots ---- */
 
-enum { VERSION = 1, BYTE_ORDER_MARK = 0x01020304 };
+enum { VERSION = 1 };
 
 static const char magic[8] = {'L', 'C', 'V', 'M', 'I', 'X', 'R', '\n'};
 
@@ -367,7 +368,7 @@ static header header_of(const lcvi_mixer_stream_core *core, int64_t position, si
 {
     header h = {.bytes = bytes,
                 .position = position,
-                .byte_order = BYTE_ORDER_MARK,
+                .byte_order = LCVI_SNAPSHOT_BYTE_ORDER,
                 .version = VERSION,
                 .streams = (uint32_t)core->count,
                 .crc = core->crc};
@@ -395,11 +396,8 @@ lcv_status lcv_mixer_stream_save(const lcv_mixer_stream *stream, void *bytes, si
     if (needed == NULL)
         return lcvi_fail(core->context, LCV_INVALID_ARG, "needed: is NULL");
     *needed = snapshot_bytes(stream);
-    if (bytes == NULL && size == 0)
-        return LCV_OK;
-    if (bytes == NULL || size < *needed)
-        return lcvi_fail(core->context, LCV_INVALID_ARG, "size: expected at least %zu, given %zu", *needed,
-                         bytes == NULL ? 0 : size);
+    if (!lcvi_snapshot_has_room(core->context, bytes, size, *needed, &status))
+        return status;
     const header h = header_of(core, lcv_mixer_stream_position(stream), *needed);
     char *at = bytes, *end = at + *needed;
     memcpy(at, &h, sizeof h);
@@ -415,24 +413,16 @@ lcv_status lcv_mixer_stream_save(const lcv_mixer_stream *stream, void *bytes, si
     return status;
 }
 
-static lcv_status damaged(const lcvi_mixer_stream_core *core, const char *what)
-{
-    return lcvi_fail(core->context, LCV_INVALID_ARG, "bytes: this is no sound snapshot: %s", what);
-}
-
 static lcv_status check_header(const lcvi_mixer_stream_core *core, const header *h, size_t size)
 {
-    if (memcmp(h->magic, magic, sizeof magic) != 0)
-        return damaged(core, "it does not begin like one of a mixer");
-    if (h->byte_order != BYTE_ORDER_MARK)
-        return lcvi_fail(core->context, LCV_INCOMPATIBLE, "bytes: the snapshot has another byte order");
-    if (h->version != VERSION)
-        return lcvi_fail(core->context, LCV_VERSION_MISMATCH,
-                         "bytes: expected version %d of snapshots, given %u", (int)VERSION, h->version);
-    if (h->header_crc != lcvi_crc32(0, h, offsetof(header, header_crc)))
-        return damaged(core, "the checksum of its header is wrong");
+    const lcvi_envelope given = {h->magic, h->byte_order, h->version, h->header_crc};
+    const lcvi_envelope known = {magic, LCVI_SNAPSHOT_BYTE_ORDER, VERSION,
+                                 lcvi_crc32(0, h, offsetof(header, header_crc))};
+    const lcv_status status = lcvi_envelope_check(core->context, " of a mixer", &given, &known);
+    if (status != LCV_OK)
+        return status;
     if (h->bytes != size)
-        return damaged(core, "its size is wrong");
+        return lcvi_snapshot_damaged(core->context, "its size is wrong");
     const header expected = header_of(core, h->position, size);
     if (memcmp(h, &expected, sizeof expected) != 0)
         return lcvi_fail(core->context, LCV_INCOMPATIBLE,
@@ -450,16 +440,16 @@ static lcv_status check_parts(const lcv_mixer_stream *stream, const char *at, co
         size_t size = 0, expected = 0;
         lcv_stream_save(stream->streams[i], NULL, 0, &expected);
         if ((size_t)(end - at) < sizeof(uint64_t) + expected)
-            return damaged(core, "it ends too early");
+            return lcvi_snapshot_damaged(core->context, "it ends too early");
         at = next_part(at, &size);
         if (size != expected)
             return lcvi_fail(core->context, LCV_INCOMPATIBLE,
                              "bytes: the snapshot was made with other params");
         if (lcvi_snapshot_position(at) != position)
-            return damaged(core, "its parts are of several positions");
+            return lcvi_snapshot_damaged(core->context, "its parts are of several positions");
         at += size;
     }
-    return at == end ? LCV_OK : damaged(core, "it does not end with its last part");
+    return at == end ? LCV_OK : lcvi_snapshot_damaged(core->context, "it does not end with its last part");
 }
 
 lcv_status lcv_mixer_stream_load(lcv_mixer_stream *stream, const void *bytes, size_t size)
@@ -469,11 +459,9 @@ lcv_status lcv_mixer_stream_load(lcv_mixer_stream *stream, const void *bytes, si
     if (status != LCV_OK)
         return status;
     const lcvi_mixer_stream_core *core = stream->core;
-    if (bytes == NULL)
-        return lcvi_fail(core->context, LCV_INVALID_ARG, "bytes: is NULL");
-    if (size < sizeof h)
-        return damaged(core, "it is shorter than its header");
-    memcpy(&h, bytes, sizeof h);
+    status = lcvi_snapshot_read_header(core->context, bytes, size, &h, sizeof h);
+    if (status != LCV_OK)
+        return status;
     const char *parts = (const char *)bytes + sizeof h;
     status = check_header(core, &h, size);
     if (status == LCV_OK)

@@ -5,11 +5,12 @@
 #include "stream.h"
 
 #include "crc.h"
+#include "envelope.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { VERSION = 1, BYTE_ORDER_MARK = 0x01020304 };
+enum { VERSION = 1 };
 
 static const char magic[8] = {'L', 'C', 'V', 'S', 'T', 'R', 'M', '\n'};
 
@@ -54,7 +55,7 @@ static header header_of(const lcvi_stream_core *core, int64_t position)
                 .max_len = p->max_len,
                 .order = p->order,
                 .position = position,
-                .byte_order = BYTE_ORDER_MARK,
+                .byte_order = LCVI_SNAPSHOT_BYTE_ORDER,
                 .version = VERSION,
                 .dtype = (uint32_t)p->dtype,
                 .mode = (uint32_t)p->mode,
@@ -111,17 +112,15 @@ static void write_snapshot(const lcvi_stream_core *core, const lcvi_segment *bas
 lcv_status lcv_stream_save(const lcv_stream *stream, void *bytes, size_t size, size_t *needed)
 {
     const lcv_exec exec = LCV_EXEC_INIT;
+    lcv_status status;
     if (stream == NULL)
         return lcvi_fail(NULL, LCV_INVALID_ARG, "stream: is NULL");
     const lcvi_stream_core *core = stream->core;
     if (needed == NULL)
         return lcvi_fail(core->context, LCV_INVALID_ARG, "needed: is NULL");
     *needed = snapshot_bytes(core);
-    if (bytes == NULL && size == 0)
-        return LCV_OK;
-    if (bytes == NULL || size < *needed)
-        return lcvi_fail(core->context, LCV_INVALID_ARG, "size: expected at least %zu, given %zu", *needed,
-                         bytes == NULL ? 0 : size);
+    if (!lcvi_snapshot_has_room(core->context, bytes, size, *needed, &status))
+        return status;
     if (stream->top->below == NULL) {
         write_snapshot(core, stream->top, bytes);
         return LCV_OK;
@@ -137,23 +136,15 @@ lcv_status lcv_stream_save(const lcv_stream *stream, void *bytes, size_t size, s
 
 /* ---- Reading ---- */
 
-static lcv_status damaged(const lcvi_stream_core *core, const char *what)
-{
-    return lcvi_fail(core->context, LCV_INVALID_ARG, "bytes: this is no sound snapshot: %s", what);
-}
-
 static lcv_status check_header(const lcvi_stream_core *core, const header *h, const char *payload,
                                size_t size)
 {
-    if (memcmp(h->magic, magic, sizeof magic) != 0)
-        return damaged(core, "it does not begin like one");
-    if (h->byte_order != BYTE_ORDER_MARK)
-        return lcvi_fail(core->context, LCV_INCOMPATIBLE, "bytes: the snapshot has another byte order");
-    if (h->version != VERSION)
-        return lcvi_fail(core->context, LCV_VERSION_MISMATCH,
-                         "bytes: expected version %d of snapshots, given %u", (int)VERSION, h->version);
-    if (h->header_crc != lcvi_crc32(0, h, offsetof(header, header_crc)))
-        return damaged(core, "the checksum of its header is wrong");
+    const lcvi_envelope given = {h->magic, h->byte_order, h->version, h->header_crc};
+    const lcvi_envelope known = {magic, LCVI_SNAPSHOT_BYTE_ORDER, VERSION,
+                                 lcvi_crc32(0, h, offsetof(header, header_crc))};
+    const lcv_status status = lcvi_envelope_check(core->context, "", &given, &known);
+    if (status != LCV_OK)
+        return status;
     header expected = header_of(core, h->position);
     expected.payload_crc = h->payload_crc;
     expected.header_crc = h->header_crc;
@@ -161,9 +152,9 @@ static lcv_status check_header(const lcvi_stream_core *core, const header *h, co
         return lcvi_fail(core->context, LCV_INCOMPATIBLE,
                          "bytes: the snapshot was made with other params, another filter or another backend");
     if (size != snapshot_bytes(core))
-        return damaged(core, "its size is wrong");
+        return lcvi_snapshot_damaged(core->context, "its size is wrong");
     if (h->payload_crc != lcvi_crc32(0, payload, size - sizeof *h))
-        return damaged(core, "its checksum is wrong");
+        return lcvi_snapshot_damaged(core->context, "its checksum is wrong");
     return LCV_OK;
 }
 
@@ -220,7 +211,7 @@ static lcv_status check_counters(const lcvi_stream_core *core, int64_t position,
     const bool sound =
         counters_are_sound(core, position, counters, counters + core->groups, counters + 2 * core->groups);
     lcvi_free(core->context, counters, bytes);
-    return sound ? LCV_OK : damaged(core, "its counters contradict each other");
+    return sound ? LCV_OK : lcvi_snapshot_damaged(core->context, "its counters contradict each other");
 }
 
 static lcv_status begin_load(lcv_stream *stream, const void *bytes, size_t size, lcvi_segment **fresh)
@@ -228,13 +219,11 @@ static lcv_status begin_load(lcv_stream *stream, const void *bytes, size_t size,
     const lcvi_stream_core *core = stream->core;
     header h;
     *fresh = NULL;
-    if (bytes == NULL)
-        return lcvi_fail(core->context, LCV_INVALID_ARG, "bytes: is NULL");
-    if (size < sizeof h)
-        return damaged(core, "it is shorter than its header");
-    memcpy(&h, bytes, sizeof h);
+    lcv_status status = lcvi_snapshot_read_header(core->context, bytes, size, &h, sizeof h);
+    if (status != LCV_OK)
+        return status;
     const char *payload = (const char *)bytes + sizeof h;
-    lcv_status status = check_header(core, &h, payload, size);
+    status = check_header(core, &h, payload, size);
     if (status == LCV_OK)
         status = check_counters(core, h.position, payload);
     if (status != LCV_OK || stream->top->below == NULL)
