@@ -56,14 +56,8 @@ static void download(device_mixer *d, lcv_tensor *host, lcv_tensor *there)
 
 lcv_plan *device_mixer_plan(lcv_context *context, const mixer_case *c, lcv_dtype dtype)
 {
-    lcv_mixer_params params = LCV_MIXER_PARAMS_INIT;
+    lcv_mixer_params params = mixer_case_params(c, dtype);
     lcv_plan *plan = NULL;
-    params.mixer = c->mixer;
-    params.options = c->options;
-    params.dtype = dtype;
-    params.batch = c->batch;
-    params.channels = c->channels;
-    params.seqlen = c->seqlen;
     params.backward = 1;
     params.device = LCV_DEVICE_CUDA;
     (void)lcv_mixer_plan_create(context, &params, &plan);

@@ -17,13 +17,6 @@ static const char *const problems[] = {
     "conv:f32:b4:d3:l31:k31:bias:fwdbwd backend=cuda",
 };
 
-static lcv_context *new_context(const lcv_context_params *params)
-{
-    lcv_context *context = NULL;
-    assert_int_equal(lcv_context_create(params, &context), LCV_OK);
-    return context;
-}
-
 static void wait_for(lcv_context *context, void *stream)
 {
     assert_int_equal(lcv_memory_copy(context, "cuda", NULL, NULL, 0, stream), LCV_OK);
@@ -50,7 +43,7 @@ static void executions_only_enqueue(void **state)
     for (size_t i = 0; i < COUNT_OF(problems); i++) {
         test_memory memory = {0};
         const lcv_context_params params = test_memory_params(&memory);
-        lcv_context *context = new_context(&params);
+        lcv_context *context = test_context(&params);
         device_problem d;
         lcv_plan *plan = NULL;
         cudaStream_t stream = NULL;
@@ -85,7 +78,7 @@ static void executions_only_enqueue(void **state)
 
 static void a_graph_repeats_the_run(void **state)
 {
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     for (size_t i = 0; i < COUNT_OF(problems); i++) {
         device_problem d;
@@ -121,7 +114,7 @@ static void a_graph_repeats_the_run(void **state)
 
 static void prepared_filters_give_the_same(void **state)
 {
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     for (size_t i = 0; i < COUNT_OF(problems); i++) {
         device_problem d;
@@ -167,7 +160,7 @@ static size_t workspace_of(const lcv_plan *plan)
 /* Smaller and smaller chunks, down to the least: the same bits. */
 static void chunks_change_nothing(void **state)
 {
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     for (size_t i = 0; i < COUNT_OF(problems); i++) {
         device_problem d;
@@ -202,7 +195,7 @@ static void chunks_change_nothing(void **state)
 static void workspace_is_bounded(void **state)
 {
     static const int64_t lengths[] = {1, 1000, 4096, 65536, 1000000, 16777216}, sizes[] = {1, 64, 1024};
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     for (size_t l = 0; l < COUNT_OF(lengths); l++) {
         for (size_t b = 0; b < COUNT_OF(sizes); b++) {
@@ -233,7 +226,7 @@ static void the_device_of_the_context(void **state)
     lcv_plan *plan = NULL;
     (void)state;
     assert_int_equal(cudaSetDevice(1), cudaSuccess);
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     assert_int_equal(cudaSetDevice(0), cudaSuccess);
     device_problem_make(&d, context, problems[0]);
     assert_int_equal(device_problem_plan(&d, 0, &plan), LCV_OK);
@@ -256,7 +249,7 @@ static void without_a_driver(void **state)
     lcv_backend_info info = {.struct_size = sizeof info};
     (void)state;
     fake_set_devices(0, cudaErrorInsufficientDriver);
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     assert_int_equal(lcv_backend_describe(context, test_backend_index(context, "cuda"), &info), LCV_OK);
     assert_int_equal(info.available, 0);
     assert_non_null(strstr(info.reason, "cudaErrorInsufficientDriver"));
@@ -265,7 +258,7 @@ static void without_a_driver(void **state)
     assert_non_null(strstr(lcv_context_message(context), "cuda: the driver is too old"));
     lcv_context_destroy(&context);
     fake_set_devices(0, cudaSuccess);
-    context = new_context(NULL);
+    context = test_context(NULL);
     info.struct_size = sizeof info;
     assert_int_equal(lcv_backend_describe(context, test_backend_index(context, "cuda"), &info), LCV_OK);
     assert_string_equal(info.reason, "there is no CUDA device");
@@ -275,7 +268,7 @@ static void without_a_driver(void **state)
 
 static void what_is_not_promised(void **state)
 {
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     lcv_conv_params params = LCV_CONV_PARAMS_INIT;
     (void)state;
     params.device = LCV_DEVICE_CUDA;
@@ -301,7 +294,7 @@ static void what_is_not_promised(void **state)
 static void memory_of_a_device(void **state)
 {
     static const char *const backends[] = {"cuda", "cpu", "ref"};
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     for (size_t i = 0; i < COUNT_OF(backends); i++) {
         char text[] = "there and back", back[sizeof text] = "";

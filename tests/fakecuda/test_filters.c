@@ -4,19 +4,13 @@
 #include "fake.h"
 #include "instance.h"
 #include "memory.h"
+#include "targets.h"
 
 #include <longconv/memory.h>
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static lcv_context *new_context(const lcv_context_params *params)
-{
-    lcv_context *context = NULL;
-    assert_int_equal(lcv_context_create(params, &context), LCV_OK);
-    return context;
-}
 
 static bool is_served(const filter_case *row)
 {
@@ -115,7 +109,7 @@ static void check_family(lcv_context *context, const filter_case *row, lcv_dtype
 static void every_case_agrees_with_the_core(void **state)
 {
     static const int64_t lengths[] = {1, 97};
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     for (size_t row = 0; row < filter_case_count; row++)
         for (size_t l = 0; is_served(&filter_cases[row]) && l < COUNT_OF(lengths); l++) {
@@ -132,7 +126,7 @@ static void every_case_agrees_with_the_core(void **state)
 static void many_strips(void **state)
 {
     const filter_case row = {"implicit_mlp", "mlp_width=64 mlp_depth=64 decay_learn=1", 2, 0.01};
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     check_family(context, &row, LCV_F64, 260);
     lcv_context_destroy(&context);
@@ -142,7 +136,7 @@ static void many_strips(void **state)
 
 static void other_families_are_refused(void **state)
 {
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     for (size_t row = 0; row < filter_case_count; row++) {
         lcv_filter_params params = LCV_FILTER_PARAMS_INIT;
@@ -171,7 +165,7 @@ static void tensors_elsewhere_are_refused(void **state)
 {
     const filter_case row = {"implicit_mlp", "", 2, 0.1};
     const int64_t shape[] = {2, 8};
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     for (int device = LCV_DEVICE_CPU; device <= LCV_DEVICE_CUDA; device++) {
         instance i = instance_open_on(context, &row, LCV_F32, 8, 1, (lcv_device_kind)device);
@@ -240,7 +234,7 @@ static void filters_become_spectra(void **state)
 {
     enum { SEQLEN = 40 };
     static const filter_case rows[] = {{"implicit_mlp", "", 3, 0.1}, {"modal", "modes=3", 3, 0.01}};
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     for (size_t row = 0; row < COUNT_OF(rows); row++)
         for (int device = LCV_DEVICE_CPU; device <= LCV_DEVICE_CUDA; device++) {
@@ -264,7 +258,7 @@ static void filters_become_spectra(void **state)
 static void plans_elsewhere_are_refused(void **state)
 {
     const filter_case row = {"implicit_mlp", "", 3, 0.1};
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     lcv_conv_params params = LCV_CONV_PARAMS_INIT;
     lcv_plan *plan = NULL;
     lcv_spectrum *spectrum = NULL;
@@ -369,7 +363,7 @@ static lcv_status calls_run(const calls *c, const lcv_filter *filter, void *work
 static void executions_can_be_recorded(void **state)
 {
     float plain[CHANNELS * 5], recorded[CHANNELS * 5] = {0};
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     cudaStream_t stream = NULL;
     cudaGraph_t graph = NULL;
     cudaGraphExec_t exec = NULL;
@@ -414,7 +408,7 @@ static void check_failure(int64_t call, cudaError_t error, bool for_good)
 {
     test_memory memory = {0};
     const lcv_context_params params = test_memory_params(&memory);
-    lcv_context *context = new_context(&params);
+    lcv_context *context = test_context(&params);
     calls c;
     calls_make(&c, context);
     const fake_counts before = fake_count();
@@ -437,7 +431,7 @@ static void check_failure(int64_t call, cudaError_t error, bool for_good)
 
 static void every_call_may_fail(void **state)
 {
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     calls c;
     (void)state;
     calls_make(&c, context);

@@ -4,6 +4,7 @@
 #include "device_mixer.h"
 #include "fake.h"
 #include "memory.h"
+#include "targets.h"
 #include "test.h"
 
 #include <longconv/memory.h>
@@ -14,13 +15,6 @@
 enum { SEED = 5 };
 
 static const test_target reference = {.backend = "ref", .engine = "direct"};
-
-static lcv_context *new_context(const lcv_context_params *params)
-{
-    lcv_context *context = NULL;
-    assert_int_equal(lcv_context_create(params, &context), LCV_OK);
-    return context;
-}
 
 static void wait_for(lcv_context *context, void *stream)
 {
@@ -78,7 +72,7 @@ static void check_accumulation(device_mixer *d, const mixer_case *c, const mixer
 
 static void every_mixer_agrees_with_the_reference(void **state)
 {
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     for (size_t i = 0; i < mixer_case_count; i++)
         for (int dtype = LCV_F32; dtype <= LCV_BF16 && device_mixer_is_served(context, &mixer_cases[i]);
@@ -106,7 +100,7 @@ static void every_mixer_agrees_with_the_reference(void **state)
 /* A call allocates nothing, waits for nothing, uses no other stream; a graph of it gives the same bits. */
 static void executions_can_be_recorded(void **state)
 {
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     (void)state;
     for (size_t i = 0; i < mixer_case_count; i++) {
         const mixer_case *c = &mixer_cases[i];
@@ -187,7 +181,7 @@ static int64_t check_failure(const mixer_case *c, int64_t call, cudaError_t erro
 {
     test_memory memory = {0};
     const lcv_context_params params = test_memory_params(&memory);
-    lcv_context *context = new_context(&params);
+    lcv_context *context = test_context(&params);
     const bool lost = error == cudaErrorIllegalAddress;
     device_mixer d;
     device_mixer_make(&d, context, c, LCV_F32, SEED);
@@ -211,7 +205,7 @@ static int64_t check_failure(const mixer_case *c, int64_t call, cudaError_t erro
 
 static int64_t calls_of(const mixer_case *c)
 {
-    lcv_context *context = new_context(NULL);
+    lcv_context *context = test_context(NULL);
     device_mixer d;
     device_mixer_make(&d, context, c, LCV_F32, SEED);
     fake_reset();

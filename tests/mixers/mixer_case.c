@@ -24,17 +24,23 @@ const char *mixer_case_text(const mixer_case *c, const test_target *target)
     return text;
 }
 
-lcv_plan *mixer_case_plan(lcv_context *context, const mixer_case *c, const test_target *target,
-                          lcv_dtype dtype, int32_t threads)
+lcv_mixer_params mixer_case_params(const mixer_case *c, lcv_dtype dtype)
 {
     lcv_mixer_params params = LCV_MIXER_PARAMS_INIT;
-    lcv_plan *plan = NULL;
     params.mixer = c->mixer;
     params.options = c->options;
     params.dtype = dtype;
     params.batch = c->batch;
     params.channels = c->channels;
     params.seqlen = c->seqlen;
+    return params;
+}
+
+lcv_plan *mixer_case_plan(lcv_context *context, const mixer_case *c, const test_target *target,
+                          lcv_dtype dtype, int32_t threads)
+{
+    lcv_mixer_params params = mixer_case_params(c, dtype);
+    lcv_plan *plan = NULL;
     params.backward = 1;
     params.num_threads = threads;
     params.backend = target->backend;

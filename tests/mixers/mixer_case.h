@@ -15,6 +15,9 @@ typedef struct mixer_case {
 extern const mixer_case mixer_cases[];
 extern const size_t mixer_case_count;
 
+/* What the case says; backend, threads and what the plan is for are the caller's. */
+lcv_mixer_params mixer_case_params(const mixer_case *c, lcv_dtype dtype);
+
 /* A plan that has a backward, in `threads` threads (0: as the context). Fails the test when there is none. */
 lcv_plan *mixer_case_plan(lcv_context *context, const mixer_case *c, const test_target *target,
                           lcv_dtype dtype, int32_t threads);

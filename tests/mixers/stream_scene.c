@@ -18,14 +18,8 @@ static int64_t scene_pick(scene *s, int64_t below)
 
 static lcv_plan *exact_plan(const mixer_case *c, const test_target *target, lcv_dtype dtype)
 {
-    lcv_mixer_params params = LCV_MIXER_PARAMS_INIT;
+    lcv_mixer_params params = mixer_case_params(c, dtype);
     lcv_plan *plan = NULL;
-    params.mixer = c->mixer;
-    params.options = c->options;
-    params.dtype = dtype;
-    params.batch = c->batch;
-    params.channels = c->channels;
-    params.seqlen = c->seqlen;
     params.backend = target->backend;
     params.exact_causality = 1;
     if (lcv_mixer_plan_create(scene_context, &params, &plan) != LCV_OK)

@@ -12,13 +12,6 @@
 
 enum { SEED = 9, GUARD = 64, GUARD_BYTE = 0x5a };
 
-static lcv_context *context_of(void)
-{
-    lcv_context *context = NULL;
-    assert_int_equal(lcv_context_create(NULL, &context), LCV_OK);
-    return context;
-}
-
 static lcv_mixer_params params_of(const char *mixer, const char *options)
 {
     lcv_mixer_params params = LCV_MIXER_PARAMS_INIT;
@@ -78,7 +71,7 @@ static void ports_follow_from_options(void **state)
         {"projection_bias=0 short_bias=0", "x in_weight short_weight filter skip out_weight y "},
     };
     (void)state;
-    lcv_context *context = context_of();
+    lcv_context *context = test_context(NULL);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         char names[256] = "";
         const lcv_mixer_params params = params_of("hyena", rows[i].options);
@@ -98,7 +91,7 @@ static void ports_follow_from_options(void **state)
 static void plan_is_described(void **state)
 {
     (void)state;
-    lcv_context *context = context_of();
+    lcv_context *context = test_context(NULL);
     const lcv_mixer_params params = params_of("hyena", "order=3");
     lcv_plan *plan = plan_of(context, &params);
     lcv_plan_info info = {.struct_size = sizeof info};
@@ -164,7 +157,7 @@ static void bad_options_are_named(void **state)
         {"projection", "width=99999999999", "", LCV_TOO_LARGE},
     };
     (void)state;
-    lcv_context *context = context_of();
+    lcv_context *context = test_context(NULL);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         lcv_mixer_params params = params_of(rows[i].mixer, rows[i].options);
         char junk;
@@ -182,7 +175,7 @@ static void bad_options_are_named(void **state)
 static void bad_params_are_named(void **state)
 {
     (void)state;
-    lcv_context *context = context_of();
+    lcv_context *context = test_context(NULL);
     lcv_plan *plan = NULL;
     lcv_mixer_params good = params_of("hyena", NULL), params[6];
     for (size_t i = 0; i < COUNT_OF(params); i++)
@@ -220,7 +213,7 @@ static void expect_refused(lcv_status status, const char *word)
 static void bad_tensors_are_named(void **state)
 {
     (void)state;
-    lcv_context *context = context_of();
+    lcv_context *context = test_context(NULL);
     const lcv_mixer_params params = params_of("hyena", NULL);
     lcv_plan *plan = plan_of(context, &params);
     mixer_arrays a;
@@ -266,7 +259,7 @@ static void bad_tensors_are_named(void **state)
 static void forward_plans_have_no_backward(void **state)
 {
     (void)state;
-    lcv_context *context = context_of();
+    lcv_context *context = test_context(NULL);
     lcv_mixer_params params = params_of("h3", NULL);
     params.backward = 0;
     lcv_plan *plan = plan_of(context, &params);
@@ -285,7 +278,7 @@ static void forward_plans_have_no_backward(void **state)
 static void initial_values_follow_from_the_seed(void **state)
 {
     (void)state;
-    lcv_context *context = context_of();
+    lcv_context *context = test_context(NULL);
     const lcv_mixer_params params = params_of("hyena", NULL);
     lcv_plan *plan = plan_of(context, &params);
     float first[48], again[48], other[48];
@@ -363,7 +356,7 @@ static void callers_workspace_is_enough(void **state)
     static const char *const mixers[] = {"hyena", "h3"};
     static const char *const options[] = {"order=3 num_blocks=2", "head_dim=2"};
     (void)state;
-    lcv_context *context = context_of();
+    lcv_context *context = test_context(NULL);
     for (size_t i = 0; i < COUNT_OF(mixers); i++) {
         lcv_mixer_params params = params_of(mixers[i], options[i]);
         params.workspace_owner = LCV_WORKSPACE_CALLER;
@@ -436,7 +429,7 @@ static double at(const lcv_tensor *tensor, int64_t b, int64_t t, int64_t c)
 static void any_strides_are_served(void **state)
 {
     (void)state;
-    lcv_context *context = context_of();
+    lcv_context *context = test_context(NULL);
     lcv_mixer_params params = params_of("hyena", "order=3");
     params.dtype = LCV_F64;
     lcv_plan *plan = plan_of(context, &params);
@@ -467,7 +460,7 @@ static void empty_sizes_are_fine(void **state)
 {
     static const char *const mixers[] = {"hyena", "h3", "projection"};
     (void)state;
-    lcv_context *context = context_of();
+    lcv_context *context = test_context(NULL);
     for (size_t i = 0; i < 3 * COUNT_OF(mixers); i++) {
         lcv_mixer_params params = params_of(mixers[i / 3], NULL);
         params.batch = i % 3 == 0 ? 0 : 2;

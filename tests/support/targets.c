@@ -5,6 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+lcv_context *test_context(const lcv_context_params *params)
+{
+    lcv_context *context = NULL;
+    assert_int_equal(lcv_context_create(params, &context), LCV_OK);
+    return context;
+}
+
 static lcv_backend_info describe(lcv_context *context, int32_t index)
 {
     lcv_backend_info info = {.struct_size = sizeof info};
