@@ -4,8 +4,8 @@
  * num_inner_mlps, sine_freq w, freq_scale w_mod, linear linear_mixer, norm=l1 normalized. Time and phases are
  * measured in max_len, not in seqlen: a shorter filter is a longer one cut off. */
 #include "../turns.h"
-#include "device.h"
 #include "dispatch.h"
+#include "slots.h"
 
 #include <math.h>
 
@@ -66,12 +66,6 @@ enum {
     NORM_BIAS,
     SLOTS
 };
-
-/* filter->own: which parameter of the instance each slot is, and the other way. */
-typedef struct tables {
-    int32_t parameter[SLOTS]; /* -1: none */
-    int32_t slot[SLOTS];
-} tables;
 
 static int64_t integer(const lcv_filter *filter, int option)
 {
@@ -179,17 +173,8 @@ static lcv_status configure(lcv_filter *filter)
         return lcvi_fail(filter->context, LCV_INVALID_ARG,
                          "options: posenc_dim: expected an odd number (time and pairs of waves), given %lld",
                          (long long)integer(filter, POSENC_DIM));
-    lcv_status status = lcvi_filter_own(filter, sizeof(tables));
-    for (int slot = 0; status == LCV_OK && slot < SLOTS; slot++) {
-        tables *own = filter->own;
-        const bool present = is_present(filter, slot);
-        own->parameter[slot] = present ? filter->parameters.count : -1;
-        if (present) {
-            own->slot[filter->parameters.count] = slot;
-            status = declare(filter, slot);
-        }
-    }
-    return status;
+    const lcv_status status = lcvi_filter_own(filter, sizeof(lcvi_slots));
+    return status == LCV_OK ? lcvi_slots_declare(filter, SLOTS, is_present, declare) : status;
 }
 
 /* ---- Initial values ---- */
@@ -249,23 +234,16 @@ static double initial(const lcv_filter *filter, int slot, const lcvi_random *ran
 static void initialise(const lcv_filter *filter, int32_t parameter, const lcvi_random *random, int64_t first,
                        int64_t count, double *values)
 {
-    const int slot = ((const tables *)filter->own)->slot[parameter];
+    const int slot = lcvi_slot_of(filter, parameter);
     for (int64_t i = 0; i < count; i++)
         values[i] = initial(filter, slot, random, first + i);
 }
 
 /* ---- The network as backends see it ---- */
 
-static const void *data_of(const lcv_filter *filter, int slot)
-{
-    const int32_t parameter = ((const tables *)filter->own)->parameter[slot];
-    return parameter >= 0 ? lcvi_filter_data(filter, parameter) : NULL;
-}
-
 static lcv_array gradient_of(const lcv_filter *filter, const lcvi_filter_call *call, int slot)
 {
-    const int32_t parameter = ((const tables *)filter->own)->parameter[slot];
-    return parameter >= 0 ? call->gradient[parameter].array : (lcv_array){0};
+    return lcvi_slot_gradient(filter, call, slot)->array;
 }
 
 static void hand_over(const lcv_filter *filter, const lcvi_filter_call *call, lcvi_handover *to)
@@ -274,19 +252,19 @@ static void hand_over(const lcv_filter *filter, const lcvi_filter_call *call, lc
         .features = integer(filter, POSENC_DIM),
         .width = integer(filter, MLP_WIDTH),
         .layers = layers_of(filter),
-        .posenc = data_of(filter, POSENC),
-        .weight_in = data_of(filter, WEIGHT_IN),
-        .weight_hidden = data_of(filter, WEIGHT_HIDDEN),
-        .bias = data_of(filter, BIAS),
-        .weight_out = data_of(filter, WEIGHT_OUT),
-        .sine_freq = data_of(filter, FREQUENCY),
+        .posenc = lcvi_slot_data(filter, POSENC),
+        .weight_in = lcvi_slot_data(filter, WEIGHT_IN),
+        .weight_hidden = lcvi_slot_data(filter, WEIGHT_HIDDEN),
+        .bias = lcvi_slot_data(filter, BIAS),
+        .weight_out = lcvi_slot_data(filter, WEIGHT_OUT),
+        .sine_freq = lcvi_slot_data(filter, FREQUENCY),
         .freq_per_layer = integer(filter, FREQ_FORM) == FREQ_LAYER,
         .freq_scale = real(filter, FREQ_SCALE),
-        .decay_rate = data_of(filter, DECAY_RATE),
+        .decay_rate = lcvi_slot_data(filter, DECAY_RATE),
         .shift = real(filter, SHIFT),
         .norm = (lcv_mlp_norm)integer(filter, NORM),
-        .norm_weight = data_of(filter, NORM_WEIGHT),
-        .norm_bias = data_of(filter, NORM_BIAS),
+        .norm_weight = lcvi_slot_data(filter, NORM_WEIGHT),
+        .norm_bias = lcvi_slot_data(filter, NORM_BIAS),
         .norm_epsilon = real(filter, NORM_EPSILON),
     };
     if (call == NULL)

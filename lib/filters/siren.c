@@ -5,6 +5,7 @@
  * Position 1 is lag 0 and -1 the lag max_len - 1: a shorter filter is a longer one cut off. */
 #include "../size.h"
 #include "dispatch.h"
+#include "slots.h"
 
 #include <math.h>
 #include <string.h>
@@ -39,10 +40,10 @@ static const char *const names[SLOTS] = {[WEIGHT + IN] = "weight_in",
                                          [BIAS] = "bias",
                                          [BIAS_OUT] = "bias_out"};
 
-/* filter->own: which parameter of the instance each slot is (-1: none), the other way, and where the tables
+/* filter->own: the slots, and where the tables
  * in the instance's dtype lie, in bytes. */
 typedef struct tables {
-    int32_t parameter[SLOTS], slot[SLOTS];
+    lcvi_slots slots;
     size_t positions, ones, weight[MATRICES];
 } tables;
 
@@ -154,16 +155,7 @@ static lcv_status configure(lcv_filter *filter)
     lcv_status status = make_tables(filter);
     if (status == LCV_OK)
         fill_tables(filter);
-    for (int slot = 0; status == LCV_OK && slot < SLOTS; slot++) {
-        tables *own = filter->own;
-        const bool present = is_present(filter, slot);
-        own->parameter[slot] = present ? filter->parameters.count : -1;
-        if (present) {
-            own->slot[filter->parameters.count] = slot;
-            status = declare(filter, slot);
-        }
-    }
-    return status;
+    return status == LCV_OK ? lcvi_slots_declare(filter, SLOTS, is_present, declare) : status;
 }
 
 /* ---- Initial values ---- */
@@ -204,25 +196,19 @@ static double initial(const lcv_filter *filter, int slot, const lcvi_random *ran
 static void initialise(const lcv_filter *filter, int32_t parameter, const lcvi_random *random, int64_t first,
                        int64_t count, double *values)
 {
-    const int slot = ((const tables *)filter->own)->slot[parameter];
+    const int slot = lcvi_slot_of(filter, parameter);
     for (int64_t i = 0; i < count; i++)
         values[i] = initial(filter, slot, random, first + i);
 }
 
 /* ---- Weights from directions and lengths ---- */
 
-static const void *data_of(const lcv_filter *filter, int slot)
-{
-    const int32_t parameter = ((const tables *)filter->own)->parameter[slot];
-    return parameter >= 0 ? filter->data[parameter] : NULL;
-}
-
 static double length_of(const lcv_filter *filter, int matrix, int64_t row)
 {
     const int64_t inputs = inputs_of(filter, matrix);
     double sum = 0.0;
     for (int64_t i = 0; i < inputs; i++) {
-        const double v = lcvi_load(data_of(filter, WEIGHT + matrix), filter->dtype, row * inputs + i);
+        const double v = lcvi_load(lcvi_slot_data(filter, WEIGHT + matrix), filter->dtype, row * inputs + i);
         sum += v * v;
     }
     return sqrt(sum);
@@ -233,10 +219,10 @@ static void fill_row(const lcv_filter *filter, int matrix, int64_t row)
 {
     const int64_t inputs = inputs_of(filter, matrix);
     const double length = length_of(filter, matrix, row);
-    const double wanted = lcvi_load(data_of(filter, NORM + matrix), filter->dtype, row);
+    const double wanted = lcvi_load(lcvi_slot_data(filter, NORM + matrix), filter->dtype, row);
     void *weights = table_at(filter, ((const tables *)filter->own)->weight[matrix]);
     for (int64_t i = row * inputs; i < (row + 1) * inputs; i++) {
-        const double v = lcvi_load(data_of(filter, WEIGHT + matrix), filter->dtype, i);
+        const double v = lcvi_load(lcvi_slot_data(filter, WEIGHT + matrix), filter->dtype, i);
         lcvi_store(weights, filter->dtype, i, length > 0.0 ? wanted * (v / length) : 0.0);
     }
 }
@@ -251,17 +237,10 @@ static void changed(lcv_filter *filter)
 static const void *weights_of(const lcv_filter *filter, int matrix)
 {
     return is_normed(filter) ? table_at(filter, ((const tables *)filter->own)->weight[matrix])
-                             : data_of(filter, WEIGHT + matrix);
+                             : lcvi_slot_data(filter, WEIGHT + matrix);
 }
 
 /* ---- The network as backends see it ---- */
-
-static const lcvi_sink *sink_of(const lcv_filter *filter, const lcvi_filter_call *call, int slot)
-{
-    static const lcvi_sink none;
-    const int32_t parameter = ((const tables *)filter->own)->parameter[slot];
-    return parameter >= 0 ? &call->gradient[parameter] : &none;
-}
 
 /* Memory of a backward call: gradients of the weights, where they are not those of parameters. */
 static bool places_of(const lcv_filter *filter, size_t place[MATRICES], size_t *end)
@@ -282,12 +261,12 @@ static bool around(const lcv_filter *filter, bool backward, size_t *bytes)
 
 static lcv_array weight_gradient(const lcv_filter *filter, const lcvi_filter_call *call, int matrix)
 {
-    const bool wanted = lcvi_sink_wanted(sink_of(filter, call, WEIGHT + matrix)) ||
-                        lcvi_sink_wanted(sink_of(filter, call, NORM + matrix));
+    const bool wanted = lcvi_sink_wanted(lcvi_slot_gradient(filter, call, WEIGHT + matrix)) ||
+                        lcvi_sink_wanted(lcvi_slot_gradient(filter, call, NORM + matrix));
     const int64_t inputs = inputs_of(filter, matrix);
     size_t place[MATRICES], end;
     if (!is_normed(filter))
-        return sink_of(filter, call, WEIGHT + matrix)->array;
+        return lcvi_slot_gradient(filter, call, WEIGHT + matrix)->array;
     if (!wanted || !places_of(filter, place, &end))
         return (lcv_array){0};
     void *memory = (char *)call->workspace + place[matrix];
@@ -317,7 +296,7 @@ static void hand_over(const lcv_filter *filter, const lcvi_filter_call *call, lc
         .posenc = table_at(filter, own->positions),
         .weight_in = weights_of(filter, IN),
         .weight_hidden = weights_of(filter, HIDDEN),
-        .bias = data_of(filter, BIAS),
+        .bias = lcvi_slot_data(filter, BIAS),
         .weight_out = weights_of(filter, OUT),
         .sine_freq = table_at(filter, own->ones),
         .freq_scale = filter->option[OMEGA].real,
@@ -328,7 +307,7 @@ static void hand_over(const lcv_filter *filter, const lcvi_filter_call *call, lc
     to->gradients.mlp = (lcv_mlp_gradients){
         .weight_in = weight_gradient(filter, call, IN),
         .weight_hidden = weight_gradient(filter, call, HIDDEN),
-        .bias = sink_of(filter, call, BIAS)->array,
+        .bias = lcvi_slot_gradient(filter, call, BIAS)->array,
         .weight_out = weight_gradient(filter, call, OUT),
     };
 }
@@ -339,7 +318,7 @@ static void add_bias(void *arg, int64_t row)
 {
     const lcvi_filter_call *call = arg;
     const lcv_filter *filter = call->filter;
-    const double bias = lcvi_load(data_of(filter, BIAS_OUT), filter->dtype, row);
+    const double bias = lcvi_load(lcvi_slot_data(filter, BIAS_OUT), filter->dtype, row);
     double values[CHUNK];
     for (int64_t t = 0; t < call->count; t += CHUNK) {
         const int64_t count = call->count - t < CHUNK ? call->count - t : CHUNK;
@@ -360,7 +339,7 @@ static void write_bias_gradient(void *arg, int64_t row)
         for (int64_t i = 0; i < count; i++)
             sum += values[i];
     }
-    lcvi_sink_write(sink_of(call->filter, call, BIAS_OUT), row, 1, &sum);
+    lcvi_sink_write(lcvi_slot_gradient(call->filter, call, BIAS_OUT), row, 1, &sum);
 }
 
 /* With u = v / |v|, w = g u: dg = dw . u, dv = g / |v| (dw - (dw . u) u). */
@@ -368,19 +347,19 @@ static void write_row_gradient(const lcv_filter *filter, const lcvi_filter_call 
                                int64_t row)
 {
     const int64_t inputs = inputs_of(filter, matrix);
-    const void *v = data_of(filter, WEIGHT + matrix);
+    const void *v = lcvi_slot_data(filter, WEIGHT + matrix);
     const void *dw = weight_gradient(filter, call, matrix).data;
     const double length = length_of(filter, matrix, row);
-    const double wanted = lcvi_load(data_of(filter, NORM + matrix), filter->dtype, row);
+    const double wanted = lcvi_load(lcvi_slot_data(filter, NORM + matrix), filter->dtype, row);
     double along = 0.0;
     for (int64_t i = row * inputs; length > 0.0 && i < (row + 1) * inputs; i++)
         along += lcvi_load(dw, filter->dtype, i) * (lcvi_load(v, filter->dtype, i) / length);
-    lcvi_sink_write(sink_of(filter, call, NORM + matrix), row, 1, &along);
+    lcvi_sink_write(lcvi_slot_gradient(filter, call, NORM + matrix), row, 1, &along);
     for (int64_t i = row * inputs; i < (row + 1) * inputs; i++) {
         const double across =
             lcvi_load(dw, filter->dtype, i) - along * (lcvi_load(v, filter->dtype, i) / length);
         const double gradient = length > 0.0 ? wanted / length * across : 0.0;
-        lcvi_sink_write(sink_of(filter, call, WEIGHT + matrix), i, 1, &gradient);
+        lcvi_sink_write(lcvi_slot_gradient(filter, call, WEIGHT + matrix), i, 1, &gradient);
     }
 }
 

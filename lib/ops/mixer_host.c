@@ -56,6 +56,18 @@ bool lcvi_host_adds(const lcvi_mixer_run *run, const lcvi_step *step, lcvi_slot 
     return step->slot_adds[slot] || (is_parameter && run->accumulate);
 }
 
+void lcvi_host_store_sums(const lcvi_mixer_run *run, const lcvi_step *step, lcvi_slot slot,
+                          const lcvi_partials *parts, int64_t channels)
+{
+    const bool adds = lcvi_host_adds(run, step, slot);
+    for (int64_t c = 0; c < channels; c++) {
+        double sum = 0.0;
+        for (int64_t i = 0; i < parts->count; i++)
+            sum += parts->data[i * parts->stride + c * parts->channel_stride];
+        lcvi_ref_store(lcvi_host_entries(run, step->slot[slot], true, c), 1, &sum, adds);
+    }
+}
+
 lcv_status lcvi_host_workspace(const lcvi_program *program, int64_t count, size_t *workspace)
 {
     size_t bytes;

@@ -30,6 +30,16 @@ lcvi_ref_row lcvi_host_entries(const lcvi_mixer_run *run, lcvi_rows rows, bool g
 /* Does backward add to the gradient of this slot? */
 bool lcvi_host_adds(const lcvi_mixer_run *run, const lcvi_step *step, lcvi_slot slot);
 
+/* Parts of a parameter's gradient: part i of channel c stands at data[i stride + c channel_stride]. */
+typedef struct lcvi_partials {
+    const double *data;
+    int64_t count, stride, channel_stride;
+} lcvi_partials;
+
+/* Writes the sums of the parts, in their order, as the gradient of this slot. */
+void lcvi_host_store_sums(const lcvi_mixer_run *run, const lcvi_step *step, lcvi_slot slot,
+                          const lcvi_partials *parts, int64_t channels);
+
 /* Raises *workspace to `count` doubles; TOO_LARGE, recorded, when the number overflows. */
 lcv_status lcvi_host_workspace(const lcvi_program *program, int64_t count, size_t *workspace);
 

@@ -169,13 +169,8 @@ static void backward_task(void *arg, int64_t group)
 
 static void store_parameter(const job *j, lcvi_slot slot, int64_t which)
 {
-    const bool adds = lcvi_host_adds(j->run, j->step, slot);
-    for (int64_t c = 0; c < j->channels; c++) {
-        double sum = 0.0;
-        for (int64_t group = 0; group < j->groups; group++)
-            sum += j->partials[(group * SUMS + which) * j->channels + c];
-        lcvi_ref_store(lcvi_host_entries(j->run, j->step->slot[slot], true, c), 1, &sum, adds);
-    }
+    const lcvi_partials parts = {j->partials + which * j->channels, j->groups, SUMS * j->channels, 1};
+    lcvi_host_store_sums(j->run, j->step, slot, &parts, j->channels);
 }
 
 static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)

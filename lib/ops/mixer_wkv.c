@@ -306,13 +306,9 @@ static void backward_task(void *arg, int64_t index)
 /* The rows' parts of a parameter's gradient, added in the order of the batch. */
 static void store_parameter(const job *j, lcvi_slot slot, int which)
 {
-    const bool adds = lcvi_host_adds(j->run, j->step, slot);
-    for (int64_t c = 0; c < j->channels; c++) {
-        double sum = 0.0;
-        for (int64_t b = 0; b < j->run->program->params.batch; b++)
-            sum += j->partials[(b * j->channels + c) * PARTIALS + which];
-        lcvi_ref_store(lcvi_host_entries(j->run, j->step->slot[slot], true, c), 1, &sum, adds);
-    }
+    const lcvi_partials parts = {j->partials + which, j->run->program->params.batch, PARTIALS * j->channels,
+                                 PARTIALS};
+    lcvi_host_store_sums(j->run, j->step, slot, &parts, j->channels);
 }
 
 static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
