@@ -35,7 +35,7 @@ static bool is_present(const lcv_filter *filter, int slot)
     return slot != LCVI_GABOR_MASK || integer(filter, MASK) != 0;
 }
 
-static lcv_port_info port_of(const lcv_filter *filter, int slot)
+static lcv_status declare(lcv_filter *filter, int slot)
 {
     static const struct {
         const char *name, *axes, *help;
@@ -64,14 +64,26 @@ static lcv_port_info port_of(const lcv_filter *filter, int slot)
         .name = texts[slot].name, .axes = texts[slot].axes, .help = texts[slot].help, .trainable = 1};
     for (int32_t axis = 0; axis < LCV_MAX_RANK && shapes[slot][axis] > 0; axis++)
         port.shape[port.rank++] = shapes[slot][axis];
-    return port;
+    return lcvi_filter_declare(filter, &port);
+}
+
+/* Gives every slot a place among the values. */
+static bool place_values(const lcv_filter *filter, lcvi_gabor *head)
+{
+    bool fits = true;
+    for (int slot = 0; fits && slot < LCVI_GABOR_SLOTS; slot++) {
+        const int32_t parameter = head->slots.parameter[slot];
+        fits = lcvi_add(head->first[slot], parameter >= 0 ? filter->parameters.elements[parameter] : 0,
+                        &head->first[slot + 1]);
+    }
+    return fits;
 }
 
 /* The network with a place for all parameters. */
-static lcv_status make_net(lcv_filter *filter, const lcvi_gabor *head)
+static lcv_status make_net(lcv_filter *filter, lcvi_gabor *head)
 {
     size_t bytes, all;
-    if (!lcvi_bytes(head->first[LCVI_GABOR_SLOTS], sizeof(double), &bytes) ||
+    if (!place_values(filter, head) || !lcvi_bytes(head->first[LCVI_GABOR_SLOTS], sizeof(double), &bytes) ||
         __builtin_add_overflow(bytes, sizeof *head, &all) || all > PTRDIFF_MAX / 4)
         return lcvi_fail(filter->context, LCV_TOO_LARGE, "channels, mlp_width: the parameters overflow");
     const lcv_status status = lcvi_filter_own(filter, all);
@@ -87,20 +99,7 @@ static lcv_status configure(lcv_filter *filter)
                        .filters = filter->filters,
                        .max_len = filter->max_len,
                        .taps = filter->max_len};
-    lcv_status status = LCV_OK;
-    for (int slot = 0; status == LCV_OK && slot < LCVI_GABOR_SLOTS; slot++) {
-        const lcv_port_info port = port_of(filter, slot);
-        const bool present = is_present(filter, slot);
-        head.parameter[slot] = present ? filter->parameters.count : -1;
-        head.first[slot + 1] = head.first[slot];
-        if (present)
-            status = lcvi_filter_declare(filter, &port);
-        if (present && status == LCV_OK &&
-            !lcvi_add(head.first[slot], filter->parameters.elements[head.parameter[slot]],
-                      &head.first[slot + 1]))
-            status =
-                lcvi_fail(filter->context, LCV_TOO_LARGE, "channels, mlp_width: the parameters overflow");
-    }
+    const lcv_status status = lcvi_slots_declare(filter, &head.slots, LCVI_GABOR_SLOTS, is_present, declare);
     return status == LCV_OK ? make_net(filter, &head) : status;
 }
 
@@ -130,8 +129,8 @@ static void changed(lcv_filter *filter)
 {
     lcvi_gabor *net = filter->own;
     for (int slot = 0; slot < LCVI_GABOR_SLOTS; slot++)
-        if (net->parameter[slot] >= 0)
-            lcvi_filter_load(filter, net->parameter[slot], 0, net->first[slot + 1] - net->first[slot],
+        if (net->slots.parameter[slot] >= 0)
+            lcvi_filter_load(filter, net->slots.parameter[slot], 0, net->first[slot + 1] - net->first[slot],
                              net->values + net->first[slot]);
     net->taps = kept_taps(filter, net);
 }
@@ -194,10 +193,7 @@ static double initial(const lcv_filter *filter, int slot, const lcvi_random *ran
 static void initialise(const lcv_filter *filter, int32_t parameter, const lcvi_random *random, int64_t first,
                        int64_t count, double *values)
 {
-    const lcvi_gabor *net = filter->own;
-    int slot = 0;
-    while (net->parameter[slot] != parameter)
-        slot++;
+    const int slot = lcvi_slot_of(filter, parameter);
     for (int64_t i = 0; i < count; i++)
         values[i] = initial(filter, slot, random, first + i);
 }

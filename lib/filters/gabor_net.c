@@ -127,7 +127,7 @@ static void run_layer(const block *b, int64_t layer)
 static void run_block(const block *b)
 {
     const lcvi_gabor *net = b->p->net;
-    const double *mask = net->parameter[LCVI_GABOR_MASK] >= 0 ? values_of(net, LCVI_GABOR_MASK) : NULL;
+    const double *mask = net->slots.parameter[LCVI_GABOR_MASK] >= 0 ? values_of(net, LCVI_GABOR_MASK) : NULL;
     memset(b->h, 0, (size_t)(layers_of(net) * net->width * BLOCK) * sizeof(double));
     memset(b->mask, 0, BLOCK * sizeof(double));
     for (int64_t layer = 0; layer < layers_of(net); layer++)
@@ -217,7 +217,7 @@ static void through_out(const block *b)
             dmask[i] += b->u[k * BLOCK + i] * h[k * BLOCK + i];
     double *sums = b->shapes + shapes_of_block(net) - 2;
     sums[0] = sums[1] = 0.0;
-    for (int64_t i = 0; net->parameter[LCVI_GABOR_MASK] >= 0 && i < b->count; i++) {
+    for (int64_t i = 0; net->slots.parameter[LCVI_GABOR_MASK] >= 0 && i < b->count; i++) {
         const double *mask = values_of(net, LCVI_GABOR_MASK), offset = (b->x[i] - mask[0]) / mask[1];
         sums[0] += dmask[i] * b->mask[i] * offset / mask[1];
         sums[1] += dmask[i] * b->mask[i] * offset * offset / mask[1];
@@ -337,7 +337,7 @@ static void sum_shapes(const panel *p)
         for (int64_t neuron = 0; neuron < layers_of(net) * net->width; neuron++)
             for (int shape = 0; shape < SHAPES; shape++)
                 p->sums[net->first[shape] + neuron] += b.shapes[neuron * SHAPES + shape];
-        for (int i = 0; net->parameter[LCVI_GABOR_MASK] >= 0 && i < 2; i++)
+        for (int i = 0; net->slots.parameter[LCVI_GABOR_MASK] >= 0 && i < 2; i++)
             p->sums[net->first[LCVI_GABOR_MASK] + i] += b.shapes[shapes_of_block(net) - 2 + i];
     }
 }
@@ -355,7 +355,6 @@ void lcvi_gabor_backward(const lcvi_gabor *net, const lcvi_filter_call *call)
         sum_shapes(&p);
     }
     for (int slot = 0; slot < LCVI_GABOR_SLOTS; slot++)
-        if (net->parameter[slot] >= 0)
-            lcvi_sink_write(&call->gradient[net->parameter[slot]], 0, net->first[slot + 1] - net->first[slot],
-                            sums + net->first[slot]);
+        lcvi_sink_write(lcvi_slot_gradient(call, slot), 0, net->first[slot + 1] - net->first[slot],
+                        sums + net->first[slot]);
 }

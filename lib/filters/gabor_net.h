@@ -9,11 +9,10 @@
 #ifndef LCVI_GABOR_NET_H
 #define LCVI_GABOR_NET_H
 
-#include "family.h"
+#include "slots.h"
 
 /* The parameters, in the order in which the family declares them. HIDDEN and BIAS are missing without layers
- * after the first, and MASK without a mask: the instance's indices are in `parameter`, -1 where there is
- * none. */
+ * after the first, and MASK without a mask. */
 enum {
     LCVI_GABOR_GAMMA,
     LCVI_GABOR_MU,
@@ -28,9 +27,9 @@ enum {
 };
 
 typedef struct lcvi_gabor {
+    lcvi_slots slots;
     int64_t width, depth, filters, max_len;
-    int64_t taps; /* those from here on are cut away */
-    int32_t parameter[LCVI_GABOR_SLOTS];
+    int64_t taps;                        /* those from here on are cut away */
     int64_t first[LCVI_GABOR_SLOTS + 1]; /* of each slot in `values`, and their number */
     double values[];                     /* all parameters */
 } lcvi_gabor;

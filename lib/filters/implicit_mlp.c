@@ -174,7 +174,7 @@ static lcv_status configure(lcv_filter *filter)
                          "options: posenc_dim: expected an odd number (time and pairs of waves), given %lld",
                          (long long)integer(filter, POSENC_DIM));
     const lcv_status status = lcvi_filter_own(filter, sizeof(lcvi_slots));
-    return status == LCV_OK ? lcvi_slots_declare(filter, SLOTS, is_present, declare) : status;
+    return status == LCV_OK ? lcvi_slots_declare(filter, filter->own, SLOTS, is_present, declare) : status;
 }
 
 /* ---- Initial values ---- */
@@ -241,9 +241,9 @@ static void initialise(const lcv_filter *filter, int32_t parameter, const lcvi_r
 
 /* ---- The network as backends see it ---- */
 
-static lcv_array gradient_of(const lcv_filter *filter, const lcvi_filter_call *call, int slot)
+static lcv_array gradient_of(const lcvi_filter_call *call, int slot)
 {
-    return lcvi_slot_gradient(filter, call, slot)->array;
+    return lcvi_slot_gradient(call, slot)->array;
 }
 
 static void hand_over(const lcv_filter *filter, const lcvi_filter_call *call, lcvi_handover *to)
@@ -270,15 +270,15 @@ static void hand_over(const lcv_filter *filter, const lcvi_filter_call *call, lc
     if (call == NULL)
         return;
     to->gradients.mlp = (lcv_mlp_gradients){
-        .posenc = gradient_of(filter, call, POSENC),
-        .weight_in = gradient_of(filter, call, WEIGHT_IN),
-        .weight_hidden = gradient_of(filter, call, WEIGHT_HIDDEN),
-        .bias = gradient_of(filter, call, BIAS),
-        .weight_out = gradient_of(filter, call, WEIGHT_OUT),
-        .sine_freq = gradient_of(filter, call, FREQUENCY),
-        .decay_rate = gradient_of(filter, call, DECAY_RATE),
-        .norm_weight = gradient_of(filter, call, NORM_WEIGHT),
-        .norm_bias = gradient_of(filter, call, NORM_BIAS),
+        .posenc = gradient_of(call, POSENC),
+        .weight_in = gradient_of(call, WEIGHT_IN),
+        .weight_hidden = gradient_of(call, WEIGHT_HIDDEN),
+        .bias = gradient_of(call, BIAS),
+        .weight_out = gradient_of(call, WEIGHT_OUT),
+        .sine_freq = gradient_of(call, FREQUENCY),
+        .decay_rate = gradient_of(call, DECAY_RATE),
+        .norm_weight = gradient_of(call, NORM_WEIGHT),
+        .norm_bias = gradient_of(call, NORM_BIAS),
     };
 }
 

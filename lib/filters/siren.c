@@ -40,8 +40,7 @@ static const char *const names[SLOTS] = {[WEIGHT + IN] = "weight_in",
                                          [BIAS] = "bias",
                                          [BIAS_OUT] = "bias_out"};
 
-/* filter->own: the slots, and where the tables
- * in the instance's dtype lie, in bytes. */
+/* filter->own: the slots, and where the tables in the instance's dtype lie, in bytes. */
 typedef struct tables {
     lcvi_slots slots;
     size_t positions, ones, weight[MATRICES];
@@ -155,7 +154,7 @@ static lcv_status configure(lcv_filter *filter)
     lcv_status status = make_tables(filter);
     if (status == LCV_OK)
         fill_tables(filter);
-    return status == LCV_OK ? lcvi_slots_declare(filter, SLOTS, is_present, declare) : status;
+    return status == LCV_OK ? lcvi_slots_declare(filter, filter->own, SLOTS, is_present, declare) : status;
 }
 
 /* ---- Initial values ---- */
@@ -261,12 +260,12 @@ static bool around(const lcv_filter *filter, bool backward, size_t *bytes)
 
 static lcv_array weight_gradient(const lcv_filter *filter, const lcvi_filter_call *call, int matrix)
 {
-    const bool wanted = lcvi_sink_wanted(lcvi_slot_gradient(filter, call, WEIGHT + matrix)) ||
-                        lcvi_sink_wanted(lcvi_slot_gradient(filter, call, NORM + matrix));
+    const bool wanted = lcvi_sink_wanted(lcvi_slot_gradient(call, WEIGHT + matrix)) ||
+                        lcvi_sink_wanted(lcvi_slot_gradient(call, NORM + matrix));
     const int64_t inputs = inputs_of(filter, matrix);
     size_t place[MATRICES], end;
     if (!is_normed(filter))
-        return lcvi_slot_gradient(filter, call, WEIGHT + matrix)->array;
+        return lcvi_slot_gradient(call, WEIGHT + matrix)->array;
     if (!wanted || !places_of(filter, place, &end))
         return (lcv_array){0};
     void *memory = (char *)call->workspace + place[matrix];
@@ -307,7 +306,7 @@ static void hand_over(const lcv_filter *filter, const lcvi_filter_call *call, lc
     to->gradients.mlp = (lcv_mlp_gradients){
         .weight_in = weight_gradient(filter, call, IN),
         .weight_hidden = weight_gradient(filter, call, HIDDEN),
-        .bias = lcvi_slot_gradient(filter, call, BIAS)->array,
+        .bias = lcvi_slot_gradient(call, BIAS)->array,
         .weight_out = weight_gradient(filter, call, OUT),
     };
 }
@@ -339,7 +338,7 @@ static void write_bias_gradient(void *arg, int64_t row)
         for (int64_t i = 0; i < count; i++)
             sum += values[i];
     }
-    lcvi_sink_write(lcvi_slot_gradient(call->filter, call, BIAS_OUT), row, 1, &sum);
+    lcvi_sink_write(lcvi_slot_gradient(call, BIAS_OUT), row, 1, &sum);
 }
 
 /* With u = v / |v|, w = g u: dg = dw . u, dv = g / |v| (dw - (dw . u) u). */
@@ -354,12 +353,12 @@ static void write_row_gradient(const lcv_filter *filter, const lcvi_filter_call 
     double along = 0.0;
     for (int64_t i = row * inputs; length > 0.0 && i < (row + 1) * inputs; i++)
         along += lcvi_load(dw, filter->dtype, i) * (lcvi_load(v, filter->dtype, i) / length);
-    lcvi_sink_write(lcvi_slot_gradient(filter, call, NORM + matrix), row, 1, &along);
+    lcvi_sink_write(lcvi_slot_gradient(call, NORM + matrix), row, 1, &along);
     for (int64_t i = row * inputs; i < (row + 1) * inputs; i++) {
         const double across =
             lcvi_load(dw, filter->dtype, i) - along * (lcvi_load(v, filter->dtype, i) / length);
         const double gradient = length > 0.0 ? wanted / length * across : 0.0;
-        lcvi_sink_write(lcvi_slot_gradient(filter, call, WEIGHT + matrix), i, 1, &gradient);
+        lcvi_sink_write(lcvi_slot_gradient(call, WEIGHT + matrix), i, 1, &gradient);
     }
 }
 

@@ -8,17 +8,16 @@ static const lcvi_slots *slots_of(const lcv_filter *filter)
     return filter->own;
 }
 
-lcv_status lcvi_slots_declare(lcv_filter *filter, int count,
+lcv_status lcvi_slots_declare(lcv_filter *filter, lcvi_slots *slots, int count,
                               bool (*is_present)(const lcv_filter *filter, int slot),
                               lcv_status (*declare)(lcv_filter *filter, int slot))
 {
-    lcvi_slots *own = filter->own;
     lcv_status status = LCV_OK;
     for (int slot = 0; status == LCV_OK && slot < count; slot++) {
         const bool present = is_present(filter, slot);
-        own->parameter[slot] = present ? filter->parameters.count : -1;
+        slots->parameter[slot] = present ? filter->parameters.count : -1;
         if (present) {
-            own->slot[filter->parameters.count] = slot;
+            slots->slot[filter->parameters.count] = slot;
             status = declare(filter, slot);
         }
     }
@@ -36,9 +35,9 @@ const void *lcvi_slot_data(const lcv_filter *filter, int slot)
     return parameter >= 0 ? lcvi_filter_data(filter, parameter) : NULL;
 }
 
-const lcvi_sink *lcvi_slot_gradient(const lcv_filter *filter, const lcvi_filter_call *call, int slot)
+const lcvi_sink *lcvi_slot_gradient(const lcvi_filter_call *call, int slot)
 {
     static const lcvi_sink none;
-    const int32_t parameter = slots_of(filter)->parameter[slot];
+    const int32_t parameter = slots_of(call->filter)->parameter[slot];
     return parameter >= 0 ? &call->gradient[parameter] : &none;
 }

@@ -12,17 +12,18 @@ typedef struct lcvi_slots {
     int32_t slot[LCVI_MAX_PARAMETERS];      /* of each parameter */
 } lcvi_slots;
 
-/* Declares the parameters of those slots that are present, in order. */
-lcv_status lcvi_slots_declare(lcv_filter *filter, int count,
+/* Declares the parameters of those slots that are present, in order, and notes which they are. */
+lcv_status lcvi_slots_declare(lcv_filter *filter, lcvi_slots *slots, int count,
                               bool (*is_present)(const lcv_filter *filter, int slot),
                               lcv_status (*declare)(lcv_filter *filter, int slot));
 
+/* The others look into filter->own. */
 int lcvi_slot_of(const lcv_filter *filter, int32_t parameter);
 
 /* Values, where the backend looks for them; NULL when the instance has none. */
 const void *lcvi_slot_data(const lcv_filter *filter, int slot);
 
 /* One that nobody wants when the instance has no such parameter. */
-const lcvi_sink *lcvi_slot_gradient(const lcv_filter *filter, const lcvi_filter_call *call, int slot);
+const lcvi_sink *lcvi_slot_gradient(const lcvi_filter_call *call, int slot);
 
 #endif
