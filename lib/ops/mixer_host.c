@@ -63,7 +63,7 @@ void lcvi_host_store_sums(const lcvi_mixer_run *run, const lcvi_step *step, lcvi
     for (int64_t c = 0; c < channels; c++) {
         double sum = 0.0;
         for (int64_t i = 0; i < parts->count; i++)
-            sum += parts->data[i * parts->stride + c * parts->channel_stride];
+            sum += parts->data[i * parts->stride + c];
         lcvi_ref_store(lcvi_host_entries(run, step->slot[slot], true, c), 1, &sum, adds);
     }
 }

@@ -30,10 +30,10 @@ lcvi_ref_row lcvi_host_entries(const lcvi_mixer_run *run, lcvi_rows rows, bool g
 /* Does backward add to the gradient of this slot? */
 bool lcvi_host_adds(const lcvi_mixer_run *run, const lcvi_step *step, lcvi_slot slot);
 
-/* Parts of a parameter's gradient: part i of channel c stands at data[i stride + c channel_stride]. */
+/* Parts of a parameter's gradient: part i of channel c stands at data[i stride + c]. */
 typedef struct lcvi_partials {
     const double *data;
-    int64_t count, stride, channel_stride;
+    int64_t count, stride;
 } lcvi_partials;
 
 /* Writes the sums of the parts, in their order, as the gradient of this slot. */

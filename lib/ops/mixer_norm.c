@@ -169,7 +169,7 @@ static void backward_task(void *arg, int64_t group)
 
 static void store_parameter(const job *j, lcvi_slot slot, int64_t which)
 {
-    const lcvi_partials parts = {j->partials + which * j->channels, j->groups, SUMS * j->channels, 1};
+    const lcvi_partials parts = {j->partials + which * j->channels, j->groups, SUMS * j->channels};
     lcvi_host_store_sums(j->run, j->step, slot, &parts, j->channels);
 }
 

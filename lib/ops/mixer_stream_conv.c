@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { STRIP = 64 }; /* samples that are added at a time */
+enum { STRIP = 64 }; /* channels that are added at a time */
 
 static lcv_tensor tensor_of(const lcvi_mixer_run *run, lcvi_rows rows, const lcv_array *array)
 {
@@ -25,18 +25,26 @@ static lcv_tensor slot_tensor(const lcvi_mixer_run *run, const lcvi_step *step, 
     return tensor_of(run, step->slot[slot], &array);
 }
 
-/* Adds one array to another, of the shape of the output. */
-static void add_samples(const lcvi_mixer_run *run, const lcvi_step *step, const lcv_array *from,
-                        const lcv_array *to)
+/* Channels of one token, from c on. */
+static lcvi_ref_row token_of(const lcv_array *array, lcv_dtype dtype, int64_t b, int64_t c, int64_t t)
+{
+    lcvi_ref_row row = lcvi_host_row(array, dtype, b, c, t);
+    row.stride = array->stride[1];
+    return row;
+}
+
+/* Adds one array to another, of the shape of the output. Channels are inside: a step has one token. */
+static void add_tokens(const lcvi_mixer_run *run, const lcvi_step *step, const lcv_array *from,
+                       const lcv_array *to)
 {
     const lcv_mixer_params *p = &run->program->params;
     double values[STRIP];
     for (int64_t b = 0; b < p->batch; b++)
-        for (int64_t c = 0; c < step->out.count; c++)
-            for (int64_t t = 0; t < run->seqlen; t += STRIP) {
-                const int64_t count = run->seqlen - t < STRIP ? run->seqlen - t : STRIP;
-                lcvi_ref_load(lcvi_host_row(from, p->dtype, b, c, t), count, 0.0, values);
-                lcvi_ref_store(lcvi_host_row(to, p->dtype, b, c, t), count, values, true);
+        for (int64_t t = 0; t < run->seqlen; t++)
+            for (int64_t c = 0; c < step->out.count; c += STRIP) {
+                const int64_t count = step->out.count - c < STRIP ? step->out.count - c : STRIP;
+                lcvi_ref_load(token_of(from, p->dtype, b, c, t), count, 0.0, values);
+                lcvi_ref_store(token_of(to, p->dtype, b, c, t), count, values, true);
             }
 }
 
@@ -53,17 +61,16 @@ lcv_status lcvi_conv_step_stream(const lcvi_mixer_run *run, const lcvi_step *ste
 {
     lcv_stream *stream = run->streams[step->stream];
     const lcv_array out = lcvi_run_value(run, step->out), aside = beside(run, step);
-    const lcv_tensor target = tensor_of(run, step->out, &out);
     lcv_stream_args args = LCV_STREAM_ARGS_INIT;
     args.u = slot_tensor(run, step, LCVI_IN);
     args.pre_gate = slot_tensor(run, step, LCVI_PRE_GATE);
     args.post_gate = slot_tensor(run, step, LCVI_POST_GATE);
-    args.y = step->adds ? tensor_of(run, step->out, &aside) : target;
+    args.y = tensor_of(run, step->out, step->adds ? &aside : &out);
     args.exec.parallel_for = run->exec.parallel_for;
     args.exec.user = run->exec.user;
     const lcv_status status =
         run->prompt ? lcv_stream_prefill(stream, &args) : lcv_stream_push(stream, &args);
     if (status == LCV_OK && step->adds)
-        add_samples(run, step, &aside, &out);
+        add_tokens(run, step, &aside, &out);
     return status;
 }

@@ -86,7 +86,7 @@ typedef struct {
     const lcvi_step *step;
     int64_t channels, seqlen, chunks;
     double *kept;     /* backward: sums at the begin of each chunk, [row][chunk] */
-    double *partials; /* and the gradients of time_decay and time_first of each row, [row][2] */
+    double *partials; /* and what each row gives to time_decay and time_first, [batch][2][channel] */
 } job;
 
 static job make_job(const lcvi_mixer_run *run, const lcvi_step *step)
@@ -297,17 +297,17 @@ static void backward_task(void *arg, int64_t index)
         for (int64_t c = 0; c < p.count; c++)
             backward_chunk(j, &p, c, chunk, &sum[c]);
     for (int64_t c = 0; c < p.count; c++) {
-        double *partials = j->partials + (p.b * j->channels + p.first + c) * PARTIALS;
+        double *partials = j->partials + p.b * PARTIALS * j->channels + p.first + c;
         partials[0] = weights_of(j, p.first + c).w * sum[c].by_decay;
-        partials[1] = sum[c].by_first;
+        partials[j->channels] = sum[c].by_first;
     }
 }
 
 /* The rows' parts of a parameter's gradient, added in the order of the batch. */
 static void store_parameter(const job *j, lcvi_slot slot, int which)
 {
-    const lcvi_partials parts = {j->partials + which, j->run->program->params.batch, PARTIALS * j->channels,
-                                 PARTIALS};
+    const lcvi_partials parts = {j->partials + which * j->channels, j->run->program->params.batch,
+                                 PARTIALS * j->channels};
     lcvi_host_store_sums(j->run, j->step, slot, &parts, j->channels);
 }
 
