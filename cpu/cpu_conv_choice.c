@@ -30,8 +30,8 @@ static lcv_cpu_geometry geometry_of(const lcv_conv_params *p)
     case LCV_CONV_CAUSAL:
         g.taps = min64(p->filter_len, most_taps);
         if ((p->terms & LCV_TERM_STATE) != 0) {
-            g.taps = p->filter_len;
-            g.out_len = seqlen + max64(p->filter_len - 1, 0);
+            g.out_len = seqlen + lcv_conv_state_len(p);
+            g.taps = min64(p->filter_len, p->exact_causality != 0 ? 2 * g.out_len : g.out_len);
         }
         break;
     case LCV_CONV_ANTICAUSAL:
@@ -335,7 +335,7 @@ lcv_status lcv_cpu_conv_choose(const lcv_backend_host *host, const lcv_conv_para
     plan->rows = plan->geometry.is_double ? &lcv_cpu_rows_f64 : &lcv_cpu_rows_f32;
     plan->kernels = plan->rows->choose_kernels(host->cpu_mask);
     plan->circular = params->mode == LCV_CONV_CIRCULAR;
-    plan->state_len = (params->terms & LCV_TERM_STATE) != 0 ? max64(params->filter_len - 1, 0) : 0;
+    plan->state_len = lcv_conv_state_len(params);
     plan->filters = lcv_conv_filter_count(params);
     plan->geometry.filters = plan->filters;
     lcv_cpu_geometry asked = plan->geometry; /* an engine is named even where it has nothing to do */

@@ -25,7 +25,7 @@ static inline size_t lcv_cpu_round_up(size_t bytes)
  *   v[t] = sum_{j < taps} h[j] x[t-j] + sum_{j < taps_future} hf[j] x[t+j+first_lag],  0 <= t < out_len,
  * x zero outside [0, seqlen). All modes come down to it: circular ones fold their taps, and the driver adds
  * what lies beyond seqlen to the front. Sizes are clipped (no tap beyond the last lag that matters), so
- * out_len is seqlen, or seqlen + taps - 1 when the tail is wanted (then taps_future is 0). */
+ * out_len is seqlen, or up to seqlen + taps - 1 when the tail is wanted (then taps_future is 0). */
 typedef struct lcv_cpu_geometry {
     int64_t seqlen;      /* >= 1 */
     int64_t out_len;     /* >= seqlen */

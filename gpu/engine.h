@@ -19,7 +19,7 @@
  * fold their taps modulo the period, and what v has beyond seqlen is added to its front. */
 typedef struct lcv_gpu_geometry {
     int64_t seqlen;      /* >= 1 */
-    int64_t out_len;     /* >= seqlen; with a tail: + taps - 1, and then taps_future is 0 */
+    int64_t out_len;     /* with a tail: up to seqlen + taps - 1, and then taps_future is 0 */
     int64_t taps;        /* >= 0 */
     int64_t taps_future; /* >= 0; taps + taps_future >= 1 */
     int64_t first_lag;   /* 0 or 1 */

@@ -40,9 +40,9 @@ static void set_lengths(lcv_gpu_plan *plan)
     case LCV_CONV_CAUSAL:
         g->taps = min64(p->filter_len, p->seqlen);
         if ((p->terms & LCV_TERM_STATE) != 0) {
-            g->taps = p->filter_len;
-            plan->state_len = max64(p->filter_len - 1, 0);
+            plan->state_len = lcv_conv_state_len(p);
             g->out_len = p->seqlen + plan->state_len;
+            g->taps = min64(p->filter_len, g->out_len);
         }
         break;
     case LCV_CONV_ANTICAUSAL:

@@ -123,6 +123,9 @@ typedef struct lcv_conv_params {
     int32_t reproducible;    /* 1: the same bits in every process, see below; 0: not promised */
     int32_t precision;       /* reserved: 0 */
     lcv_planning planning;
+    int64_t state_len; /* with LCV_TERM_STATE: samples of state_in and state_out, at most filter_len - 1 and
+                        * 0 for all of these. Fewer where the sequence ends so many samples after this part
+                        * of it: what would come later is neither computed nor stored */
 } lcv_conv_params;
 
 /* `exact_causality` (causal and anticausal modes): conv[t] has the same bits whatever x holds after t (before
@@ -142,7 +145,7 @@ typedef struct lcv_conv_params {
     {                                                                                                        \
         sizeof(lcv_conv_params), LCV_F32, LCV_CONV_CAUSAL, LCV_LAYOUT_BDL, LCV_FILTER_PER_CHANNEL,           \
             LCV_ACTIVATION_NONE, LCV_DEVICE_CPU, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, LCV_WORKSPACE_PLAN, 0, 0,     \
-            NULL, NULL, 0, 0, 0, LCV_PLANNING_QUICK                                                          \
+            NULL, NULL, 0, 0, 0, LCV_PLANNING_QUICK, 0                                                       \
     }
 
 /* Fills `params` with the defaults. `struct_size` is the caller's sizeof. Thread-safety: safe. */
@@ -152,6 +155,10 @@ LCV_API void lcv_conv_params_init(lcv_conv_params *params, size_t struct_size);
  * has its own; 0 for a form that there is not, -1 when the product overflows. Reads filter_form and the
  * sizes. Thread-safety: safe. */
 LCV_API int64_t lcv_conv_filter_count(const lcv_conv_params *params);
+
+/* How many samples of state `params` asks for: state_len, or max(filter_len - 1, 0) where that is 0; 0
+ * without LCV_TERM_STATE. Thread-safety: safe. */
+LCV_API int64_t lcv_conv_state_len(const lcv_conv_params *params);
 
 /* Makes a plan. `params` is copied.
  * Errors: INVALID_ARG (the message names the field), UNSUPPORTED (reserved fields, state outside causal mode,
@@ -200,7 +207,7 @@ typedef struct lcv_conv_args {
     lcv_tensor bias;              /* in, compute, [channels] */
     lcv_tensor pre_gate;          /* in, data */
     lcv_tensor post_gate;         /* in, data */
-    lcv_tensor state_in;          /* in, compute, [batch, channels, max(filter_len-1, 0)]; absent: zero */
+    lcv_tensor state_in;          /* in, compute, [batch, channels, lcv_conv_state_len]; absent: zero */
     lcv_tensor y;                 /* out, data; may be exactly u (same address and strides) */
     lcv_tensor state_out;         /* out, compute, like state_in; absent: not wanted */
     lcv_tensor seq_offsets;       /* reserved: absent */

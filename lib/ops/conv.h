@@ -15,9 +15,6 @@ lcv_status lcvi_conv_query(const lcvi_backend *backend, const void *params, lcv_
 lcv_status lcvi_short_conv_query(const lcvi_backend *backend, const void *params,
                                  lcv_backend_plan_info *info);
 
-/* Length of the carried state. */
-int64_t lcvi_conv_state_len(const lcv_conv_params *params);
-
 /* Checks the arguments and fills the call that backends see (but for the workspace). */
 lcv_status lcvi_conv_bind_forward(const lcv_plan *plan, const lcv_conv_params *params,
                                   const lcv_conv_args *args, lcv_conv_call *call);

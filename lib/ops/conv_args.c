@@ -5,11 +5,6 @@
 
 #include <string.h>
 
-int64_t lcvi_conv_state_len(const lcv_conv_params *params)
-{
-    return params->filter_len > 0 ? params->filter_len - 1 : 0;
-}
-
 /* ---- What each kind of tensor must be ---- */
 
 static lcvi_expect data_of(const lcv_conv_params *p, const char *name, lcvi_presence presence)
@@ -61,9 +56,9 @@ static lcvi_expect state_of(const lcv_conv_params *p, const char *name, lcvi_pre
                          .presence = presence,
                          .dtype = lcv_dtype_compute(p->dtype),
                          .rank = 3,
-                         .shape = {p->batch, p->channels, lcvi_conv_state_len(p)},
+                         .shape = {p->batch, p->channels, lcv_conv_state_len(p)},
                          .axis = {0, 1, 2},
-                         .axes = "batch, channels, filter_len - 1"};
+                         .axes = "batch, channels, state_len"};
 }
 
 static lcvi_expect output(lcvi_expect expect, const char *twins)

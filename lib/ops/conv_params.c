@@ -20,6 +20,13 @@ int64_t lcv_conv_filter_count(const lcv_conv_params *params)
     return 0;
 }
 
+int64_t lcv_conv_state_len(const lcv_conv_params *params)
+{
+    if ((params->terms & LCV_TERM_STATE) == 0 || params->filter_len < 1)
+        return 0;
+    return params->state_len > 0 ? params->state_len : params->filter_len - 1;
+}
+
 enum {
     ALL_TERMS = LCV_TERM_SKIP | LCV_TERM_BIAS | LCV_TERM_PRE_GATE | LCV_TERM_POST_GATE | LCV_TERM_STATE,
     ALL_GRADS = LCV_GRAD_U | LCV_GRAD_FILTER | LCV_GRAD_FILTER_FUTURE | LCV_GRAD_SKIP | LCV_GRAD_BIAS |
@@ -82,6 +89,7 @@ static lcv_status check_lengths(lcv_context *context, const lcv_conv_params *p)
         {"filter_len", p->filter_len},
         {"filter_future_len", p->filter_future_len},
         {"filter_groups", p->filter_groups},
+        {"state_len", p->state_len},
     };
     lcv_status status = LCV_OK;
     for (size_t i = 0; status == LCV_OK && i < sizeof rows / sizeof rows[0]; i++)
@@ -135,6 +143,12 @@ static lcv_status check_mode(lcv_context *context, const lcv_conv_params *p)
                          "grad_mask: a gradient of filter_future needs the two-sided mode");
     if (p->mode != LCV_CONV_CAUSAL && (p->terms & LCV_TERM_STATE) != 0)
         return lcvi_fail(context, LCV_UNSUPPORTED, "terms: carried state needs the causal mode");
+    if (p->state_len != 0 && (p->terms & LCV_TERM_STATE) == 0)
+        return lcvi_fail(context, LCV_INVALID_ARG, "state_len: expected 0 without state, given %lld",
+                         (long long)p->state_len);
+    if (p->state_len > 0 && p->state_len > p->filter_len - 1)
+        return lcvi_fail(context, LCV_INVALID_ARG, "state_len: expected at most filter_len - 1, given %lld",
+                         (long long)p->state_len);
     return LCV_OK;
 }
 

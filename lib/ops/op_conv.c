@@ -40,7 +40,8 @@ static lcv_status resolve(lcv_context *context, const lcv_conv_params *given, lc
     if (given == NULL)
         return lcvi_fail(context, LCV_INVALID_ARG, "params: is NULL");
     *params = defaults;
-    lcv_status status = lcvi_adopt(context, "params", params, sizeof *params, sizeof *params, given);
+    lcv_status status =
+        lcvi_adopt(context, "params", params, sizeof *params, offsetof(lcv_conv_params, state_len), given);
     if (status == LCV_OK)
         status = lcvi_conv_check_params(context, params);
     if (status == LCV_OK)

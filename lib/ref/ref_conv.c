@@ -97,7 +97,7 @@ static ref_plan plan_of(const lcv_backend_host *host, const lcv_conv_params *par
     p.past = params->mode == LCV_CONV_ANTICAUSAL ? 0 : params->filter_len;
     p.future = params->mode == LCV_CONV_ANTICAUSAL ? params->filter_len : params->filter_future_len;
     p.lag = params->mode == LCV_CONV_TWOSIDED ? params->future_first_lag : 0;
-    p.state_len = (params->terms & LCV_TERM_STATE) != 0 ? max64(params->filter_len - 1, 0) : 0;
+    p.state_len = lcv_conv_state_len(params);
     p.out_len = p.seqlen + p.state_len;
     p.filters = lcv_conv_filter_count(params);
     p.rows_per_filter = p.filters > 0 ? params->batch * params->channels / p.filters : 0;

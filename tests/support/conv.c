@@ -83,7 +83,7 @@ static int32_t shape_of(const lcv_conv_params *p, int kind, int64_t shape[LCV_MA
     if (kind == VECTOR)
         shape[0] = p->channels;
     if (kind == STATE)
-        shape[2] = p->filter_len > 0 ? p->filter_len - 1 : 0;
+        shape[2] = lcv_conv_state_len(p);
     if (kind == TAPS || kind == FUTURE)
         memcpy(shape, per_sample ? (int64_t[]){p->batch, p->channels, taps} : (int64_t[]){filters, taps, 0},
                3 * sizeof *shape);

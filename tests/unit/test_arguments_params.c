@@ -3,6 +3,7 @@
 #include "arguments.h"
 #include "conv.h"
 
+#include <stddef.h>
 #include <string.h>
 
 static char nowhere;
@@ -65,7 +66,7 @@ static const field_row conv_rows[] = {
     CONV(precision, 1, LCV_UNSUPPORTED, "precision: "),
     CONV(max_workspace_bytes, 1, LCV_WORKSPACE_TOO_SMALL, "max_workspace_bytes: "),
     CONV(struct_size, 0, LCV_VERSION_MISMATCH, "params: struct_size"),
-    CONV(struct_size, sizeof(lcv_conv_params) - 1, LCV_VERSION_MISMATCH, "params: struct_size"),
+    CONV(struct_size, offsetof(lcv_conv_params, state_len) - 1, LCV_VERSION_MISMATCH, "params: struct_size"),
 };
 
 static void conv_params_one_by_one(void **state)
