@@ -136,7 +136,8 @@ static branches time_branches(const problem *p)
 static void print_row(const problem *p)
 {
     const double naive = time_naive(p);
-    const double offline = time_offline(p, p->length, 0), exact = time_offline(p, p->length, 1);
+    const double offline = time_offline(p, p->length, LCV_LAYOUT_BDL, 0),
+                 exact = time_offline(p, p->length, LCV_LAYOUT_BDL, 1);
     const steps relaxed = time_steps(p, LCV_STREAM_RELAXED), smooth = time_steps(p, LCV_STREAM_SMOOTH);
     const branches b = time_branches(p);
     printf("| %lld | %.1f | %.2f | %.0fx | %.0f | %.2f | %.1f | %.1f | %.1f | %.2f | %.2f | %.1f | %.1f |\n",

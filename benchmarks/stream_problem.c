@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "stream_problem.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +73,8 @@ void close_problem(problem *p)
     lcv_context_destroy(&p->context);
 }
 
-lcv_stream *open_stream(const problem *p, lcv_stream_mode mode, int64_t max_len)
+static lcv_stream *create_stream(const problem *p, lcv_stream_mode mode, int64_t max_len,
+                                 int64_t generate_len)
 {
     lcv_stream_params params = LCV_STREAM_PARAMS_INIT;
     lcv_stream_filter filter = LCV_STREAM_FILTER_INIT;
@@ -83,10 +85,21 @@ lcv_stream *open_stream(const problem *p, lcv_stream_mode mode, int64_t max_len)
     params.channels = p->channels;
     params.filter_len = p->length;
     params.max_len = max_len;
+    params.generate_len = generate_len;
     params.num_threads = 1;
     filter.filter = lcv_tensor_compact(p->filter, LCV_F32, 2, (const int64_t[]){p->channels, p->length});
     must(lcv_stream_create(p->context, &params, &filter, &stream), "lcv_stream_create");
     return stream;
+}
+
+lcv_stream *open_stream(const problem *p, lcv_stream_mode mode, int64_t max_len)
+{
+    return create_stream(p, mode, max_len, 0);
+}
+
+lcv_stream *open_generating(const problem *p, lcv_stream_mode mode, int64_t generate_len)
+{
+    return create_stream(p, mode, 0, generate_len);
 }
 
 lcv_stream_args tokens(const problem *p, int64_t from, int64_t count)
@@ -98,9 +111,10 @@ lcv_stream_args tokens(const problem *p, int64_t from, int64_t count)
     return args;
 }
 
-double time_offline(const problem *p, int64_t length, int32_t exact)
+double time_offline(const problem *p, int64_t length, lcv_layout layout, int32_t exact)
 {
-    const int64_t shape[3] = {p->batch, p->channels, length};
+    const bool bdl = layout == LCV_LAYOUT_BDL;
+    const int64_t shape[3] = {p->batch, bdl ? p->channels : length, bdl ? length : p->channels};
     lcv_conv_params params = LCV_CONV_PARAMS_INIT;
     lcv_conv_args args = LCV_CONV_ARGS_INIT;
     lcv_plan *plan = NULL;
@@ -110,6 +124,7 @@ double time_offline(const problem *p, int64_t length, int32_t exact)
     params.channels = p->channels;
     params.seqlen = params.filter_len = length;
     params.num_threads = 1;
+    params.layout = layout;
     params.exact_causality = exact;
     must(lcv_conv_plan_create(p->context, &params, &plan), "lcv_conv_plan_create");
     must(lcv_spectrum_create(plan, NULL, 0, &spectrum), "lcv_spectrum_create");

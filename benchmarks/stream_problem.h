@@ -28,9 +28,11 @@ problem open_problem(int64_t batch, int64_t channels, int64_t length);
 void close_problem(problem *p);
 
 lcv_stream *open_stream(const problem *p, lcv_stream_mode mode, int64_t max_len);
+/* Of which a prompt leaves its sums for so many tokens. */
+lcv_stream *open_generating(const problem *p, lcv_stream_mode mode, int64_t generate_len);
 lcv_stream_args tokens(const problem *p, int64_t from, int64_t count);
 
-/* Least seconds of the whole convolution with prepared filters, of a few executions. */
-double time_offline(const problem *p, int64_t length, int32_t exact);
+/* Least seconds of the whole convolution with prepared filters, of a few executions. Tensors are compact. */
+double time_offline(const problem *p, int64_t length, lcv_layout layout, int32_t exact);
 
 #endif

@@ -6,7 +6,7 @@
  * results do not depend on how tokens are grouped into calls, on max_len, on marks and forks or on threads.
  * In relaxed mode they are the bits of a mixer's plan with exact_causality on the same backend. prefill is
  * the exception, as in stream.h: its y has the bits of FFT convolutions; and where one convolution follows
- * another, so has what the later ones remember of the prompt.
+ * another, so has what the later ones remember of the prompt. So has all of it with `generate_len`.
  *
  * Streams of the CPU only; a mixer without a convolution has none, nor has one that cuts the sequence into
  * blocks (num_blocks).
@@ -35,11 +35,13 @@ typedef struct lcv_mixer_stream_params {
     int64_t order;        /* modal, without a family that is modal: exponentials of the fit of each filter */
     double tolerance;     /* of that fit, as in stream.h */
     int32_t num_threads;  /* of prompts and large tiles; 0: the context's */
+    int64_t generate_len; /* of the long convolutions, as in stream.h: tokens that follow a prompt at most, of
+                           * which no more than its sums are kept; 0: as many as there are */
 } lcv_mixer_stream_params;
 
 #define LCV_MIXER_STREAM_PARAMS_INIT                                                                         \
     {                                                                                                        \
-        sizeof(lcv_mixer_stream_params), LCV_STREAM_AUTO, 0, 0, 0.0, 0                                       \
+        sizeof(lcv_mixer_stream_params), LCV_STREAM_AUTO, 0, 0, 0.0, 0, 0                                    \
     }
 
 LCV_API void lcv_mixer_stream_params_init(lcv_mixer_stream_params *params, size_t struct_size);

@@ -24,7 +24,7 @@
  * depend on how tokens are grouped into calls, on max_len, on marks and forks or on threads: same tokens,
  * same bits; those of relaxed are also the bits of a convolution plan with exact_causality and the same
  * filter on the same backend. prefill is the exception: the y it returns have the bits of an FFT convolution;
- * the state it leaves does not differ.
+ * the state it leaves does not differ, unless `generate_len` asks for the quick way.
  *
  * An x[t] that is not finite spoils those outputs that depend on it and no others: they are NaN, with the
  * `ref` backend perhaps infinite (modal mode: all from t on).
@@ -77,13 +77,20 @@ typedef struct lcv_stream_params {
                 * 0 */
     double tolerance; /* modal without poles: largest error of a fit that is accepted, as sum_j |filter[j] -
                        * fit[j]| over sum_j |filter[j]|, for each filter; else 0 */
-    const char *backend; /* NULL or "auto": the best that serves it; else this one or an error */
+    const char *backend;  /* NULL or "auto": the best that serves it; else this one or an error */
+    int64_t generate_len; /* 0: the state that a prompt leaves has the bits of steps. Else at most so many
+                           * tokens follow a prompt, of any length, and the state keeps of it what it gives to
+                           * them, which the FFT convolution of the prompt makes too: about the cost of one
+                           * convolution and memory for generate_len tokens, whatever the prompt was. Same
+                           * bound, but results depend on this number in their last bits. A stream without
+                           * a prompt ends after generate_len tokens. Not in direct mode; modal mode needs no
+                           * such thing and takes no notice */
 } lcv_stream_params;
 
 #define LCV_STREAM_PARAMS_INIT                                                                               \
     {                                                                                                        \
         sizeof(lcv_stream_params), LCV_F32, LCV_STREAM_AUTO, LCV_LAYOUT_BDL, LCV_FILTER_PER_CHANNEL,         \
-            LCV_ACTIVATION_NONE, LCV_DEVICE_CPU, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, NULL                           \
+            LCV_ACTIVATION_NONE, LCV_DEVICE_CPU, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, NULL, 0                        \
     }
 
 LCV_API void lcv_stream_params_init(lcv_stream_params *params, size_t struct_size);
@@ -175,9 +182,10 @@ LCV_API lcv_status lcv_stream_step(lcv_stream *stream, const lcv_stream_args *ar
 LCV_API lcv_status lcv_stream_push(lcv_stream *stream, const lcv_stream_args *args);
 
 /* A prompt, at position 0: y as a convolution plan computes it (see "Numbers" above), and the state at the
- * cost of a few tiles. Without y it is cheaper still. May allocate: the plan of a prompt is kept until one of
- * another length comes. Errors: as lcv_stream_push;
- * OUT_OF_MEMORY, and then the stream is at position 0. */
+ * cost of a few tiles, or with `generate_len` at none. Without y it is cheaper still (but with generate_len).
+ * May allocate: the plan of a prompt is kept, and when a second one of that length comes the transformed
+ * filters too (8 bytes a point and filter in float32), for all streams that share filters, until one of
+ * another length comes. Errors: as lcv_stream_push; OUT_OF_MEMORY, and then the stream is at position 0. */
 LCV_API lcv_status lcv_stream_prefill(lcv_stream *stream, const lcv_stream_args *args);
 
 /* Does now, for all of the streams, the tiles that their next steps would begin with: so that the next steps

@@ -132,7 +132,8 @@ lcv_status lcv_mixer_stream_create(const lcv_plan *plan, const lcv_mixer_stream_
     *out = NULL;
     if (given == NULL)
         return lcvi_fail(plan->context, LCV_INVALID_ARG, "setup: is NULL");
-    status = lcvi_adopt(plan->context, "params", &params, sizeof params, sizeof params, given_params);
+    status = lcvi_adopt(plan->context, "params", &params, sizeof params,
+                        offsetof(lcv_mixer_stream_params, generate_len), given_params);
     if (status == LCV_OK)
         status = lcvi_adopt(plan->context, "setup", &setup, sizeof setup, sizeof setup, given);
     return status == LCV_OK ? create(plan, &params, &setup, out) : status;
@@ -159,7 +160,7 @@ lcv_status lcv_mixer_stream_create_like(const lcv_mixer_stream *stream, lcv_mixe
 static void add_info(lcv_mixer_stream_info *sum, const lcv_stream_info *part)
 {
     sum->position = part->position;
-    sum->limit = part->limit;
+    sum->limit = lcvi_min(sum->limit, part->limit);
     sum->state_bytes += part->state_bytes;
     sum->scratch_bytes += part->scratch_bytes;
     sum->fit_error = part->fit_error > sum->fit_error ? part->fit_error : sum->fit_error;
@@ -171,6 +172,7 @@ static lcv_mixer_stream_info start_info(const lcvi_mixer_stream_core *core)
                                    .mixer = core->program.mixer->name,
                                    .backend = core->program.backend->name,
                                    .streams = core->count,
+                                   .limit = INT64_MAX,
                                    .scratch_bytes = workspace_bytes(core)};
 }
 
@@ -200,7 +202,8 @@ lcv_status lcv_mixer_stream_query(const lcv_plan *plan, const lcv_mixer_stream_p
     lcv_mixer_stream_params params = LCV_MIXER_STREAM_PARAMS_INIT;
     lcv_status status = check_plan(plan, given);
     if (status == LCV_OK)
-        status = lcvi_adopt(plan->context, "params", &params, sizeof params, sizeof params, given);
+        status = lcvi_adopt(plan->context, "params", &params, sizeof params,
+                            offsetof(lcv_mixer_stream_params, generate_len), given);
     if (status != LCV_OK)
         return status;
     lcvi_mixer_stream_core *core = make_core(plan, &params, &status);

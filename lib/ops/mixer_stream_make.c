@@ -55,10 +55,9 @@ static lcv_status check_params(lcv_context *context, const lcv_mixer_stream_para
         const char *name;
         int64_t value, last;
     } rows[] = {
-        {"mode", p->mode, LCV_STREAM_MODAL},
-        {"max_len", p->max_len, INT64_MAX},
-        {"order", p->order, LCV_STREAM_MAX_ORDER},
-        {"num_threads", p->num_threads, INT32_MAX},
+        {"mode", p->mode, LCV_STREAM_MODAL},          {"max_len", p->max_len, INT64_MAX},
+        {"order", p->order, LCV_STREAM_MAX_ORDER},    {"num_threads", p->num_threads, INT32_MAX},
+        {"generate_len", p->generate_len, INT64_MAX},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].value < 0 || rows[i].value > rows[i].last)
@@ -173,6 +172,7 @@ lcv_stream_params lcvi_mixer_stream_params_of(const lcvi_mixer_stream_core *core
         s.filter_groups = filter.count == 1 ? 0 : filter.count;
     }
     s.max_len = params->max_len;
+    s.generate_len = is_short ? 0 : params->generate_len;
     s.terms = terms_of(step);
     s.num_threads = core->num_threads;
     s.backend = core->program.backend->name;

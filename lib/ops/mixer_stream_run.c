@@ -71,15 +71,17 @@ static lcv_status bind(const lcvi_mixer_stream_core *core, const lcv_mixer_strea
     return status == LCV_OK ? lcvi_check_overlaps(&checker) : status;
 }
 
-static int64_t room_of(const lcv_mixer_stream *stream)
+static int64_t room_of(const lcv_mixer_stream *stream, bool prompt)
 {
-    lcv_stream_info info = {.struct_size = sizeof info};
-    lcv_stream_describe(stream->streams[0], &info);
-    return info.limit - info.position;
+    int64_t room = INT64_MAX;
+    for (int32_t i = 0; i < stream->core->count; i++)
+        room = lcvi_min(room, lcvi_stream_room(stream->streams[i], prompt));
+    return room;
 }
 
+/* `exactly` tokens; -1: any number. */
 static lcv_status begin(lcv_mixer_stream *stream, const lcv_mixer_stream_args *given, int64_t exactly,
-                        call_args *c)
+                        bool prompt, call_args *c)
 {
     lcv_mixer_stream_args args = LCV_MIXER_STREAM_ARGS_INIT;
     if (stream == NULL)
@@ -91,15 +93,14 @@ static lcv_status begin(lcv_mixer_stream *stream, const lcv_mixer_stream_args *g
     if (status == LCV_OK)
         status = bind(core, &args, exactly, c);
     c->exec = args.exec;
-    if (status == LCV_OK && c->count > room_of(stream)) {
+    if (status == LCV_OK && c->count > room_of(stream, prompt)) {
         lcvi_mixer_stream_merge(stream, &c->exec); /* which may lift the limit of a fork */
-        if (c->count > room_of(stream))
-            return lcvi_fail(
-                core->context, LCV_INVALID_ARG,
-                "tensors: %lld tokens at position %lld, but the stream ends at %lld (max_len, or "
-                "what a mark or fork has reserved)",
-                (long long)c->count, (long long)lcv_mixer_stream_position(stream),
-                (long long)(lcv_mixer_stream_position(stream) + room_of(stream)));
+        if (c->count > room_of(stream, prompt))
+            return lcvi_fail(core->context, LCV_INVALID_ARG,
+                             "tensors: %lld tokens at position %lld, but the stream ends at %lld (max_len, "
+                             "generate_len, or what a mark or fork has reserved)",
+                             (long long)c->count, (long long)lcv_mixer_stream_position(stream),
+                             (long long)(lcv_mixer_stream_position(stream) + room_of(stream, prompt)));
     }
     return status;
 }
@@ -154,14 +155,14 @@ static lcv_status advance(lcv_mixer_stream *stream, const call_args *c)
 lcv_status lcv_mixer_stream_step(lcv_mixer_stream *stream, const lcv_mixer_stream_args *args)
 {
     call_args c = {.count = 0};
-    const lcv_status status = begin(stream, args, 1, &c);
+    const lcv_status status = begin(stream, args, 1, false, &c);
     return status == LCV_OK ? advance(stream, &c) : status;
 }
 
 lcv_status lcv_mixer_stream_push(lcv_mixer_stream *stream, const lcv_mixer_stream_args *args)
 {
     call_args c = {.count = 0};
-    const lcv_status status = begin(stream, args, -1, &c);
+    const lcv_status status = begin(stream, args, -1, false, &c);
     return status == LCV_OK ? advance(stream, &c) : status;
 }
 
@@ -187,7 +188,7 @@ static lcv_status run_prompt(lcv_mixer_stream *stream, lcvi_program *program, co
 lcv_status lcv_mixer_stream_prefill(lcv_mixer_stream *stream, const lcv_mixer_stream_args *args)
 {
     call_args c = {.count = 0};
-    lcv_status status = begin(stream, args, -1, &c);
+    lcv_status status = begin(stream, args, -1, true, &c);
     if (status != LCV_OK)
         return status;
     lcv_context *context = stream->core->context;

@@ -77,6 +77,8 @@ static lcvi_segment *copy_base(const lcvi_stream_core *core, const lcvi_segment 
     if (copy == NULL)
         return NULL;
     copy->position = base->position;
+    copy->origin = base->origin;
+    copy->limit = base->limit;
     memcpy(copy->offset, base->offset, (size_t)core->groups * sizeof(int64_t));
     memcpy(copy->served, base->served, (size_t)core->groups * sizeof(int64_t));
     memcpy(copy->known, base->known, (size_t)core->tracks * sizeof(int64_t));

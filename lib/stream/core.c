@@ -58,6 +58,12 @@ static lcv_status check_params(lcv_context *context, const lcv_stream_params *p,
     if (p->max_len < 0)
         return lcvi_fail(context, LCV_INVALID_ARG, "max_len: expected >= 0, given %lld",
                          (long long)p->max_len);
+    if (p->generate_len < 0)
+        return lcvi_fail(context, LCV_INVALID_ARG, "generate_len: expected >= 0, given %lld",
+                         (long long)p->generate_len);
+    if (p->generate_len > 0 && p->mode == LCV_STREAM_DIRECT)
+        return lcvi_fail(context, LCV_INVALID_ARG, "generate_len: expected 0 in direct mode, given %lld",
+                         (long long)p->generate_len);
     const lcv_conv_params conv = as_conv(p);
     const lcv_status status = lcvi_conv_check_params(context, &conv);
     return status == LCV_OK ? check_modal(context, p, has_poles) : status;
@@ -76,11 +82,25 @@ static int64_t blocks_for(int64_t least)
     return size;
 }
 
+static int64_t round_up_to(int64_t samples, int64_t multiple)
+{
+    return (samples + multiple - 1) / multiple * multiple;
+}
+
 /* Taps that matter: of a bounded stream no more than it sees. */
 static int64_t reach_of(const lcv_stream_params *p)
 {
-    const int64_t reach = lcvi_max(p->filter_len - 1, 0);
-    return p->max_len > 0 ? lcvi_min(reach, p->max_len - 1) : reach;
+    int64_t reach = lcvi_max(p->filter_len - 1, 0);
+    if (p->max_len > 0)
+        reach = lcvi_min(reach, p->max_len - 1);
+    if (p->generate_len > 0)
+        reach = lcvi_min(reach, p->generate_len - 1);
+    return reach;
+}
+
+int64_t lcvi_stream_afterwards(const lcvi_stream_core *core)
+{
+    return lcvi_min(core->params.generate_len, lcvi_max(core->params.filter_len - 1, 0));
 }
 
 /* The largest tile is what one token may well wait for; it grows with the filter so that distant tiles do not
@@ -98,6 +118,26 @@ static void choose_distances(lcvi_stream_core *core, int64_t reach)
     core->ring = (core->tiles.distances + 1) * core->tiles.largest;
 }
 
+/* Room for the sums that a prompt leaves, beside the inputs that come. Relaxed: they lie in the blocks of
+ * their own time, which are no ring; or the filter ends first, and the ring that it wants will do. Smooth:
+ * from the block in which a row's time begins, and what one tile may add to them. */
+static void make_room_for_sums(lcvi_stream_core *core)
+{
+    const int64_t sums = lcvi_stream_afterwards(core), largest = core->tiles.largest;
+    if (core->params.mode == LCV_STREAM_SMOOTH) {
+        const int64_t each = lcvi_max(largest, LCVI_BLOCK);
+        if (sums > 0)
+            core->ring = lcvi_max(core->ring, round_up_to(sums + 2 * LCVI_BLOCK, each) + largest);
+        return;
+    }
+    const int64_t whole = round_up_to(core->params.generate_len, LCVI_BLOCK);
+    const int64_t ring = blocks_for(lcvi_max(core->params.filter_len - 1, 0));
+    core->ring = lcvi_min(ring, whole);
+    core->tiles.largest = ring <= whole ? ring : blocks_for(whole) / 2;
+    if (core->tiles.largest < LCVI_BLOCK)
+        core->tiles.largest = 0;
+}
+
 /* The ring: what the filter reaches. A bounded stream of one phase needs half of its own length, because the
  * tile at the middle is its last of that size and replaces its inputs; it needs nothing where all is one
  * block. */
@@ -107,7 +147,7 @@ static void choose_ring(lcvi_stream_core *core)
     const int64_t reach = reach_of(p);
     switch (p->mode) {
     case LCV_STREAM_DIRECT:
-        core->ring = (reach + LCVI_BLOCK - 1) / LCVI_BLOCK * LCVI_BLOCK;
+        core->ring = round_up_to(reach, LCVI_BLOCK);
         break;
     case LCV_STREAM_RELAXED:
         core->ring = blocks_for(reach);
@@ -151,6 +191,8 @@ static void choose_shape(lcvi_stream_core *core)
     core->ring = 0;
     core->tiles = (lcv_stream_tiles){.largest = 0, .distances = 1};
     choose_ring(core);
+    if (lcvi_stream_generates(core))
+        make_room_for_sums(core);
     const lcv_conv_params conv = as_conv(p);
     core->filters = lcv_conv_filter_count(&conv);
 }
@@ -184,8 +226,8 @@ lcv_status lcvi_stream_resolve(lcv_context *context, const lcv_stream_params *gi
 {
     const lcv_stream_params defaults = LCV_STREAM_PARAMS_INIT;
     *core = (lcvi_stream_core){.context = context, .params = defaults};
-    lcv_status status =
-        lcvi_adopt(context, "params", &core->params, sizeof core->params, sizeof core->params, given);
+    lcv_status status = lcvi_adopt(context, "params", &core->params, sizeof core->params,
+                                   offsetof(lcv_stream_params, generate_len), given);
     if (status == LCV_OK)
         status = check_params(context, &core->params, has_poles);
     if (status != LCV_OK)

@@ -23,8 +23,7 @@ static void release_core(lcvi_stream_core *core)
     if (atomic_fetch_sub(&core->references, 1) != 1)
         return;
     lcv_context *context = core->context;
-    lcv_plan *prompt = atomic_load(&core->prompt);
-    lcv_plan_destroy(&prompt);
+    lcvi_prompt_release(core, atomic_load(&core->prompt));
     if (core->prepared != NULL)
         lcvi_stream_table(core)->stream_destroy(core->prepared);
     lcvi_free(context, core->phase, phases_bytes(core));
@@ -348,7 +347,8 @@ lcv_status lcv_stream_create(lcv_context *context, const lcv_stream_params *give
         status =
             lcvi_adopt(context, "filter", &filter, sizeof filter, offsetof(lcv_stream_filter, family), given);
     if (status == LCV_OK)
-        status = lcvi_adopt(context, "params", &params, sizeof params, sizeof params, given_params);
+        status = lcvi_adopt(context, "params", &params, sizeof params,
+                            offsetof(lcv_stream_params, generate_len), given_params);
     if (status == LCV_OK)
         status = lcvi_stream_generate(context, &params, &filter, &memory);
     if (status == LCV_OK)
@@ -451,7 +451,7 @@ lcv_status lcv_stream_query(lcv_context *context, const lcv_stream_params *param
     const lcv_status status = lcvi_stream_resolve(context, params, false, &answer);
     if (status != LCV_OK || info == NULL)
         return status;
-    return hand_out(&answer, 0, answer.params.max_len > 0 ? answer.params.max_len : INT64_MAX, info);
+    return hand_out(&answer, 0, lcvi_segment_base_limit(&answer, 0), info);
 }
 
 lcv_status lcv_stream_describe(const lcv_stream *stream, lcv_stream_info *info)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tokens: steps, pushes, prompts, and the work that may be done between them. */
+/* Tokens: steps, pushes, and the work that may be done between them. */
 #include "stream.h"
 
 #include "../check.h"
@@ -69,8 +69,21 @@ static lcv_status bind(const lcvi_stream_core *core, lcvi_presence of_y, call_ar
     return status == LCV_OK ? lcvi_check_overlaps(&checker) : status;
 }
 
-/* Checks everything about a call of `exactly` tokens (-1: any number). */
-static lcv_status begin(lcv_stream *stream, const lcv_stream_args *given, int64_t exactly, lcvi_presence of_y,
+static bool is_at_start(const lcv_stream *stream)
+{
+    return stream->top->position == 0 && stream->top->below == NULL;
+}
+
+int64_t lcvi_stream_room(const lcv_stream *stream, bool prompt)
+{
+    const lcvi_stream_core *core = stream->core;
+    if (prompt && lcvi_stream_generates(core) && is_at_start(stream))
+        return core->params.max_len > 0 ? core->params.max_len : INT64_MAX;
+    return stream->top->limit - stream->top->position;
+}
+
+/* Checks everything about a call of `exactly` tokens (-1: any number). A prompt may do without y. */
+static lcv_status begin(lcv_stream *stream, const lcv_stream_args *given, int64_t exactly, bool prompt,
                         call_args *c)
 {
     static const lcv_stream_args defaults = LCV_STREAM_ARGS_INIT;
@@ -91,14 +104,14 @@ static lcv_status begin(lcv_stream *stream, const lcv_stream_args *given, int64_
     }
     const int32_t time = core->params.layout == LCV_LAYOUT_BDL ? 2 : 1;
     c->count = c->args.u.rank == 3 && exactly < 0 ? lcvi_max(c->args.u.shape[time], 0) : lcvi_max(exactly, 0);
-    status = bind(core, of_y, c);
-    if (status == LCV_OK && c->count > stream->top->limit - stream->top->position) {
+    status = bind(core, prompt ? LCVI_OPTIONAL : LCVI_REQUIRED, c);
+    if (status == LCV_OK && c->count > lcvi_stream_room(stream, prompt)) {
         lcvi_stream_merge(stream, &c->args.exec); /* which may lift the limit of a fork */
-        if (c->count > stream->top->limit - stream->top->position)
+        if (c->count > lcvi_stream_room(stream, prompt))
             return lcvi_fail(
                 core->context, LCV_INVALID_ARG,
-                "u: %lld tokens at position %lld, but the stream ends at %lld (max_len, or what a mark "
-                "or fork has reserved)",
+                "u: %lld tokens at position %lld, but the stream ends at %lld (max_len, generate_len, or "
+                "what a mark or fork has reserved)",
                 (long long)c->count, (long long)stream->top->position, (long long)stream->top->limit);
     }
     return status;
@@ -179,7 +192,7 @@ static void advance(lcv_stream *stream, const call_args *c)
 lcv_status lcv_stream_step(lcv_stream *stream, const lcv_stream_args *args)
 {
     call_args c = {0};
-    const lcv_status status = begin(stream, args, 1, LCVI_REQUIRED, &c);
+    const lcv_status status = begin(stream, args, 1, false, &c);
     if (status == LCV_OK)
         advance(stream, &c);
     return status;
@@ -188,7 +201,7 @@ lcv_status lcv_stream_step(lcv_stream *stream, const lcv_stream_args *args)
 lcv_status lcv_stream_push(lcv_stream *stream, const lcv_stream_args *args)
 {
     call_args c = {0};
-    const lcv_status status = begin(stream, args, -1, LCVI_REQUIRED, &c);
+    const lcv_status status = begin(stream, args, -1, false, &c);
     if (status == LCV_OK)
         advance(stream, &c);
     return status;
@@ -215,164 +228,21 @@ lcv_status lcv_stream_work(lcv_stream *const *streams, int64_t count, const lcv_
 
 /* ---- Prompts ---- */
 
-static lcv_tensor kept_vector(const lcvi_stream_core *core, uint32_t term, char **at)
+void lcvi_stream_run_silently(const lcvi_stream_work *work, lcvi_segment *segment,
+                              const lcvi_prompt_call *call, int64_t from, int64_t count,
+                              const lcvi_band *band)
 {
-    const lcv_stream_params *p = &core->params;
-    if ((p->terms & term) == 0)
-        return (lcv_tensor)LCV_TENSOR_NONE;
-    const lcv_tensor tensor = lcv_tensor_compact(*at, lcv_dtype_compute(p->dtype), 1, &p->channels);
-    *at += (size_t)p->channels * core->real_size;
-    return tensor;
-}
-
-static lcv_tensor kept_taps(const lcvi_stream_core *core, int64_t count)
-{
-    const lcv_stream_params *p = &core->params;
-    const lcv_dtype dtype = lcv_dtype_compute(p->dtype);
-    const bool per_sample = p->filter_form == LCV_FILTER_PER_SAMPLE;
-    const lcv_tensor taps =
-        per_sample
-            ? lcv_tensor_compact(core->taps, dtype, 3,
-                                 (const int64_t[]){p->batch, p->channels, p->filter_len})
-            : lcv_tensor_compact(core->taps, dtype, 2, (const int64_t[]){core->filters, p->filter_len});
-    return lcv_tensor_slice(taps, per_sample ? 2 : 1, 0, count);
-}
-
-static lcv_status create_prompt_plan(const lcvi_stream_core *core, int64_t count, lcv_plan **plan)
-{
-    const lcv_stream_params *p = &core->params;
-    lcv_conv_params params = LCV_CONV_PARAMS_INIT;
-    params.dtype = p->dtype;
-    params.layout = p->layout;
-    params.filter_form = p->filter_form;
-    params.activation = p->activation;
-    params.device = p->device;
-    params.batch = p->batch;
-    params.channels = p->channels;
-    params.seqlen = count;
-    params.filter_len = lcvi_min(p->filter_len, lcvi_max(count, 1));
-    params.filter_groups = p->filter_groups;
-    params.terms = p->terms;
-    params.num_threads = p->num_threads;
-    params.backend = core->backend->name;
-    return lcv_conv_plan_create(core->context, &params, plan);
-}
-
-/* The plan of a prompt: that of the last one if it was as long and no other stream is using it. */
-static lcv_status take_prompt_plan(lcvi_stream_core *core, int64_t count, lcv_plan **plan)
-{
-    *plan = atomic_exchange(&core->prompt, NULL);
-    if (*plan != NULL && (*plan)->params.conv.seqlen == count)
-        return LCV_OK;
-    lcv_plan_destroy(plan);
-    return create_prompt_plan(core, count, plan);
-}
-
-static void put_back_prompt_plan(lcvi_stream_core *core, lcv_plan *plan)
-{
-    lcv_plan *other = atomic_exchange(&core->prompt, plan);
-    lcv_plan_destroy(&other);
-}
-
-/* y of a whole prompt by a convolution plan. */
-static lcv_status convolve_prompt(lcvi_stream_core *core, const call_args *c)
-{
-    const lcv_stream_params *p = &core->params;
-    lcv_conv_args args = LCV_CONV_ARGS_INIT;
-    lcv_plan *plan = NULL;
-    lcv_status status = take_prompt_plan(core, c->count, &plan);
-    if (status != LCV_OK)
-        return status;
-    char *vectors = core->taps + (size_t)(core->filters * p->filter_len) * core->real_size;
-    args.filter = kept_taps(core, plan->params.conv.filter_len);
-    args.skip = kept_vector(core, LCV_TERM_SKIP, &vectors);
-    args.bias = kept_vector(core, LCV_TERM_BIAS, &vectors);
-    args.u = c->args.u;
-    args.pre_gate = c->args.pre_gate;
-    args.post_gate = c->args.post_gate;
-    args.y = c->args.y;
-    args.exec.parallel_for = c->args.exec.parallel_for;
-    args.exec.user = c->args.exec.user;
-    status = lcv_conv_forward(plan, &args);
-    put_back_prompt_plan(core, plan);
-    return status;
-}
-
-/* Samples of a block of a track go to its far rows; what lies before the prompt is zero. */
-static void load_block(const lcvi_stream_work *work, lcvi_segment *segment, const call_args *c, int64_t track,
-                       int64_t n)
-{
-    const lcvi_stream_core *core = work->core;
-    const int64_t lead = lcvi_max(core->phase[track] - n, 0);
-    lcv_stream_load_call call = {.u = c->u,
-                                 .pre_gate = c->pre_gate,
-                                 .from = n + lead - core->phase[track],
-                                 .count = LCVI_BLOCK - lead,
-                                 .window = segment->window,
-                                 .stride = segment->capacity,
-                                 .scratch = work->scratch,
-                                 .exec = work->exec};
-    call.rows = lcvi_track_rows(core, track, &call.row);
-    for (int64_t row = call.row; row < call.row + call.rows && lead > 0; row++)
-        memset(lcvi_segment_far(core, segment, track, row, n), 0, (size_t)lead * core->real_size);
-    call.far = lcvi_segment_far(core, segment, track, 0, n) + (size_t)lead * core->real_size;
-    lcvi_stream_table(core)->stream_load(core->prepared, &call);
-}
-
-/* All whole blocks of a prompt, with those of their tiles that reach beyond the last one. Distant tiles reach
- * the largest size after the next of that size. */
-static void absorb_blocks(const lcvi_stream_work *work, lcvi_segment *segment, const call_args *c,
-                          int64_t track)
-{
-    const lcvi_stream_core *core = work->core;
-    const int64_t phase = core->phase[track], end = (phase + c->count) / LCVI_BLOCK * LCVI_BLOCK;
-    for (int64_t n = phase - phase % LCVI_BLOCK; n < end && core->ring > 0; n += LCVI_BLOCK) {
-        const int64_t next = n + LCVI_BLOCK, size = lcvi_min(next & -next, core->tiles.largest);
-        const int64_t largest = core->tiles.largest;
-        if (largest > 0 && n - n % largest + 2 * largest > end)
-            lcvi_segment_distant(work, segment, track, n);
-        load_block(work, segment, c, track, n);
-        if (next + size > end)
-            lcvi_segment_tile(work, segment, track, next);
-    }
-}
-
-/* The stream, at position 0, takes in a prompt without computing its results. */
-static void absorb(lcv_stream *stream, const call_args *c)
-{
-    const lcvi_stream_work work = lcvi_stream_work_of(stream, &c->args.exec);
-    const lcvi_stream_core *core = stream->core;
-    lcvi_segment *segment = stream->top;
-    call_args silent = *c;
-    silent.y = (lcv_array){0};
-    for (int64_t track = 0; track < core->tracks; track++)
-        absorb_blocks(&work, segment, c, track);
-    segment->position = c->count;
-    for (int64_t index = 0; index < core->bands; index++) {
-        const lcvi_band band = lcvi_stream_band(core, index);
-        const int64_t whole = (core->phase[band.track] + c->count) / LCVI_BLOCK;
-        if (whole * LCVI_BLOCK > core->phase[band.track]) { /* the first block is over */
-            const int64_t rest = core->phase[band.track] + c->count - whole * LCVI_BLOCK;
-            for (int64_t g = band.group; g < band.group + band.groups; g++)
-                segment->offset[g] = rest;
-            lcvi_segment_fill(&work, segment, index);
-            for (int64_t g = band.group; g < band.group + band.groups; g++)
-                segment->offset[g] = 0;
-            if (rest > 0)
-                run(&work, segment, &silent, c->count - rest, rest, band.group, band.groups);
-        } else if (c->count > 0) {
-            run(&work, segment, &silent, 0, c->count, band.group, band.groups);
-        }
-    }
+    const call_args c = {.u = call->u, .pre_gate = call->pre_gate, .count = call->count};
+    run(work, segment, &c, from, count, band->group, band->groups);
 }
 
 lcv_status lcv_stream_prefill(lcv_stream *stream, const lcv_stream_args *args)
 {
     call_args c = {0};
-    lcv_status status = begin(stream, args, -1, LCVI_OPTIONAL, &c);
+    const lcv_status status = begin(stream, args, -1, true, &c);
     if (status != LCV_OK)
         return status;
-    if (stream->top->position != 0 || stream->top->below != NULL)
+    if (!is_at_start(stream))
         return lcvi_fail(
             stream->core->context, LCV_INVALID_ARG,
             "stream: a prompt comes first, at position 0 and before marks and forks; given position %lld",
@@ -381,11 +251,7 @@ lcv_status lcv_stream_prefill(lcv_stream *stream, const lcv_stream_args *args)
         advance(stream, &c);
         return LCV_OK;
     }
-    /* y may be u: the state first. */
-    absorb(stream, &c);
-    if (c.y.data != NULL)
-        status = convolve_prompt(stream->core, &c);
-    if (status != LCV_OK)
-        lcvi_segment_clear_base(stream->core, stream->top);
-    return status;
+    const lcvi_prompt_call call = {
+        .args = &c.args, .u = c.u, .pre_gate = c.pre_gate, .y = c.y, .count = c.count};
+    return lcvi_stream_take_prompt(stream, &call);
 }

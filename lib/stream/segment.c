@@ -76,11 +76,19 @@ static lcvi_segment *new_segment(const lcvi_stream_core *core, int64_t capacity)
     return segment;
 }
 
+int64_t lcvi_segment_base_limit(const lcvi_stream_core *core, int64_t origin)
+{
+    int64_t limit = core->params.max_len > 0 ? core->params.max_len : INT64_MAX, after;
+    if (lcvi_stream_generates(core) && lcvi_add(origin, core->params.generate_len, &after))
+        limit = lcvi_min(limit, after);
+    return limit;
+}
+
 void lcvi_segment_clear_base(const lcvi_stream_core *core, lcvi_segment *segment)
 {
-    segment->position = 0;
+    segment->position = segment->origin = 0;
     segment->fresh = false;
-    segment->limit = core->params.max_len > 0 ? core->params.max_len : INT64_MAX;
+    segment->limit = lcvi_segment_base_limit(core, 0);
     memset(segment->window, 0, core->info.window_bytes);
     memset(segment->offset, 0, (size_t)core->groups * sizeof(int64_t));
     memset(segment->served, 0, (size_t)core->groups * sizeof(int64_t));
@@ -103,6 +111,7 @@ void lcvi_segment_clear_above(const lcvi_stream_core *core, lcvi_segment *segmen
 {
     const lcvi_segment *below = segment->below;
     segment->position = below->position;
+    segment->origin = below->origin;
     segment->fresh = true;
     memcpy(segment->offset, below->offset, (size_t)core->groups * sizeof(int64_t));
     memcpy(segment->served, below->served, (size_t)core->groups * sizeof(int64_t));
@@ -159,7 +168,8 @@ void lcvi_segment_touch(const lcvi_stream_core *core, lcvi_segment *segment)
 
 int64_t lcvi_segment_block(const lcvi_stream_core *core, const lcvi_segment *segment, int64_t track)
 {
-    return segment->position + core->phase[track] - segment->offset[lcvi_track_group(core, track)];
+    return segment->position - segment->origin + core->phase[track] -
+           segment->offset[lcvi_track_group(core, track)];
 }
 
 /* Index of time n in a row's far samples. */
@@ -322,8 +332,7 @@ static void run_tile(const lcvi_stream_work *work, lcvi_segment *segment, int64_
     const int64_t from = n - distance * size;
     lcv_stream_tile_call call = {
         .size = size, .distance = distance, .scratch = work->scratch, .exec = work->exec};
-    call.count =
-        segment->below == NULL ? size : lcvi_min(size, segment->start[track] + segment->capacity - n);
+    call.count = lcvi_min(size, run_from(segment, track, n));
     if (call.count <= 0)
         return;
     fetch_sums(core, segment, track, n + call.count);

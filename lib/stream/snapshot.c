@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 static const char magic[8] = {'L', 'C', 'V', 'S', 'T', 'R', 'M', '\n'};
 
@@ -18,14 +18,14 @@ static const char magic[8] = {'L', 'C', 'V', 'S', 'T', 'R', 'M', '\n'};
 typedef struct {
     char magic[8];
     uint64_t bytes; /* of the whole snapshot */
-    int64_t batch, channels, filter_len, filter_groups, max_len, order, position;
+    int64_t batch, channels, filter_len, filter_groups, max_len, order, generate_len, position, origin;
     char backend[32];
     uint32_t byte_order, version;
     uint32_t dtype, mode, filter_form, activation, terms, block;
     uint32_t filter_crc, payload_crc, reserved, header_crc; /* the last one of all before it */
 } header;
 
-_Static_assert(sizeof(header) == 152, "the header of a snapshot has no padding");
+_Static_assert(sizeof(header) == 168, "the header of a snapshot has no padding");
 
 static size_t counters_bytes(const lcvi_stream_core *core)
 {
@@ -44,7 +44,7 @@ static size_t snapshot_bytes(const lcvi_stream_core *core)
 
 /* ---- Writing ---- */
 
-static header header_of(const lcvi_stream_core *core, int64_t position)
+static header header_of(const lcvi_stream_core *core, int64_t position, int64_t origin)
 {
     const lcv_stream_params *p = &core->params;
     header h = {.bytes = snapshot_bytes(core),
@@ -54,7 +54,9 @@ static header header_of(const lcvi_stream_core *core, int64_t position)
                 .filter_groups = p->filter_groups,
                 .max_len = p->max_len,
                 .order = p->order,
+                .generate_len = p->generate_len,
                 .position = position,
+                .origin = origin,
                 .byte_order = LCVI_SNAPSHOT_BYTE_ORDER,
                 .version = VERSION,
                 .dtype = (uint32_t)p->dtype,
@@ -91,7 +93,7 @@ static void write_track(const lcvi_stream_core *core, const lcvi_segment *base, 
 
 static void write_snapshot(const lcvi_stream_core *core, const lcvi_segment *base, char *to)
 {
-    header h = header_of(core, base->position);
+    header h = header_of(core, base->position, base->origin);
     char *payload = to + sizeof h, *at = payload;
     memcpy(at, base->offset, (size_t)core->groups * sizeof(int64_t));
     at += (size_t)core->groups * sizeof(int64_t);
@@ -145,7 +147,7 @@ static lcv_status check_header(const lcvi_stream_core *core, const header *h, co
     const lcv_status status = lcvi_envelope_check(core->context, "", &given, &known);
     if (status != LCV_OK)
         return status;
-    header expected = header_of(core, h->position);
+    header expected = header_of(core, h->position, h->origin);
     expected.payload_crc = h->payload_crc;
     expected.header_crc = h->header_crc;
     if (memcmp(h, &expected, sizeof expected) != 0)
@@ -158,13 +160,18 @@ static lcv_status check_header(const lcvi_stream_core *core, const header *h, co
     return LCV_OK;
 }
 
-/* Are the counters those of a stream at this position? */
+/* May a stream be there, after a prompt of `origin` tokens that left sums? */
+static bool position_is_sound(const lcvi_stream_core *core, int64_t position, int64_t origin)
+{
+    if (origin < 0 || origin > position || (origin > 0 && !lcvi_stream_generates(core)))
+        return false;
+    return position <= lcvi_min(lcvi_segment_base_limit(core, origin), INT64_MAX / 2);
+}
+
+/* Are the counters those of a stream `position` tokens after its time began? */
 static bool counters_are_sound(const lcvi_stream_core *core, int64_t position, const int64_t *offset,
                                const int64_t *served, const int64_t *known)
 {
-    const int64_t limit = core->params.max_len > 0 ? core->params.max_len : INT64_MAX / 2;
-    if (position < 0 || position > limit)
-        return false;
     for (int64_t g = 0; g < core->groups && core->bands == 0; g++)
         if (offset[g] != 0 || served[g] != 0)
             return false;
@@ -186,10 +193,12 @@ static bool counters_are_sound(const lcvi_stream_core *core, int64_t position, c
     return true;
 }
 
-static void take_over(const lcvi_stream_core *core, lcvi_segment *base, int64_t position, const char *payload)
+static void take_over(const lcvi_stream_core *core, lcvi_segment *base, const header *h, const char *payload)
 {
     lcvi_segment_clear_base(core, base);
-    base->position = position;
+    base->position = h->position;
+    base->origin = h->origin;
+    base->limit = lcvi_segment_base_limit(core, h->origin);
     memcpy(base->offset, payload, (size_t)core->groups * sizeof(int64_t));
     payload += (size_t)core->groups * sizeof(int64_t);
     memcpy(base->served, payload, (size_t)core->groups * sizeof(int64_t));
@@ -201,15 +210,16 @@ static void take_over(const lcvi_stream_core *core, lcvi_segment *base, int64_t 
 }
 
 /* Counters as they lie in a payload, at any alignment. */
-static lcv_status check_counters(const lcvi_stream_core *core, int64_t position, const char *payload)
+static lcv_status check_counters(const lcvi_stream_core *core, const header *h, const char *payload)
 {
     const size_t bytes = counters_bytes(core);
     int64_t *counters = lcvi_alloc(core->context, bytes, _Alignof(int64_t));
     if (counters == NULL)
         return lcvi_fail(core->context, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes", bytes);
     memcpy(counters, payload, bytes);
-    const bool sound =
-        counters_are_sound(core, position, counters, counters + core->groups, counters + 2 * core->groups);
+    const bool sound = position_is_sound(core, h->position, h->origin) &&
+                       counters_are_sound(core, h->position - h->origin, counters, counters + core->groups,
+                                          counters + 2 * core->groups);
     lcvi_free(core->context, counters, bytes);
     return sound ? LCV_OK : lcvi_snapshot_damaged(core->context, "its counters contradict each other");
 }
@@ -225,7 +235,7 @@ static lcv_status begin_load(lcv_stream *stream, const void *bytes, size_t size,
     const char *payload = (const char *)bytes + sizeof h;
     status = check_header(core, &h, payload, size);
     if (status == LCV_OK)
-        status = check_counters(core, h.position, payload);
+        status = check_counters(core, &h, payload);
     if (status != LCV_OK || stream->top->below == NULL)
         return status;
     *fresh = lcvi_segment_new_base(core);
@@ -234,9 +244,11 @@ static lcv_status begin_load(lcv_stream *stream, const void *bytes, size_t size,
 
 static void end_load(lcv_stream *stream, const void *bytes, lcvi_segment *fresh)
 {
+    header h;
+    memcpy(&h, bytes, sizeof h);
     if (fresh != NULL)
         lcvi_stream_replace(stream, fresh);
-    take_over(stream->core, stream->top, lcvi_snapshot_position(bytes), (const char *)bytes + sizeof(header));
+    take_over(stream->core, stream->top, &h, (const char *)bytes + sizeof h);
 }
 
 const lcvi_stream_change lcvi_stream_to_snapshot = {begin_load, end_load};

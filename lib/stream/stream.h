@@ -17,7 +17,10 @@
  *
  * Branches: a segment that several streams stand on is immutable. Each has a segment of its own on top of it,
  * whose far rows begin at the block in which they parted and are no ring; what lies before is read from
- * below. */
+ * below.
+ *
+ * Prompts: a stream with generate_len keeps nothing of a prompt but sums. Its time begins at the prompt's end
+ * (`origin`), and its far rows have room for all sums at once. */
 #ifndef LCVI_STREAM_H
 #define LCVI_STREAM_H
 
@@ -27,6 +30,13 @@
 #include <stdatomic.h>
 
 enum { LCVI_BLOCK = LCV_STREAM_BLOCK, LCVI_STREAM_DEPTH = 8 };
+
+/* What convolves prompts of one length. Nothing of it changes. */
+typedef struct lcvi_prompt {
+    _Atomic int64_t references;
+    lcv_plan *plan;
+    lcv_spectrum *spectrum; /* NULL: such a prompt came once only */
+} lcvi_prompt;
 
 /* What a stream, its forks and its likes share. */
 typedef struct lcvi_stream_core {
@@ -47,7 +57,7 @@ typedef struct lcvi_stream_core {
     int64_t filters;
     uint32_t filter_crc;
     double fit_error;
-    _Atomic(lcv_plan *) prompt; /* the plan of the last prompt, unless one is using it; NULL: none */
+    _Atomic(lcvi_prompt *) prompt; /* of the last prompt; NULL: none, or somebody is looking at it */
 } lcvi_stream_core;
 
 typedef struct lcvi_segment {
@@ -55,6 +65,7 @@ typedef struct lcvi_segment {
     struct lcvi_segment *below; /* NULL: a base */
     size_t bytes;               /* of this and all that follows it in memory */
     int64_t position;           /* of the stream, in tokens */
+    int64_t origin;             /* tokens of a prompt of which there are only sums: time begins after them */
     int64_t limit;              /* it may not go beyond */
     int64_t capacity;           /* far samples of a row */
     bool fresh;                 /* nothing has happened: the window is still the one below */
@@ -112,7 +123,16 @@ static inline bool lcvi_stream_is_modal(const lcvi_stream_core *core)
     return core->params.mode == LCV_STREAM_MODAL;
 }
 
+/* Does a prompt leave sums only? */
+static inline bool lcvi_stream_generates(const lcvi_stream_core *core)
+{
+    return core->params.generate_len > 0 && !lcvi_stream_is_modal(core);
+}
+
 /* ---- core.c: params and what follows from them ---- */
+
+/* Tokens after a prompt to which it can give anything. */
+int64_t lcvi_stream_afterwards(const lcvi_stream_core *core);
 
 /* Completes and checks params and finds a backend; fills all of `core` but what creation allocates. */
 lcv_status lcvi_stream_resolve(lcv_context *context, const lcv_stream_params *given, bool has_poles,
@@ -135,6 +155,9 @@ lcvi_segment *lcvi_segment_new_base(const lcvi_stream_core *core);
 int64_t lcvi_segment_limit(const lcvi_segment *below, int64_t reserve);
 lcvi_segment *lcvi_segment_new_above(const lcvi_stream_core *core, lcvi_segment *below, int64_t reserve);
 void lcvi_segment_release(const lcvi_stream_core *core, lcvi_segment *segment);
+
+/* How many tokens a base may see, `origin` of which were a prompt that left sums. */
+int64_t lcvi_segment_base_limit(const lcvi_stream_core *core, int64_t origin);
 
 /* Back to position 0 (a base), or to what lies below. */
 void lcvi_segment_clear_base(const lcvi_stream_core *core, lcvi_segment *segment);
@@ -228,7 +251,30 @@ lcv_status lcvi_stream_generate(lcv_context *context, lcv_stream_params *params,
                                 lcvi_family_memory *memory);
 void lcvi_stream_forget(lcv_context *context, lcvi_family_memory *memory);
 
+/* ---- prompt.c ---- */
+
+/* A checked prompt: its tensors and arrays, y absent where it is not wanted. */
+typedef struct lcvi_prompt_call {
+    const lcv_stream_args *args;
+    lcv_array u, pre_gate, y;
+    int64_t count;
+} lcvi_prompt_call;
+
+/* The stream, at position 0 and without marks and forks, takes in a prompt. After an error it is there again.
+ */
+lcv_status lcvi_stream_take_prompt(lcv_stream *stream, const lcvi_prompt_call *call);
+
+void lcvi_prompt_release(lcvi_stream_core *core, lcvi_prompt *prompt);
+
 /* ---- run.c ---- */
+
+/* Samples [from, from + count) of a prompt go through the windows of some groups, without results. */
+void lcvi_stream_run_silently(const lcvi_stream_work *work, lcvi_segment *segment,
+                              const lcvi_prompt_call *call, int64_t from, int64_t count,
+                              const lcvi_band *band);
+
+/* Tokens that a call may have, of a prompt any number where it leaves sums. */
+int64_t lcvi_stream_room(const lcv_stream *stream, bool prompt);
 
 /* A tensor of one token, without a time axis, gets one. */
 void lcvi_stream_add_time(lcv_tensor *tensor, lcv_layout layout);

@@ -63,16 +63,27 @@ lcv_mixer_stream_setup scene_setup(const scene *s)
     return setup;
 }
 
-lcv_mixer_stream *scene_stream(const scene *s, lcv_stream_mode mode, int64_t max_len)
+static lcv_mixer_stream *create(const scene *s, lcv_stream_mode mode, int64_t max_len, int64_t generate_len)
 {
     lcv_mixer_stream_params params = LCV_MIXER_STREAM_PARAMS_INIT;
     const lcv_mixer_stream_setup setup = scene_setup(s);
     lcv_mixer_stream *stream = NULL;
     params.mode = mode;
     params.max_len = max_len;
+    params.generate_len = generate_len;
     if (lcv_mixer_stream_create(s->plan, &params, &setup, &stream) != LCV_OK)
         fail_msg("%s: %s", mixer_case_text(s->c, &s->target), lcv_context_message(scene_context));
     return stream;
+}
+
+lcv_mixer_stream *scene_stream(const scene *s, lcv_stream_mode mode, int64_t max_len)
+{
+    return create(s, mode, max_len, 0);
+}
+
+lcv_mixer_stream *scene_generating(const scene *s, lcv_stream_mode mode, int64_t generate_len)
+{
+    return create(s, mode, 0, generate_len);
 }
 
 int32_t scene_time_axis(const scene *s, int32_t port)

@@ -32,6 +32,9 @@ void scene_close(scene *s);
 lcv_mixer_stream_setup scene_setup(const scene *s);
 lcv_mixer_stream *scene_stream(const scene *s, lcv_stream_mode mode, int64_t max_len);
 
+/* One of which a prompt leaves sums for so many tokens. */
+lcv_mixer_stream *scene_generating(const scene *s, lcv_stream_mode mode, int64_t generate_len);
+
 /* Arguments for tokens [from, from + count); tensors: one for each port. */
 lcv_mixer_stream_args scene_args(const scene *s, int64_t from, int64_t count, lcv_tensor *tensors);
 

@@ -107,6 +107,55 @@ static void prompts_and_the_future(void **state)
     }
 }
 
+static lcv_mixer_stream *through_a_snapshot(lcv_mixer_stream *stream)
+{
+    lcv_mixer_stream *other = NULL;
+    size_t bytes = 0, again = 0;
+    assert_int_equal(lcv_mixer_stream_save(stream, NULL, 0, &bytes), LCV_OK);
+    char *snapshot = malloc(bytes);
+    assert_non_null(snapshot);
+    assert_int_equal(lcv_mixer_stream_save(stream, snapshot, bytes - 1, &again), LCV_INVALID_ARG);
+    assert_int_equal(lcv_mixer_stream_save(stream, snapshot, bytes, &again), LCV_OK);
+    assert_int_equal(lcv_mixer_stream_create_like(stream, &other), LCV_OK);
+    assert_int_equal(lcv_mixer_stream_load(other, snapshot, bytes), LCV_OK);
+    assert_int_equal(lcv_mixer_stream_position(other), lcv_mixer_stream_position(stream));
+    free(snapshot);
+    lcv_mixer_stream_destroy(&stream);
+    return other;
+}
+
+/* The same where nothing is left of a prompt but sums; and after them the stream ends. */
+static void prompts_that_leave_sums(void **state)
+{
+    static const lcv_stream_mode modes[] = {LCV_STREAM_AUTO, LCV_STREAM_SMOOTH};
+    (void)state;
+    for (size_t i = 0; i < 2 * mixer_case_count; i++) {
+        const mixer_case *c = &mixer_cases[i / 2];
+        lcv_tensor tensors[MIXER_PORTS_MAX];
+        scene s;
+        if (!scene_has_stream(c) || c->seqlen < 3)
+            continue;
+        scene_open(&s, c, "cpu", LCV_F32);
+        double *expected = mixer_case_direct(s.c, &s.a);
+        const int64_t prompt = 1 + c->seqlen / 3, after = c->seqlen - prompt;
+        lcv_mixer_stream *stream = scene_generating(&s, modes[i % 2], after);
+        const lcv_mixer_stream_args args = scene_args(&s, 0, prompt, tensors);
+        assert_int_equal(lcv_mixer_stream_prefill(stream, &args), LCV_OK);
+        const lcv_mixer_stream_args one = scene_args(&s, prompt, 1, tensors);
+        scene_push_randomly(&s, stream, prompt + after / 2);
+        stream = through_a_snapshot(stream);
+        scene_push_randomly(&s, stream, c->seqlen);
+        assert_true(mixer_difference_from(&s.streamed, expected) <= 2e-6);
+        lcv_mixer_stream_info info = {.struct_size = sizeof info};
+        assert_int_equal(lcv_mixer_stream_describe(stream, &info), LCV_OK);
+        if (info.limit == c->seqlen) /* there is a long filter */
+            assert_int_equal(lcv_mixer_stream_step(stream, &one), LCV_INVALID_ARG);
+        lcv_mixer_stream_destroy(&stream);
+        free(expected);
+        scene_close(&s);
+    }
+}
+
 static void poison_from(const scene *s, int64_t from)
 {
     const lcv_tensor x = s->a.tensor[s->x];
@@ -149,23 +198,6 @@ static void the_future_changes_no_bit(void **state)
 }
 
 /* ---- Marks, forks, snapshots ---- */
-
-static lcv_mixer_stream *through_a_snapshot(lcv_mixer_stream *stream)
-{
-    lcv_mixer_stream *other = NULL;
-    size_t bytes = 0, again = 0;
-    assert_int_equal(lcv_mixer_stream_save(stream, NULL, 0, &bytes), LCV_OK);
-    char *snapshot = malloc(bytes);
-    assert_non_null(snapshot);
-    assert_int_equal(lcv_mixer_stream_save(stream, snapshot, bytes - 1, &again), LCV_INVALID_ARG);
-    assert_int_equal(lcv_mixer_stream_save(stream, snapshot, bytes, &again), LCV_OK);
-    assert_int_equal(lcv_mixer_stream_create_like(stream, &other), LCV_OK);
-    assert_int_equal(lcv_mixer_stream_load(other, snapshot, bytes), LCV_OK);
-    assert_int_equal(lcv_mixer_stream_position(other), lcv_mixer_stream_position(stream));
-    free(snapshot);
-    lcv_mixer_stream_destroy(&stream);
-    return other;
-}
 
 static void marks_forks_and_snapshots(void **state)
 {
@@ -306,8 +338,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_chunks_are_the_offline_mixer), cmocka_unit_test(hundred_chunkings_one_result),
         cmocka_unit_test(every_mode_is_the_formula),        cmocka_unit_test(prompts_and_the_future),
-        cmocka_unit_test(the_future_changes_no_bit),        cmocka_unit_test(marks_forks_and_snapshots),
-        cmocka_unit_test(damaged_snapshots_are_refused),    cmocka_unit_test(families_make_the_filters),
+        cmocka_unit_test(prompts_that_leave_sums),          cmocka_unit_test(the_future_changes_no_bit),
+        cmocka_unit_test(marks_forks_and_snapshots),        cmocka_unit_test(damaged_snapshots_are_refused),
+        cmocka_unit_test(families_make_the_filters),
     };
     return cmocka_run_group_tests_name("mixer_streams", tests, scene_open_context, scene_close_context);
 }

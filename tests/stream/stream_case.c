@@ -227,6 +227,28 @@ typedef struct {
     double y, bound;
 } answer;
 
+static double filter_energy(const stream_case *c, int64_t f)
+{
+    double sum = 0.0;
+    for (int64_t j = 0; j < c->params.filter_len; j++) {
+        const double h = load(c->filter, lcv_dtype_compute(c->params.dtype), f * c->params.filter_len + j);
+        sum += h * h;
+    }
+    return sum;
+}
+
+static double input_energy(const stream_case *c, int64_t b, int64_t ch)
+{
+    double sum = 0.0;
+    for (int64_t t = 0; t < c->tokens; t++) {
+        double x = stream_case_value(c, c->u, b, ch, t);
+        if ((c->params.terms & LCV_TERM_PRE_GATE) != 0)
+            x *= stream_case_value(c, c->pre_gate, b, ch, t);
+        sum += x * x;
+    }
+    return sum;
+}
+
 /* y[t] and the bound of conv.h, with the local sum of products in the place of the norms where that is
  * larger. */
 static answer answer_at(const stream_case *c, int64_t b, int64_t ch, int64_t t)
@@ -244,6 +266,10 @@ static answer answer_at(const stream_case *c, int64_t b, int64_t ch, int64_t t)
         sum += h * x;
         x2 += x * x;
         h2 += h * h;
+    }
+    if (c->one_convolution) {
+        x2 = input_energy(c, b, ch);
+        h2 = filter_energy(c, f);
     }
     x = stream_case_value(c, c->u, b, ch, t);
     if ((p->terms & LCV_TERM_PRE_GATE) != 0)

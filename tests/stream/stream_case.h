@@ -15,6 +15,7 @@ typedef struct stream_case {
     void *u, *pre_gate, *post_gate, *y;
     void *filter, *skip, *bias;
     lcv_stream_filter tensors;
+    bool one_convolution; /* the bound of all samples and taps, in the place of those that an output sees */
 } stream_case;
 
 /* The context of the running program, between the fixtures of its group of tests. */

@@ -21,6 +21,7 @@ typedef struct {
     stream_case world[WORLDS];
     void *expected[WORLDS];
     int64_t parting; /* first token that differs */
+    int64_t prompt;  /* tokens that come first, at once */
     actor actors[STREAMS];
     int count;
     uint64_t random;
@@ -31,11 +32,20 @@ static int64_t pick(stage *s, int64_t below)
     return stream_random(&s->random, below);
 }
 
+/* A new or reset stream of the first world takes its prompt. */
+static void take_prompt(const stage *s, lcv_stream *stream, const stream_case *c)
+{
+    const lcv_stream_args args = stream_case_args(c, 0, s->prompt);
+    if (s->prompt > 0)
+        assert_int_equal(lcv_stream_prefill(stream, &args), LCV_OK);
+}
+
 static void run_world(stage *s, int w)
 {
     stream_case *c = &s->world[w];
     lcv_stream *stream = stream_case_open(c);
-    stream_case_push(c, stream, c->tokens);
+    take_prompt(s, stream, c);
+    stream_case_push(c, stream, c->tokens - s->prompt);
     lcv_stream_destroy(&stream);
     s->expected[w] = malloc(stream_case_bytes(c));
     assert_non_null(s->expected[w]);
@@ -46,6 +56,7 @@ static void open_stage(stage *s, const lcv_stream_params *params, int64_t tokens
 {
     *s = (stage){.random = seed};
     s->parting = tokens / 3 + pick(s, tokens / 3);
+    s->prompt = params->generate_len > 0 ? tokens - params->generate_len : 0;
     for (int w = 0; w < WORLDS; w++) {
         stream_case_make(&s->world[w], stream_context, params, tokens, seed);
         stream_case_change(&s->world[w], s->parting, (uint64_t)w + 5, false);
@@ -54,6 +65,7 @@ static void open_stage(stage *s, const lcv_stream_params *params, int64_t tokens
         stream_case_expect(&s->world[w], tokens - 2, 2, "plain");
     }
     s->actors[0] = (actor){.stream = stream_case_open(&s->world[0]), .limit = tokens};
+    take_prompt(s, s->actors[0].stream, &s->world[0]);
     s->count = 1;
 }
 
@@ -204,6 +216,7 @@ static void act(stage *s)
     case 8:
         if (lcv_stream_position(a->stream) == s->world[0].tokens) {
             assert_int_equal(lcv_stream_reset(a->stream), LCV_OK);
+            take_prompt(s, a->stream, &s->world[0]);
             a->mark_count = 0;
         }
         break;
@@ -215,7 +228,7 @@ static void act(stage *s)
 }
 
 static void run_program(lcv_stream_mode mode, int64_t tokens, int64_t most_channels, int64_t most_taps,
-                        uint64_t seed)
+                        bool prompted, uint64_t seed)
 {
     stage s;
     uint64_t random = seed;
@@ -225,6 +238,8 @@ static void run_program(lcv_stream_mode mode, int64_t tokens, int64_t most_chann
     p.channels = 1 + stream_random(&random, most_channels);
     p.filter_len = most_taps / 8 + stream_random(&random, most_taps);
     p.max_len = stream_random(&random, 2) == 0 ? 0 : tokens;
+    if (prompted)
+        p.generate_len = tokens - 1 - stream_random(&random, tokens / 3);
     open_stage(&s, &p, tokens, seed);
     for (int i = 0; i < STEPS; i++)
         act(&s);
@@ -236,7 +251,16 @@ static void random_programs(void **state)
     static const lcv_stream_mode modes[] = {LCV_STREAM_DIRECT, LCV_STREAM_RELAXED, LCV_STREAM_SMOOTH};
     (void)state;
     for (uint64_t seed = 1; seed <= 60; seed++)
-        run_program(modes[seed % COUNT_OF(modes)], 900 + (int64_t)(seed * 37 % 1400), 20, 2400, seed);
+        run_program(modes[seed % COUNT_OF(modes)], 900 + (int64_t)(seed * 37 % 1400), 20, 2400, false, seed);
+}
+
+/* The same after a prompt of which only sums are left. */
+static void random_programs_after_a_prompt(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++)
+        run_program(seed % 2 == 0 ? LCV_STREAM_RELAXED : LCV_STREAM_SMOOTH, 900 + (int64_t)(seed * 37 % 1400),
+                    20, 2400, true, seed);
 }
 
 /* Filters that reach further than the largest tile of the smooth mode. */
@@ -244,7 +268,7 @@ static void long_random_programs(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++)
-        run_program(seed % 3 == 0 ? LCV_STREAM_RELAXED : LCV_STREAM_SMOOTH, 19000, 18, 20000, seed);
+        run_program(seed % 3 == 0 ? LCV_STREAM_RELAXED : LCV_STREAM_SMOOTH, 19000, 18, 20000, seed > 3, seed);
 }
 
 /* 16 beams of 200 tokens on one prompt: bits, and memory of the tokens alone. */
@@ -280,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_programs),
+        cmocka_unit_test(random_programs_after_a_prompt),
         cmocka_unit_test(long_random_programs),
         cmocka_unit_test(beams_share_their_prompt),
     };

@@ -10,11 +10,12 @@
 enum {
     TOKENS = 600,
     SEEN = 333,
-    POSITION_AT = 64,
-    VERSION_AT = 108,
-    PAYLOAD_CRC_AT = 140,
-    HEADER_CRC_AT = 148,
-    HEADER_BYTES = 152
+    PROMPT = 200,
+    POSITION_AT = 72,
+    VERSION_AT = 124,
+    PAYLOAD_CRC_AT = 156,
+    HEADER_CRC_AT = 164,
+    HEADER_BYTES = 168
 };
 
 static int64_t mutations = 20000;
@@ -26,7 +27,8 @@ typedef struct {
     size_t size;
 } sample;
 
-static sample make_sample(lcv_stream_mode mode)
+/* After steps, or a prompt of which sums are left and steps. */
+static sample make_sample(lcv_stream_mode mode, bool prompted)
 {
     sample s = {0};
     lcv_stream_params p = LCV_STREAM_PARAMS_INIT;
@@ -34,9 +36,13 @@ static sample make_sample(lcv_stream_mode mode)
     p.batch = 1;
     p.channels = 3;
     p.filter_len = mode == LCV_STREAM_SMOOTH ? 450 : 260;
+    p.generate_len = prompted ? TOKENS - PROMPT : 0;
     stream_case_make(&s.c, stream_context, &p, TOKENS, 3);
     s.stream = stream_case_open(&s.c);
-    stream_case_push(&s.c, s.stream, SEEN);
+    const lcv_stream_args prompt = stream_case_args(&s.c, 0, PROMPT);
+    if (prompted)
+        assert_int_equal(lcv_stream_prefill(s.stream, &prompt), LCV_OK);
+    stream_case_push(&s.c, s.stream, SEEN - lcv_stream_position(s.stream));
     assert_int_equal(lcv_stream_save(s.stream, NULL, 0, &s.size), LCV_OK);
     s.bytes = malloc(s.size);
     assert_non_null(s.bytes);
@@ -81,10 +87,9 @@ static void expect_load(sample *s, const unsigned char *bytes, size_t size, lcv_
     assert_int_equal(lcv_stream_position(s->stream), SEEN);
 }
 
-static void every_byte_is_guarded(void **state)
+static void guard_every_byte(bool prompted)
 {
-    sample s = make_sample(LCV_STREAM_RELAXED);
-    (void)state;
+    sample s = make_sample(LCV_STREAM_RELAXED, prompted);
     expect_load(&s, s.bytes, s.size, LCV_OK);
     for (size_t i = 0; i < s.size; i += i < HEADER_BYTES + 64 ? 1 : 97) {
         s.bytes[i] ^= 0x40;
@@ -100,15 +105,25 @@ static void every_byte_is_guarded(void **state)
     free_sample(&s);
 }
 
+static void every_byte_is_guarded(void **state)
+{
+    (void)state;
+    guard_every_byte(false);
+    guard_every_byte(true);
+}
+
 static void foreign_snapshots_are_refused(void **state)
 {
-    sample s = make_sample(LCV_STREAM_RELAXED), other = make_sample(LCV_STREAM_SMOOTH);
+    sample s = make_sample(LCV_STREAM_RELAXED, false), other = make_sample(LCV_STREAM_SMOOTH, false);
     const uint32_t version = 99;
     (void)state;
     expect_load(&s, other.bytes, other.size, LCV_INCOMPATIBLE);
+    sample prompted = make_sample(LCV_STREAM_RELAXED, true);
+    expect_load(&s, prompted.bytes, prompted.size, LCV_INCOMPATIBLE);
+    free_sample(&prompted);
     ((float *)other.c.filter)[5] += 1.0F;
     free_sample(&other);
-    other = make_sample(LCV_STREAM_RELAXED);
+    other = make_sample(LCV_STREAM_RELAXED, false);
     ((float *)other.c.filter)[5] += 1.0F; /* another filter of the same shape */
     lcv_stream *changed = stream_case_open(&other.c);
     assert_int_equal(lcv_stream_load(changed, s.bytes, s.size), LCV_INCOMPATIBLE);
@@ -135,17 +150,32 @@ static void mutate(sample *s, unsigned char *copy, uint64_t *random)
         repair(copy, s->size);
 }
 
+/* Tokens that a stream still takes, at most `most`. */
+static int64_t room_of(const lcv_stream *stream, int64_t most)
+{
+    lcv_stream_info info = {.struct_size = sizeof info};
+    assert_int_equal(lcv_stream_describe(stream, &info), LCV_OK);
+    return info.limit - info.position < most ? info.limit - info.position : most;
+}
+
 static void mutated_snapshots_do_no_harm(void **state)
 {
-    static const lcv_stream_mode modes[] = {LCV_STREAM_RELAXED, LCV_STREAM_SMOOTH, LCV_STREAM_DIRECT};
+    static const struct {
+        lcv_stream_mode mode;
+        bool prompted;
+    } kinds[] = {{LCV_STREAM_RELAXED, false},
+                 {LCV_STREAM_SMOOTH, false},
+                 {LCV_STREAM_DIRECT, false},
+                 {LCV_STREAM_RELAXED, true},
+                 {LCV_STREAM_SMOOTH, true}};
     int64_t taken = 0;
     uint64_t random = 4;
     (void)state;
-    for (size_t m = 0; m < COUNT_OF(modes); m++) {
-        sample s = make_sample(modes[m]);
+    for (size_t m = 0; m < COUNT_OF(kinds); m++) {
+        sample s = make_sample(kinds[m].mode, kinds[m].prompted);
         unsigned char *copy = malloc(s.size);
         assert_non_null(copy);
-        for (int64_t i = 0; i < mutations / (int64_t)COUNT_OF(modes); i++) {
+        for (int64_t i = 0; i < mutations / (int64_t)COUNT_OF(kinds); i++) {
             mutate(&s, copy, &random);
             const int64_t position = lcv_stream_position(s.stream);
             if (lcv_stream_load(s.stream, copy, s.size) != LCV_OK) {
@@ -153,7 +183,7 @@ static void mutated_snapshots_do_no_harm(void **state)
                 continue;
             }
             taken++;
-            const lcv_stream_args args = stream_case_args(&s.c, 0, 300);
+            const lcv_stream_args args = stream_case_args(&s.c, 0, room_of(s.stream, 300));
             assert_int_equal(lcv_stream_push(s.stream, &args), LCV_OK);
         }
         free(copy);

@@ -66,6 +66,17 @@ def test_a_prompt_then_tokens(rng, mode):
     close(run(other, rng, u[:, :, 400:], 2), expected[:, :, 400:], "float64", factor=64)
 
 
+@pytest.mark.parametrize("mode", ["relaxed", "smooth"])
+def test_a_prompt_that_leaves_sums(rng, mode):
+    filter, u = rng.standard_normal((3, 700)), rng.standard_normal((1, 3, 700))
+    expected = direct(u, filter)
+    stream = longconv.Stream(filter, generate_len=300, mode=mode)
+    state = stream.info()["state_bytes"]
+    close(stream.prefill(u[:, :, :400]), expected[:, :, :400], "float64")
+    assert stream.info()["limit"] == 700 and stream.info()["state_bytes"] == state
+    close(run(stream, rng, u[:, :, 400:], 2), expected[:, :, 400:], "float64", factor=64)
+
+
 def test_marks_forks_and_snapshots(rng):
     filter, u = rng.standard_normal((3, 600)), rng.standard_normal((2, 3, 600))
     stream = longconv.Stream(filter, batch=2)

@@ -165,6 +165,8 @@ class Stream(_Stream):
     channels    needed where `filter` does not say: one filter for all, groups
     batch       sequences at once
     max_len     tokens that it may see; 0: any number. A bound saves memory
+    generate_len  0, or: at most so many tokens follow a prompt, which then costs one convolution and leaves memory for
+                these tokens alone (results depend on this number in their last bits)
     mode        "auto", "relaxed" (least mean time), "smooth" (bounded longest step), "direct" or "modal"; docs/streaming.md
     modes       poles and residues, complex [filters, order]: then `filter` is None
     order, tolerance  "modal" with taps: exponentials of a fit, and its largest error
@@ -177,7 +179,7 @@ class Stream(_Stream):
 
     def __init__(self, filter, *, channels=None, batch=1, max_len=0, mode="auto", skip=None, bias=None, pre_gate=False,
                  post_gate=False, activation=None, layout="BDL", filter_len=None, modes=None, order=0, tolerance=0.0,
-                 dtype=None, threads=0, backend="auto"):
+                 dtype=None, threads=0, backend="auto", generate_len=0):
         family = filter if isinstance(filter, filters.Filter) else None
         self._dtype = _dtype_name(_default_dtype(filter) if dtype is None else dtype)
         compute = _words.COMPUTE[self._dtype]
@@ -197,8 +199,9 @@ class Stream(_Stream):
             order = arrays["poles"].shape[-1] // 2
         elif family is None:
             arrays["filter"] = numpy.ascontiguousarray(filter, compute).reshape(shape)
-        self._create(problem, arrays, family, dict(max_len=max_len, order=order, tolerance=tolerance, num_threads=threads,
-                                                   mode=_words.number(MODES, "mode", mode)))
+        self._create(problem, arrays, family, dict(
+            max_len=max_len, generate_len=generate_len, order=order, tolerance=tolerance, num_threads=threads,
+            mode=_words.number(MODES, "mode", mode)))
 
     def _create(self, problem, arrays, family, own):
         fields = {name: getattr(problem, name) for name in problem._fields if hasattr(structs.StreamParams, name)}
@@ -241,7 +244,7 @@ class MixerStream(_Stream):
     _prefix, _info = "lcv_mixer_stream_", structs.MixerStreamInfo
 
     def __init__(self, mixer, channels, *, batch=1, max_len=0, mode="auto", order=0, tolerance=0.0, dtype="float32",
-                 threads=0, backend="auto", options=None, **arrays):
+                 threads=0, backend="auto", options=None, generate_len=0, **arrays):
         options = {} if options is None else options
         self._dtype = _dtype_name(dtype)
         plan = _mixers.plan(mixer, options, _words.DTYPES[self._dtype], batch, channels, max(max_len, 1), backend)
@@ -249,7 +252,7 @@ class MixerStream(_Stream):
         self._bdl = self._output_shape["axes"] == "batch, channels, seqlen"
         self._create(plan, _values(plan, arrays, _words.COMPUTE[self._dtype]), dict(
             mode=_words.number(MODES, "mode", mode), max_len=max_len, order=order, tolerance=tolerance,
-            num_threads=threads))
+            num_threads=threads, generate_len=generate_len))
 
     def _create(self, plan, values, own):
         lib, handle, count = library.library(), c.c_void_p(), len(plan.ports)

@@ -48,7 +48,8 @@ class ConvParams(c.Structure):
                 [(name, c.c_uint32) for name in ("terms", "grad_mask", "accumulate_mask")] +
                 [("workspace_owner", c.c_int), ("max_workspace_bytes", c.c_uint64), ("num_threads", c.c_int32),
                  ("backend", c.c_char_p), ("engine", c.c_char_p), ("exact_causality", c.c_int32),
-                 ("reproducible", c.c_int32), ("precision", c.c_int32), ("planning", c.c_int)])
+                 ("reproducible", c.c_int32), ("precision", c.c_int32), ("planning", c.c_int),
+                 ("state_len", c.c_int64)])
 
 
 def _args(before_spectrum, after_spectrum):
@@ -131,7 +132,7 @@ class StreamParams(c.Structure):
                 [(name, c.c_int) for name in ("dtype", "mode", "layout", "filter_form", "activation", "device")] +
                 [(name, c.c_int64) for name in ("batch", "channels", "filter_len", "filter_groups", "max_len")] +
                 [("terms", c.c_uint32), ("num_threads", c.c_int32), ("order", c.c_int64), ("tolerance", c.c_double),
-                 ("backend", c.c_char_p)])
+                 ("backend", c.c_char_p), ("generate_len", c.c_int64)])
 
 
 class StreamFilter(c.Structure):
@@ -152,7 +153,7 @@ class StreamArgs(c.Structure):
 
 class MixerStreamParams(c.Structure):
     _fields_ = [("struct_size", c.c_size_t), ("mode", c.c_int), ("max_len", c.c_int64), ("order", c.c_int64),
-                ("tolerance", c.c_double), ("num_threads", c.c_int32)]
+                ("tolerance", c.c_double), ("num_threads", c.c_int32), ("generate_len", c.c_int64)]
 
 
 class MixerStreamSetup(c.Structure):

@@ -44,15 +44,16 @@ def _run(stream, verb, result_shape, **inputs):
 class Steps:
     """The verbs; a layer says how its stream is made and what it does with a token."""
 
-    def stream(self, batch=1, *, max_len=0, mode="auto"):
+    def stream(self, batch=1, *, max_len=0, mode="auto", generate_len=0):
         """A stream of this layer at position 0, for `batch` sequences of up to `max_len` tokens (0: as many as the
         layer's l_max; of LongConv, any number). mode: "relaxed" (least mean time), "smooth" (bounded longest step) or "auto"."""
         with torch.no_grad():
-            return self._stream(batch, max_len, mode)
+            return self._stream(batch, max_len, mode, generate_len)
 
-    def prefill(self, u, max_len=0, mode="auto"):
-        """The layer's result on a prompt, shaped as in forward, and the stream that goes on after it."""
-        stream = self.stream(u.shape[0], max_len=max_len, mode=mode)
+    def prefill(self, u, max_len=0, mode="auto", generate_len=0):
+        """The layer's result on a prompt, shaped as in forward, and the stream that goes on after it; with generate_len for
+        at most so many tokens, at less cost and memory."""
+        stream = self.stream(u.shape[0], max_len=max_len, mode=mode, generate_len=generate_len)
         with torch.no_grad():
             return self._tokens("prefill", stream, u), stream
 
@@ -68,10 +69,10 @@ class Steps:
 
 
 class LongConvSteps(Steps):
-    def _stream(self, batch, max_len, mode):
+    def _stream(self, batch, max_len, mode, generate_len):
         if self.mode != "causal":
             raise _errors.UnsupportedError(f"mode: only causal layers have streams, this one is {self.mode}")
-        return Stream(_array(self.filter), channels=self.channels, batch=batch, max_len=max_len, mode=mode,
+        return Stream(_array(self.filter), channels=self.channels, batch=batch, max_len=max_len, mode=mode, generate_len=generate_len,
                       skip=_array(self.skip), bias=_array(self.bias), activation=self.activation, layout=self.layout,
                       dtype=_name(self.filter.dtype), threads=_kernels.threads())
 
@@ -82,7 +83,7 @@ class LongConvSteps(Steps):
 class HyenaSteps(Steps):
     """The gates, the short and the long convolutions of a token are one call; activation and output projection follow."""
 
-    def _stream(self, batch, max_len, mode):
+    def _stream(self, batch, max_len, mode, generate_len):
         if self.num_blocks != 1:
             raise _errors.UnsupportedError(f"num_blocks: a stream has one block, this layer {self.num_blocks}")
         taps, skips = self._filters(self.l_max)
@@ -95,7 +96,7 @@ class HyenaSteps(Steps):
         arrays = {"in_weight": self.in_proj.weight, "in_bias": self.in_proj.bias, "short_weight": short,
                   "short_bias": self.short_filter.bias, "filter": taps.flatten(0, 1), "skip": skips.flatten()}
         return MixerStream("hyena", self.d_model, batch=batch, max_len=max_len or self.l_max, mode=mode,
-                           dtype=_name(self.in_proj.weight.dtype), threads=_kernels.threads(), options=options,
+                           generate_len=generate_len, dtype=_name(self.in_proj.weight.dtype), threads=_kernels.threads(), options=options,
                            **{name: _array(tensor) for name, tensor in arrays.items() if tensor is not None})
 
     def _tokens(self, verb, stream, u):
@@ -103,7 +104,7 @@ class HyenaSteps(Steps):
 
 
 class H3Steps(Steps):
-    def _stream(self, batch, max_len, mode):
+    def _stream(self, batch, max_len, mode, generate_len):
         length = self.l_max or max_len
         if not length:
             raise _errors.InvalidArgumentError("max_len: is needed where the layer has no l_max")
@@ -115,7 +116,7 @@ class H3Steps(Steps):
                   "shift_skip": self.ssm_k_D, "filter": self.kernel(length), "skip": self.D,
                   "out_weight": self.output_linear.weight, "out_bias": self.output_linear.bias}
         return MixerStream("h3", self.d_model, batch=batch, max_len=max_len or length, mode=mode,
-                           dtype=_name(self.q_proj.weight.dtype), threads=_kernels.threads(), options=options,
+                           generate_len=generate_len, dtype=_name(self.q_proj.weight.dtype), threads=_kernels.threads(), options=options,
                            **{name: _array(tensor) for name, tensor in arrays.items()})
 
     def _tokens(self, verb, stream, u):
