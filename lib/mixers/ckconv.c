@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* CKConv: a dense convolution whose filters, as long as the sequence, are a network of the position: family
  * siren, with one row for each pair of channels. Source: Romero et al., CKConv (2022), section 4. */
-#include "mixer_dense_layer.h"
+#include "dense_layer.h"
 
 const lcvi_mixer lcvi_mixer_ckconv = {
     .name = "ckconv",

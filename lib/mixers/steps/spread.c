@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The step that makes a vector out of one number, and adds its gradients up. */
-#include "mixer_host.h"
+#include "host.h"
 
 static lcv_status query(const lcvi_program *program, const lcvi_step *step, const lcvi_backend *backend,
                         size_t *workspace)

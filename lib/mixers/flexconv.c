@@ -2,7 +2,7 @@
 /* FlexConv: a dense convolution whose filters are a network of Gabor functions under a bell curve that learns
  * how long they are: family gabor. With its crop, filter_len may be the number of taps that are not cut away.
  * Source: Romero et al., FlexConv (2022), section 3. */
-#include "mixer_dense_layer.h"
+#include "dense_layer.h"
 
 const lcvi_mixer lcvi_mixer_flexconv = {
     .name = "flexconv",

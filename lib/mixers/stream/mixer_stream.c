@@ -3,8 +3,8 @@
  */
 #include "mixer_stream.h"
 
-#include "../stream/crc.h"
-#include "../stream/envelope.h"
+#include "../../stream/crc.h"
+#include "../../stream/envelope.h"
 
 #include <stdio.h>
 #include <string.h>

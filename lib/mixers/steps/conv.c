@@ -5,7 +5,7 @@
  * A step that adds to its output uses that backward of an anticausal convolution is a causal one: with
  *     y[t] = a[t] sum_j h[j] b[t+j] u[t+j]  follows  du[s] = b[s] sum_j h[j] a[s-j] dy[s-j],
  * and backward can add to du. So `in` is given as dy, and the gates change places. */
-#include "mixer.h"
+#include "../mixer.h"
 
 #include <string.h>
 

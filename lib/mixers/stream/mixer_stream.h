@@ -4,8 +4,8 @@
 #ifndef LCVI_MIXER_STREAM_H
 #define LCVI_MIXER_STREAM_H
 
-#include "../stream/stream.h"
-#include "mixer.h"
+#include "../../stream/stream.h"
+#include "../mixer.h"
 
 #include <longconv/mixer_stream.h>
 

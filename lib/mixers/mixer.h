@@ -122,7 +122,7 @@ typedef struct lcvi_mixer_spectrum {
     size_t workspace[2]; /* place in the workspace of forward and backward; only where uses[...] > 1 */
 } lcvi_mixer_spectrum;
 
-/* How a scan's recurrence follows from its parameters (mixer_scan.c). */
+/* How a scan's recurrence follows from its parameters (steps/scan.c). */
 typedef struct lcvi_scan {
     int32_t discretisation; /* lcvi_discretisation */
     bool reversed;          /* from the last sample to the first */

@@ -6,7 +6,7 @@
  *   dweight[c, d] = sum_{b, t} dout[b, c, t] in[b, d, t]
  *   dbias[c]      = sum_{b, t} dout[b, c, t]
  */
-#include "mixer.h"
+#include "../mixer.h"
 
 typedef enum { OUT, GRAD_IN, GRAD_WEIGHT, GRAD_BIAS, PRODUCTS } product;
 

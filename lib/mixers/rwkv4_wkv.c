@@ -3,7 +3,7 @@
  *
  *     y_t = [sigmoid(r_t)] (sum_{s<t} e^{(t-1-s) w + k_s} v_s + e^{u + k_t} v_t) / (the same with 1 for v)
  *
- * w = -exp(time_decay), u = time_first. mixer_wkv.c says how. Source: Peng et al., RWKV (2023), section 3. */
+ * w = -exp(time_decay), u = time_first. steps/wkv.c says how. Source: Peng et al., RWKV (2023), section 3. */
 #include "../initialise.h"
 #include "mixer.h"
 

@@ -19,9 +19,9 @@
  * where num' and den' are the sums over s < t with the factor t - 1 - s. Source: Peng et al., RWKV (2023),
  * section 3 and appendix on numerical stability. Slots: IN v, PRE_GATE k, POST_GATE r (may be absent), SKIP
  * u, BIAS time_decay. */
-#include "../filters/transforms.h"
-#include "mixer_host.h"
-#include "../size.h"
+#include "../../filters/transforms.h"
+#include "host.h"
+#include "../../size.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "block_transform.h"
-#include "../turns.h"
+#include "../../turns.h"
 
 #include <math.h>
 #include <string.h>

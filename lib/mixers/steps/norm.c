@@ -8,8 +8,8 @@
  * In double, in strips of 64 samples, which stay in the cache while all channels pass. For the parameters'
  * gradients strips form at most 16 groups, whose sums are added at the end, in order. Source: Ba et al.,
  * Layer Normalization (2016). Slots: IN, SKIP weight, BIAS. */
-#include "mixer_host.h"
-#include "../size.h"
+#include "host.h"
+#include "../../size.h"
 
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "mixer_dense_layer.h"
+#include "dense_layer.h"
 #include "../size.h"
 
 const lcvi_option lcvi_dense_options[] = {

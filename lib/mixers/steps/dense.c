@@ -9,7 +9,7 @@
  * plan that adds: the backward of an anticausal convolution, as in the convolution step. Backward takes one
  * output after the other: one call for the gradients of all inputs and of its filters. The one row that a
  * call shares among its channels is given with a stride of 0. */
-#include "mixer.h"
+#include "../mixer.h"
 
 /* Parts: forward of the first input and of the others; backward of the last output and of the others, each
  * without and with adding to the filters' gradients. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mixer_host.h: what steps share that the core computes itself, in the host's memory and on its threads. */
+/* host.h: what steps share that the core computes itself, in the host's memory and on its threads. */
 #ifndef LCVI_MIXER_HOST_H
 #define LCVI_MIXER_HOST_H
 
-#include "../parallel.h"
-#include "../ref/ref_rows.h"
-#include "mixer.h"
+#include "../../parallel.h"
+#include "../../ref/ref_rows.h"
+#include "../mixer.h"
 
 enum { LCVI_PANEL = 16 }; /* channels that a task takes, so that it reads channels-last data by cache lines */
 

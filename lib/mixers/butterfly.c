@@ -5,7 +5,7 @@
  * samples and taps. With the exact matrices that it begins with, it is the causal convolution; learned, it is
  * linear but no convolution any more. Source: Fu et al., Simple Hardware-Efficient Long Convolutions (2023).
  */
-#include "mixer_butterfly.h"
+#include "butterfly.h"
 
 typedef enum { FILTER_LEN, SKIP, NOISE, LAYOUT } option;
 

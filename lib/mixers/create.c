@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A finished program on a backend: the query of all that it needs, its parts, the sizes of its memory. */
 #include "mixer.h"
-#include "conv.h"
+#include "../ops/conv.h"
 
 #include <stdio.h>
 #include <string.h>

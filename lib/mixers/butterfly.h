@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* mixer_butterfly.h: what mixers of learned block transforms share. */
+/* butterfly.h: what mixers of learned block transforms share. */
 #ifndef LCVI_MIXER_BUTTERFLY_H
 #define LCVI_MIXER_BUTTERFLY_H
 
-#include "block_transform.h"
+#include "steps/block_transform.h"
 #include "mixer.h"
 
 /* A port of the matrices of transforms of `points` points, one a channel. */

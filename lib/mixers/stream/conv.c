@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The convolution step on tokens of a stream. One that adds to its output goes through the workspace. */
-#include "mixer_host.h"
+#include "../steps/host.h"
 
 #include <longconv/stream.h>
 

@@ -2,8 +2,8 @@
 /* The gated linear unit as a step: out = in * sigmoid(gate), elementwise, in double on the host's threads.
  *
  *     s = sigmoid(gate),  din = s dout,  dgate = s (1 - s) in dout */
-#include "../filters/transforms.h"
-#include "mixer_host.h"
+#include "../../filters/transforms.h"
+#include "host.h"
 
 enum { CHUNK = 256 };
 

@@ -12,10 +12,10 @@
  *
  * runs from the last sample to the first; the states are computed again from those at the beginning of each
  * chunk. Samples count in the direction of the scan. */
-#include "../filters/complex_number.h"
-#include "../filters/diag_discretise.h"
-#include "../size.h"
-#include "mixer_host.h"
+#include "../../filters/complex_number.h"
+#include "../../filters/diag_discretise.h"
+#include "../../size.h"
+#include "host.h"
 
 #include <math.h>
 #include <string.h>

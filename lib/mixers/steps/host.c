@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "mixer_host.h"
-#include "../size.h"
+#include "host.h"
+#include "../../size.h"
 
 lcv_status lcvi_host_query(const lcvi_program *program, const lcvi_backend *backend)
 {

@@ -5,7 +5,7 @@
  *     din[t] = dout[t] gate[t - lag],   dgate[t] = dout[t + lag] in[t + lag]
  *
  * `in` and `gate` may be the same rows. In double, on the host's threads. Slots: IN, PRE_GATE. */
-#include "mixer_host.h"
+#include "host.h"
 
 enum { CHUNK = 256 };
 

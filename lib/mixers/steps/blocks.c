@@ -8,8 +8,8 @@
  * complex numbers are d/dRe + i d/dIm: with G the transform of the upstream gradient over N,
  * d(T_x in) = G conj(T_f filter), and the other way. */
 #include "block_transform.h"
-#include "mixer_host.h"
-#include "../size.h"
+#include "host.h"
+#include "../../size.h"
 
 #include <string.h>
 

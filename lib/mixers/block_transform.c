@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The learned transform of the butterfly mixer alone: y = T x along time, for a power of two of samples. */
-#include "mixer_butterfly.h"
+#include "butterfly.h"
 
 typedef enum { NOISE, LAYOUT } option;
 

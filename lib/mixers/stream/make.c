@@ -3,8 +3,8 @@
  * convolutions. */
 #include "mixer_stream.h"
 
-#include "../size.h"
-#include "../stream/crc.h"
+#include "../../size.h"
+#include "../../stream/crc.h"
 
 #include <string.h>
 
