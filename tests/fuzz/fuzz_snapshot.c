@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Fuzz target: the reader of stream snapshots. The first byte chooses the stream and whether checksums are
- * made right; the others, three by three, change bytes of a true snapshot: place (two bytes) and value. What
- * is refused gets a message and leaves the stream where it was; what is taken over streams on. */
-#include "fuzz_input.h"
+/* Fuzz target: the reader of stream snapshots (snapshot_input.h). What is refused gets a message and leaves
+ * the stream where it was; what is taken over streams on. */
+#include "snapshot_input.h"
 
 #include <longconv/longconv.h>
-#include <string.h>
 
 enum {
     CHANNELS = 3,
@@ -13,16 +11,12 @@ enum {
     TOKENS = 350,
     PROMPT = 200,
     SEEN = 333,
-    KINDS = 4, /* three modes, and one after a prompt of which sums are left */
-    HEADER = 168,
-    PAYLOAD_CRC_AT = 156,
-    HEADER_CRC_AT = 164
+    KINDS = 4 /* three modes, and one after a prompt of which sums are left */
 };
 
 typedef struct {
     lcv_stream *stream;
-    uint8_t *bytes, *copy;
-    size_t size;
+    snapshot_sample snapshot;
 } sample;
 
 static lcv_context *context;
@@ -53,11 +47,10 @@ static void open_sample(sample *s, lcv_stream_mode mode, int64_t prompt)
     FUZZ_REQUIRE(lcv_stream_create(context, &params, &taps, &s->stream) == LCV_OK);
     FUZZ_REQUIRE(prompt == 0 || lcv_stream_prefill(s->stream, &first) == LCV_OK);
     FUZZ_REQUIRE(lcv_stream_push(s->stream, &then) == LCV_OK);
-    FUZZ_REQUIRE(lcv_stream_save(s->stream, NULL, 0, &s->size) == LCV_OK);
-    s->bytes = malloc(s->size);
-    s->copy = malloc(s->size);
-    FUZZ_REQUIRE(s->bytes != NULL && s->copy != NULL);
-    FUZZ_REQUIRE(lcv_stream_save(s->stream, s->bytes, s->size, &s->size) == LCV_OK);
+    FUZZ_REQUIRE(lcv_stream_save(s->stream, NULL, 0, &s->snapshot.size) == LCV_OK);
+    snapshot_sample_allocate(&s->snapshot);
+    FUZZ_REQUIRE(lcv_stream_save(s->stream, s->snapshot.bytes, s->snapshot.size, &s->snapshot.size) ==
+                 LCV_OK);
 }
 
 static void open_all(void)
@@ -73,25 +66,6 @@ static void open_all(void)
         open_sample(&samples[i], modes[i], i < 3 ? 0 : PROMPT);
 }
 
-static uint32_t checksum(const uint8_t *bytes, size_t count)
-{
-    uint32_t crc = 0xFFFFFFFFu;
-    for (size_t i = 0; i < count; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0xEDB88320u : 0u);
-    }
-    return ~crc;
-}
-
-static void repair(const sample *s)
-{
-    const uint32_t payload = checksum(s->copy + HEADER, s->size - HEADER);
-    memcpy(s->copy + PAYLOAD_CRC_AT, &payload, sizeof payload);
-    const uint32_t header = checksum(s->copy, HEADER_CRC_AT);
-    memcpy(s->copy + HEADER_CRC_AT, &header, sizeof header);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     fuzz_input input = {bytes, size};
@@ -99,16 +73,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         open_all();
     const uint8_t choice = fuzz_byte(&input);
     const sample *s = &samples[choice % KINDS];
-    memcpy(s->copy, s->bytes, s->size);
-    while (input.left >= 3) {
-        const size_t at = (size_t)fuzz_byte(&input) + 256 * (size_t)fuzz_byte(&input);
-        s->copy[at % s->size] = fuzz_byte(&input);
-    }
-    if (choice < 128)
-        repair(s);
     const int64_t position = lcv_stream_position(s->stream);
-    const size_t length = choice % 8 == 7 ? size % (s->size + 1) : s->size;
-    if (lcv_stream_load(s->stream, s->copy, length) == LCV_OK) {
+    const size_t length = snapshot_sample_change(&s->snapshot, choice, input);
+    if (lcv_stream_load(s->stream, s->snapshot.copy, length) == LCV_OK) {
         const lcv_stream_args next = tokens(300);
         (void)lcv_stream_push(s->stream, &next);
         return 0;

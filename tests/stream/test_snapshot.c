@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Damaged, foreign and hostile snapshots: refused with a message, or harmless; never half taken over.
  * test_snapshot [COUNT]: so many mutated ones (default 20000). */
+#include "snapshot.h"
 #include "stream_case.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    TOKENS = 600,
-    SEEN = 333,
-    PROMPT = 200,
-    POSITION_AT = 72,
-    VERSION_AT = 124,
-    PAYLOAD_CRC_AT = 156,
-    HEADER_CRC_AT = 164,
-    HEADER_BYTES = 168
-};
+enum { CHANNELS = 3, TOKENS = 600, SEEN = 333, PROMPT = 200, MODAL_ORDER = 3 };
 
 static int64_t mutations = 20000;
 
@@ -27,6 +19,18 @@ typedef struct {
     size_t size;
 } sample;
 
+/* The filters become sums of exponentials. */
+static void make_modal(stream_case *c)
+{
+    static double pairs[CHANNELS * 2 * MODAL_ORDER];
+    for (int i = 0; i < CHANNELS * 2 * MODAL_ORDER; i++)
+        pairs[i] = 0.6 - 0.07 * (double)i;
+    c->params.order = MODAL_ORDER;
+    c->tensors.filter = (lcv_tensor)LCV_TENSOR_NONE;
+    c->tensors.poles = c->tensors.residues =
+        lcv_tensor_compact(pairs, LCV_F64, 2, (const int64_t[]){CHANNELS, 2 * MODAL_ORDER});
+}
+
 /* After steps, or a prompt of which sums are left and steps. */
 static sample make_sample(lcv_stream_mode mode, bool prompted)
 {
@@ -34,10 +38,12 @@ static sample make_sample(lcv_stream_mode mode, bool prompted)
     lcv_stream_params p = LCV_STREAM_PARAMS_INIT;
     p.mode = mode;
     p.batch = 1;
-    p.channels = 3;
+    p.channels = CHANNELS;
     p.filter_len = mode == LCV_STREAM_SMOOTH ? 450 : 260;
     p.generate_len = prompted ? TOKENS - PROMPT : 0;
     stream_case_make(&s.c, stream_context, &p, TOKENS, 3);
+    if (mode == LCV_STREAM_MODAL)
+        make_modal(&s.c);
     s.stream = stream_case_open(&s.c);
     const lcv_stream_args prompt = stream_case_args(&s.c, 0, PROMPT);
     if (prompted)
@@ -57,27 +63,6 @@ static void free_sample(sample *s)
     stream_case_free(&s->c);
 }
 
-/* The checksum as zip defines it, bit by bit. */
-static uint32_t checksum(const unsigned char *bytes, size_t count)
-{
-    uint32_t crc = 0xFFFFFFFFu;
-    for (size_t i = 0; i < count; i++) {
-        crc ^= bytes[i];
-        for (int bit = 0; bit < 8; bit++)
-            crc = (crc >> 1) ^ ((crc & 1u) != 0 ? 0xEDB88320u : 0u);
-    }
-    return ~crc;
-}
-
-/* Makes the checksums right, so that what lies behind them is reached. */
-static void repair(unsigned char *bytes, size_t size)
-{
-    const uint32_t payload = checksum(bytes + HEADER_BYTES, size - HEADER_BYTES);
-    memcpy(bytes + PAYLOAD_CRC_AT, &payload, sizeof payload);
-    const uint32_t header = checksum(bytes, HEADER_CRC_AT);
-    memcpy(bytes + HEADER_CRC_AT, &header, sizeof header);
-}
-
 static void expect_load(sample *s, const unsigned char *bytes, size_t size, lcv_status expected)
 {
     const lcv_status status = lcv_stream_load(s->stream, bytes, size);
@@ -91,7 +76,7 @@ static void guard_every_byte(bool prompted)
 {
     sample s = make_sample(LCV_STREAM_RELAXED, prompted);
     expect_load(&s, s.bytes, s.size, LCV_OK);
-    for (size_t i = 0; i < s.size; i += i < HEADER_BYTES + 64 ? 1 : 97) {
+    for (size_t i = 0; i < s.size; i += i < TEST_SNAPSHOT_HEADER_BYTES + 64 ? 1 : 97) {
         s.bytes[i] ^= 0x40;
         assert_int_not_equal(lcv_stream_load(s.stream, s.bytes, s.size), LCV_OK);
         assert_int_equal(lcv_stream_position(s.stream), SEEN);
@@ -129,25 +114,10 @@ static void foreign_snapshots_are_refused(void **state)
     assert_int_equal(lcv_stream_load(changed, s.bytes, s.size), LCV_INCOMPATIBLE);
     lcv_stream_destroy(&changed);
     free_sample(&other);
-    memcpy(s.bytes + VERSION_AT, &version, sizeof version);
-    repair(s.bytes, s.size);
+    memcpy(s.bytes + TEST_SNAPSHOT_VERSION_AT, &version, sizeof version);
+    test_snapshot_repair(s.bytes, s.size);
     expect_load(&s, s.bytes, s.size, LCV_VERSION_MISMATCH);
     free_sample(&s);
-}
-
-/* One to six bytes change, mostly with right checksums; what is taken over then runs on without harm. */
-static void mutate(sample *s, unsigned char *copy, uint64_t *random)
-{
-    memcpy(copy, s->bytes, s->size);
-    for (int64_t i = 1 + stream_random(random, 6); i > 0; i--) {
-        const int64_t where = stream_random(random, 4);
-        const int64_t at = where == 0   ? stream_random(random, (int64_t)s->size)
-                           : where == 1 ? POSITION_AT - 8 + stream_random(random, 16)
-                                        : stream_random(random, HEADER_BYTES + 64);
-        copy[at] = (unsigned char)(stream_random(random, 3) == 0 ? 0xFF : stream_random(random, 256));
-    }
-    if (stream_random(random, 8) != 0)
-        repair(copy, s->size);
 }
 
 /* Tokens that a stream still takes, at most `most`. */
@@ -163,11 +133,8 @@ static void mutated_snapshots_do_no_harm(void **state)
     static const struct {
         lcv_stream_mode mode;
         bool prompted;
-    } kinds[] = {{LCV_STREAM_RELAXED, false},
-                 {LCV_STREAM_SMOOTH, false},
-                 {LCV_STREAM_DIRECT, false},
-                 {LCV_STREAM_RELAXED, true},
-                 {LCV_STREAM_SMOOTH, true}};
+    } kinds[] = {{LCV_STREAM_RELAXED, false}, {LCV_STREAM_SMOOTH, false}, {LCV_STREAM_DIRECT, false},
+                 {LCV_STREAM_RELAXED, true},  {LCV_STREAM_SMOOTH, true},  {LCV_STREAM_MODAL, false}};
     int64_t taken = 0;
     uint64_t random = 4;
     (void)state;
@@ -176,7 +143,8 @@ static void mutated_snapshots_do_no_harm(void **state)
         unsigned char *copy = malloc(s.size);
         assert_non_null(copy);
         for (int64_t i = 0; i < mutations / (int64_t)COUNT_OF(kinds); i++) {
-            mutate(&s, copy, &random);
+            memcpy(copy, s.bytes, s.size);
+            test_snapshot_mutate(copy, s.size, &random);
             const int64_t position = lcv_stream_position(s.stream);
             if (lcv_stream_load(s.stream, copy, s.size) != LCV_OK) {
                 assert_int_equal(lcv_stream_position(s.stream), position);
