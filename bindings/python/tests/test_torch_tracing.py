@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import torch._dynamo.testing  # noqa: E402
 
 import longconv.torch as lt  # noqa: E402
-from longconv.torch import _kernels, _ops, _taps  # noqa: E402
+from longconv.torch import _kernels, _mixer, _ops, _taps  # noqa: E402
 from test_torch import CASES, make, outputs  # noqa: E402
 
 SCHEMAS = pathlib.Path(__file__).with_name("schemas.txt")
@@ -16,7 +16,7 @@ SCHEMAS = pathlib.Path(__file__).with_name("schemas.txt")
 
 def test_schemas_are_frozen():
     """Exported programs and users' code depend on them."""
-    lines = [str(getattr(torch.ops.longconv, name).default._schema) for name in (*_ops.SCHEMAS, *_taps.SCHEMAS)]
+    lines = [str(getattr(torch.ops.longconv, name).default._schema) for name in (*_ops.SCHEMAS, *_taps.SCHEMAS, *_mixer.SCHEMAS)]
     assert "\n".join(lines) == SCHEMAS.read_text().strip()
 
 

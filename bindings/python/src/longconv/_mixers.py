@@ -9,7 +9,7 @@ from . import _errors, _options, _plans, _words
 from ._arrays import Arrays, tensor_of
 from ._native import library, structs
 
-_INPUT, PARAMETER, _OUTPUT = 0, 1, 2
+INPUT, PARAMETER, OUTPUT = 0, 1, 2
 
 
 def mixers():
@@ -29,6 +29,8 @@ class _Problem(NamedTuple):
     seqlen: int
     backend: str
     backward: bool = False
+    device: int = _words.CPU
+    threads: int = 0
 
 
 class _MixerPlan:
@@ -38,9 +40,9 @@ class _MixerPlan:
         lib, handle = library.library(), c.c_void_p()
         params = structs.MixerParams(
             struct_size=c.sizeof(structs.MixerParams), mixer=problem.mixer.encode(), options=problem.options.encode(),
-            dtype=problem.dtype, batch=problem.batch, channels=problem.channels, seqlen=problem.seqlen,
-            backward=problem.backward, workspace_owner=1, backend=problem.backend.encode())
-        library.check(lib.lcv_mixer_plan_create(library.context(), c.byref(params), c.byref(handle)))
+            dtype=problem.dtype, device=problem.device, batch=problem.batch, channels=problem.channels,
+            seqlen=problem.seqlen, backward=problem.backward, workspace_owner=1, backend=problem.backend.encode())
+        library.check(lib.lcv_mixer_plan_create(library.context(problem.threads), c.byref(params), c.byref(handle)))
         self.handle = handle
         library.own(self, lib.lcv_plan_destroy, handle)
         self.workspace_bytes = _options.describe(lib.lcv_plan_describe, structs.PlanInfo, handle)["workspace_bytes"]
@@ -52,11 +54,11 @@ class _MixerPlan:
 
     def forward(self, arrays):
         """Executes on arrays by name; those of ports that are not there are absent."""
-        self._execute(library.library().lcv_mixer_forward, arrays, None)
+        self.execute(self._tensors(arrays))
 
     def backward(self, arrays, gradients):
         """The same with the outputs' gradients in `arrays`; writes those of `gradients`."""
-        self._execute(library.library().lcv_mixer_backward, arrays, self._tensors(gradients))
+        self.execute(self._tensors(arrays), self._tensors(gradients))
 
     def initial(self, name, seed):
         """The initial value of a parameter, None for the taps of a long filter."""
@@ -73,21 +75,26 @@ class _MixerPlan:
         return (structs.Tensor * len(self.ports))(*(
             tensor_of(arrays[name]) if arrays.get(name) is not None else structs.Tensor() for name in self.ports))
 
-    def _execute(self, function, arrays, gradients):
-        workspace, kept = _plans.scratch.of(self.workspace_bytes)
-        args = structs.MixerArgs(struct_size=c.sizeof(structs.MixerArgs), port_count=len(self.ports),
-                                 tensors=self._tensors(arrays))
-        if gradients is not None:
+    def execute(self, tensors, gradients=None, workspace=None, stream=None):
+        """Executes on one lcv_tensor for each port, backward with `gradients`; `workspace` None: this thread's memory."""
+        lib, kept = library.library(), None
+        if workspace is None:
+            workspace, kept = _plans.scratch.of(self.workspace_bytes)
+        args = structs.MixerArgs(struct_size=c.sizeof(structs.MixerArgs), port_count=len(self.ports), tensors=tensors)
+        args.exec.stream, args.exec.workspace, args.exec.workspace_bytes = stream, workspace, self.workspace_bytes
+        if gradients is None:
+            status = lib.lcv_mixer_forward(self.handle, c.byref(args))
+        else:
             args.gradients = gradients
-        args.exec.workspace, args.exec.workspace_bytes = workspace, self.workspace_bytes
-        status = function(self.handle, c.byref(args))
+            status = lib.lcv_mixer_backward(self.handle, c.byref(args))
         del kept
         library.check(status)
 
 
-def plan(mixer, options, dtype, batch, channels, seqlen, backend, backward=False):
-    """The plan of a mixer, made when it is not cached."""
-    problem = _Problem(mixer, _options.text_of(options), dtype, batch, channels, seqlen, backend, backward)
+def plan(mixer, options, dtype, batch, channels, seqlen, backend, backward=False, **where):
+    """The plan of a mixer, made when it is not cached. `options`: by name, or their text."""
+    text = options if isinstance(options, str) else _options.text_of(options)
+    problem = _Problem(mixer, text, dtype, batch, channels, seqlen, backend, backward, **where)
     return _plans.plans.get(problem, lambda: _MixerPlan(problem))
 
 
@@ -109,7 +116,7 @@ class Call:
                         backend, backward)
         count = first.shape[across] if channels is None else channels
         self.plan = plan_for(count)
-        self.input = self.plan.ports_of(_INPUT)[0]
+        self.input = self.plan.ports_of(INPUT)[0]
         parts = self.plan.ports[self.input]["shape"][across] // max(count, 1)
         if channels is None and parts > 1:  # without its input projection a mixer takes several times its channels
             self.plan = plan_for(count // parts)
@@ -124,7 +131,7 @@ class Call:
 
     def forward(self):
         """The output, or a tuple of them."""
-        outputs = self.plan.ports_of(_OUTPUT)
+        outputs = self.plan.ports_of(OUTPUT)
         self.arrays.update({name: numpy.empty(self.plan.ports[name]["shape"], self.taken.dtype) for name in outputs})
         self.plan.forward(self.arrays)
         found = tuple(self.arrays[name] for name in outputs)
@@ -132,7 +139,7 @@ class Call:
 
     def backward(self, dy):
         """Gradients by name from those of the output, or of all outputs."""
-        outputs, given = self.plan.ports_of(_OUTPUT), dy if isinstance(dy, tuple) else (dy,)
+        outputs, given = self.plan.ports_of(OUTPUT), dy if isinstance(dy, tuple) else (dy,)
         if len(given) != len(outputs):
             raise _errors.InvalidArgumentError(f"dy: expected {len(outputs)} arrays, given {len(given)}")
         arrays = {**self.arrays, **{name: self.taken.data(f"dy of {name}", value) for name, value in zip(outputs, given)}}

@@ -10,7 +10,8 @@ from .h3 import H3
 from .hyena import HyenaFilter, HyenaOperator
 from .layers import LongConv
 from .mega import MegaEMA
+from .mixers import Mixer
 from .ssm import DSS, S4D
 
 __all__ = ["conv", "prepare", "PreparedFilter", "LongConv", "HyenaFilter", "HyenaOperator", "H3", "FilterFamily", "S4D",
-           "DSS", "MegaEMA", "GSS", "BiGS"]
+           "DSS", "MegaEMA", "GSS", "BiGS", "Mixer"]

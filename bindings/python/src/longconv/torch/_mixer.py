@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The mixers of the C library on PyTorch tensors: the operators torch.ops.longconv.mixer and mixer_backward, one pair for
+all of them. `arrays` are a mixer's inputs and parameters, `results` its outputs, both in the order of its ports."""
+import contextlib
+
+import torch
+
+from .. import _errors, _mixers, _options, _plans
+from .._native import structs
+from . import _kernels
+from ._ops import autocast_data, autocast_parameter, library
+
+_WORDS = "str mixer, str options, int channels, str backend"
+SCHEMAS = {
+    "mixer": f"(Tensor[] arrays, {_WORDS}) -> Tensor[]",
+    "mixer_backward": f"(Tensor[] dresults, Tensor[] arrays, int wanted, {_WORDS}) -> Tensor[]",
+}
+for _name, _schema in SCHEMAS.items():
+    library.define(_name + _schema)
+
+
+def _is_time_last(options):
+    return "layout=bdl" in options.split()
+
+
+def _plan(arrays, backward, mixer, options, channels, backend):
+    """The plan for tensors of these shapes."""
+    if not arrays:
+        raise _errors.InvalidArgumentError(f"arrays: expected the inputs and parameters of {mixer}, given none")
+    first = arrays[0]
+    if first.dim() != 3:
+        raise _errors.InvalidArgumentError(f"{mixer}: expected a first input of rank 3, given shape {list(first.shape)}")
+    dtype, shape, _, device, _ = _kernels._view("first input", first)
+    return _mixers.plan(mixer, options, dtype, shape[0], channels, shape[2 if _is_time_last(options) else 1], backend,
+                        backward, device=device, threads=_kernels.threads())
+
+
+def _names(plan):
+    """Of the arrays and of the results."""
+    results = plan.ports_of(_mixers.OUTPUT)
+    return [name for name in plan.ports if name not in results], results
+
+
+class _Binding:
+    """The executions of a plan on tensors of certain shapes and strides: lists of lcv_tensor in which only addresses
+    change. given: the arrays, and in backward the results' gradients; made: {port: (shape, dtype)} of what comes out."""
+
+    def __init__(self, plan, given, made, backward):
+        self.plan, self.made, self.backward, self.free = plan, list(made.values()), backward, []
+        device, index = next((view[3], view[4]) for view in given.values())
+        self.views = {**given, **({} if backward else self._new(made, device, index))}
+        self.gradients = self._new(made, device, index) if backward else {}
+        places = {name: place for place, name in enumerate(plan.ports)}
+        self.given_places, self.made_places = [places[name] for name in given], [places[name] for name in made]
+
+    @staticmethod
+    def _new(made, device, index):
+        return {name: (_kernels._DTYPES[dtype], shape, _kernels._contiguous(shape), device, index)
+                for name, (shape, dtype) in made.items()}
+
+    def _lists(self):
+        def filled(views):
+            return (structs.Tensor * len(self.plan.ports))(*(
+                structs.tensor(0, *views[name]) if name in views else structs.Tensor() for name in self.plan.ports))
+        return filled(self.views), filled(self.gradients) if self.backward else None
+
+    def run(self, given, made, **resources):
+        try:
+            lists = self.free.pop()
+        except IndexError:
+            lists = self._lists()
+        tensors, gradients = lists
+        for place, tensor in zip(self.given_places, given):
+            tensors[place].data = tensor.data_ptr()
+        for place, tensor in zip(self.made_places, made):
+            (gradients if self.backward else tensors)[place].data = tensor.data_ptr()
+        self.plan.execute(tensors, gradients, **resources)
+        self.free.append(lists)
+
+
+def _views(names, tensors, device):
+    if len(names) != len(tensors):
+        raise _errors.InvalidArgumentError(f"expected the arrays {', '.join(names)}, given {len(tensors)}")
+    for name, tensor in zip(names, tensors):
+        if tensor.device != device:
+            raise _errors.InvalidArgumentError(f"{name}: expected a tensor on {device}, given {tensor.device}")
+    return {name: _kernels._view(name, tensor) for name, tensor in zip(names, tensors)}
+
+
+def _dtype(port, data):
+    return _kernels.compute_dtype(data.dtype) if port["role"] == _mixers.PARAMETER else data.dtype
+
+
+def _bind(arrays, dresults, wanted, words):
+    """dresults: the gradients of the results, None: forward."""
+    plan, first = _plan(arrays, dresults is not None, *words), arrays[0]
+    names, results = _names(plan)
+    given = _views(names, arrays, first.device)
+    if dresults is None:
+        made = results
+    else:
+        given.update(_views(results, dresults, first.device))
+        made = [name for bit, name in enumerate(names) if wanted >> bit & 1]
+    return _Binding(plan, given, {name: (plan.ports[name]["shape"], _dtype(plan.ports[name], first)) for name in made},
+                    dresults is not None)
+
+
+def _run(arrays, dresults, wanted, words):
+    given = [*arrays, *(dresults or ())]
+    key = ("mixer", wanted, dresults is None, words, _kernels.threads(),
+           *((tensor.dtype, tensor.shape, tensor.stride(), tensor.get_device()) for tensor in given))
+    with _kernels.device_of(given[0]) if given else contextlib.nullcontext():
+        binding = _plans.bindings.get(key, lambda: _bind(arrays, dresults, wanted, words))
+        made = _kernels._results(_new, binding, given[0])
+        resources, kept = _kernels.resources(binding.plan, given[0])
+        binding.run(given, made, **resources)
+        del kept
+    return made
+
+
+def _new(binding, like):
+    return [torch.empty(shape, dtype=dtype, device=like.device) for shape, dtype in binding.made]
+
+
+def _mixer(arrays, *words):
+    return _run(arrays, None, 0, words)
+
+
+def _mixer_backward(dresults, arrays, wanted, *words):
+    return _run(arrays, dresults, wanted, words)
+
+
+for _device in ("CPU", "CUDA"):
+    library.impl("mixer", _mixer, _device)
+    library.impl("mixer_backward", _mixer_backward, _device)
+
+
+# ---- Shapes without data ----
+
+PROBE_LEN = 64
+
+
+def _ports(mixer, options, channels, backend, seqlen=PROBE_LEN):
+    """The ports, from a plan for one sequence."""
+    length = seqlen if isinstance(seqlen, int) else seqlen.node.hint or PROBE_LEN
+    return _mixers.plan(mixer, options, 0, 1, channels, length, backend)
+
+
+@torch.library.register_fake("longconv::mixer", lib=library)
+def _(arrays, mixer, options, channels, backend):
+    first = arrays[0]
+    seqlen = first.shape[2 if _is_time_last(options) else 1]
+    ports = _ports(mixer, options, channels, backend, seqlen).ports
+    sizes = {"batch": first.shape[0], "seqlen": seqlen}
+    return [first.new_empty([sizes.get(axis, size) for axis, size in zip(port["axes"].split(", "), port["shape"])])
+            for port in ports.values() if port["role"] == _mixers.OUTPUT]
+
+
+@torch.library.register_fake("longconv::mixer_backward", lib=library)
+def _(dresults, arrays, wanted, mixer, options, channels, backend):
+    plan = _ports(mixer, options, channels, backend, arrays[0].shape[2 if _is_time_last(options) else 1])
+    return [array.new_empty(array.shape, dtype=_dtype(plan.ports[name], arrays[0]))
+            for bit, (name, array) in enumerate(zip(_names(plan)[0], arrays)) if wanted >> bit & 1]
+
+
+# ---- Differentiation, once ----
+
+def _setup(ctx, inputs, output):
+    arrays, *ctx.words = inputs
+    ctx.save_for_backward(*arrays)
+
+
+def _gradients_of(ctx, dresults, needed):
+    wanted = sum(1 << bit for bit, needs in enumerate(needed) if needs)
+    found = iter(mixer_backward(dresults, list(ctx.saved_tensors), wanted, *ctx.words))
+    return [next(found) if needs else None for needs in needed]
+
+
+def _gradients(ctx, dresults):
+    return (_gradients_of(ctx, dresults, ctx.needs_input_grad[0]), *[None] * 4)
+
+
+def _refuse(ctx, *_):
+    raise _errors.UnsupportedError("the gradients of a mixer cannot be differentiated again")
+
+
+torch.library.register_autograd("longconv::mixer", _gradients, setup_context=_setup, lib=library)
+torch.library.register_autograd("longconv::mixer_backward", _refuse, lib=library)
+
+
+class _Mapped(torch.autograd.Function):
+    """The same below the transforms of torch.func, which registered operators do not serve. All tensors come last."""
+
+    @staticmethod
+    def forward(words, *arrays):
+        return tuple(mixer(list(arrays), *words))
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.words, *arrays = inputs
+        ctx.save_for_backward(*arrays)
+
+    @staticmethod
+    def backward(ctx, *dresults):
+        return (None, *_gradients_of(ctx, list(dresults), ctx.needs_input_grad[1:]))
+
+    @staticmethod
+    def vmap(info, axes, words, *arrays):
+        results, places = _map(mixer, info, [arrays], [axes[1:]], words)
+        return tuple(results), tuple(places)
+
+
+class _MappedBackward(torch.autograd.Function):
+    @staticmethod
+    def forward(words, count, *tensors):
+        return tuple(mixer_backward(list(tensors[:count]), list(tensors[count:]), *words))
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    backward = staticmethod(_refuse)
+
+    @staticmethod
+    def vmap(info, axes, words, count, *tensors):
+        lists, places = ((given[:count], given[count:]) for given in (tensors, axes[2:]))
+        results, places = _map(mixer_backward, info, lists, places, words)
+        return tuple(results), tuple(places)
+
+
+def _is_transformed():
+    return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
+
+
+def mixer(arrays, *words):
+    """The results of a mixer."""
+    if _is_transformed():
+        return list(_Mapped.apply(words, *arrays))
+    return torch.ops.longconv.mixer(arrays, *words)
+
+
+def mixer_backward(dresults, arrays, wanted, *words):
+    """The gradients of the arrays whose bits are set."""
+    if _is_transformed():
+        return list(_MappedBackward.apply((wanted, *words), len(dresults), *dresults, *arrays))
+    return torch.ops.longconv.mixer_backward(dresults, arrays, wanted, *words)
+
+
+def _map(call, info, lists, axes, words):
+    """vmap, one call for each entry: `lists` of tensors with their axes; results get the mapped axis in front."""
+    calls = [call(*([tensor if axis is None else tensor.select(axis, entry) for tensor, axis in zip(tensors, places)]
+                    for tensors, places in zip(lists, axes)), *words) for entry in range(info.batch_size)]
+    results = [torch.stack(parts) for parts in zip(*calls)]
+    return results, [0] * len(results)
+
+
+@torch.library.register_vmap("longconv::mixer", lib=library)
+def _(info, axes, arrays, *words):
+    return _map(mixer, info, [arrays], axes[:1], words)
+
+
+@torch.library.register_vmap("longconv::mixer_backward", lib=library)
+def _(info, axes, dresults, arrays, *words):
+    return _map(mixer_backward, info, [dresults, arrays], axes[:2], words)
+
+
+class Operator:
+    """A mixer with options, without values. `seqlen` is the length that `ports` are told for."""
+
+    def __init__(self, mixer, channels, *, seqlen=PROBE_LEN, backend="auto", **options):
+        self.mixer, self.channels, self.backend, self.options = mixer, channels, backend, _options.text_of(options)
+        self._seqlen = seqlen
+        plan = self._plan(0)
+        self.ports, (self.names, self.results) = plan.ports, _names(plan)
+        self.inputs = plan.ports_of(_mixers.INPUT)
+
+    def _plan(self, dtype):
+        return _mixers.plan(self.mixer, self.options, dtype, 1, self.channels, self._seqlen, self.backend)
+
+    def initial(self, dtype=None):
+        """Initial values by name, drawn with a seed of PyTorch's generator; None for the taps of long filters."""
+        plan, seed = self._plan(_kernels._DTYPES[dtype or torch.get_default_dtype()]), int(torch.randint(1 << 62, ()))
+        values = {name: plan.initial(name, seed) for name in plan.ports_of(_mixers.PARAMETER)}
+        return {name: None if value is None else torch.from_numpy(value) for name, value in values.items()}
+
+    def __call__(self, **arrays):
+        """The result (a tuple, if there are several) for all arrays by name, differentiable once. Parameters are
+        converted to the compute dtype; under autocast inputs go to autocast's."""
+        if arrays.keys() != set(self.names):
+            raise _errors.InvalidArgumentError(
+                f"{self.mixer}: expected the arrays {', '.join(self.names)}, given {', '.join(arrays)}")
+        first = arrays[self.inputs[0]]
+        device = first.device.type
+        if torch.is_autocast_enabled(device):
+            arrays.update({name: autocast_data(arrays[name], device) for name in self.inputs})
+            first = arrays[self.inputs[0]]
+        given = [arrays[name] if name in self.inputs else autocast_parameter(arrays[name], first) for name in self.names]
+        results = mixer(given, self.mixer, self.options, self.channels, self.backend)
+        return results[0] if len(self.results) == 1 else tuple(results)
