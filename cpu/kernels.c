@@ -5,6 +5,10 @@
 
 #include <math.h>
 
+#ifdef __FMA__
+#include <immintrin.h>
+#endif
+
 extern const TYPED(lcv_cpu_kernels) TYPED(LCV_CPU_TABLE);
 
 /* ---- Activations (formulas in conv.h) ---- */
@@ -135,24 +139,7 @@ static void dot(const real *a, const real *b, int64_t count, double *sum)
         *sum += b != NULL ? (double)a[i] * (double)b[i] : (double)a[i];
 }
 
-static void energy(const real *a, const real *b, int64_t count, double *sum)
-{
-    real lane[LANES] = {REAL(0.0)};
-    int64_t i = 0;
-    for (; i + LANES <= count; i += LANES)
-        for (int k = 0; k < LANES; k++) {
-            const real x = b != NULL ? a[i + k] * b[i + k] : a[i + k];
-            lane[k] += x * x;
-        }
-    for (; i < count; i++) {
-        const real x = b != NULL ? a[i] * b[i] : a[i];
-        lane[0] += x * x;
-    }
-    for (int k = 0; k < LANES; k++)
-        *sum += (double)lane[k];
-}
-
-/* ---- Correlation: tiles of outputs in registers, blocks of taps ---- */
+/* ---- Vectors ---- */
 
 #ifdef __AVX2__
 enum { VECTOR_BYTES = 32 };
@@ -163,9 +150,7 @@ typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 
 enum {
     VECTOR = VECTOR_BYTES / sizeof(real),
-    WIDE = 8, /* vectors of a wide tile: what the registers hold beside a tap */
-    TAP_BLOCK = 8,
-    LEVELS = 48
+    WIDE = 8 /* vectors in work together: what the registers hold beside a tap */
 };
 
 static inline vec load_vec(const real *from)
@@ -174,6 +159,58 @@ static inline vec load_vec(const real *from)
     memcpy(&v, from, sizeof v);
     return v;
 }
+
+/* The one sum here whose last bits do not matter: fused where there is an instruction. */
+static inline vec add_square(vec x, vec sum)
+{
+#if defined(__FMA__) && defined(__AVX2__) && REAL_IS_DOUBLE
+    return (vec)_mm256_fmadd_pd((__m256d)x, (__m256d)x, (__m256d)sum);
+#elif defined(__FMA__) && defined(__AVX2__)
+    return (vec)_mm256_fmadd_ps((__m256)x, (__m256)x, (__m256)sum);
+#else
+    return sum + x * x;
+#endif
+}
+
+static double sum_of_lanes(const vec *sums)
+{
+    vec total = sums[0];
+    double sum = 0.0;
+    for (int v = 1; v < WIDE; v++)
+        total += sums[v];
+    for (int k = 0; k < (int)VECTOR; k++)
+        sum += (double)total[k];
+    return sum;
+}
+
+static inline __attribute__((always_inline)) double squares(const real *a, const real *b, int64_t count)
+{
+    vec sum[WIDE] = {{REAL(0.0)}};
+    double rest = 0.0;
+    int64_t i = 0;
+    for (; i + WIDE * VECTOR <= count; i += WIDE * VECTOR)
+#pragma GCC unroll 8
+        for (int v = 0; v < WIDE; v++) {
+            const int64_t at = i + v * VECTOR;
+            sum[v] = add_square(b != NULL ? load_vec(a + at) * load_vec(b + at) : load_vec(a + at), sum[v]);
+        }
+    for (; i + VECTOR <= count; i += VECTOR)
+        sum[0] = add_square(b != NULL ? load_vec(a + i) * load_vec(b + i) : load_vec(a + i), sum[0]);
+    for (; i < count; i++) {
+        const real x = b != NULL ? a[i] * b[i] : a[i];
+        rest += (double)(x * x);
+    }
+    return sum_of_lanes(sum) + rest;
+}
+
+static void energy(const real *a, const real *b, int64_t count, double *sum)
+{
+    *sum += b != NULL ? squares(a, b, count) : squares(a, NULL, count);
+}
+
+/* ---- Correlation: tiles of outputs in registers, blocks of taps ---- */
+
+enum { TAP_BLOCK = 8, LEVELS = 48 };
 
 /* sum[v] = sum_{i < taps} h[i] x[i + v VECTOR ...] for `vectors` vectors; taps and vectors are constants
  * where it is called, so that all of `sum` stays in registers. */

@@ -29,7 +29,8 @@ typedef struct edge_job {
     cvec *data;
     int64_t pieces;
     void (*range)(struct edge_job *job, int64_t piece, size_t from, size_t to);
-    double energy[EDGE_PIECES]; /* first pass: sum of the squares, or not finite */
+    bool look;                  /* first pass: for values that are not finite or too large */
+    double energy[EDGE_PIECES]; /* then the sum of the squares, or not finite */
 } edge_job;
 
 static double sum_of(vec x)
@@ -50,7 +51,7 @@ static void first_range(edge_job *job, int64_t index, size_t from, size_t to)
     const int64_t size = plan->shape.size, radix = plan->shape.radix, column_reals = size / radix;
     const bool complex = s->end > size || s->future_count > 0;
     const int64_t columns = complex ? 2 * radix : radix;
-    first_function *const pass = first_functions[radix][complex];
+    first_function *const pass = first_functions[radix][complex][job->look];
     real buffer[2 * LCV_SIMD_MAX_RADIX][CHUNK * LANES];
     const real *column[2 * LCV_SIMD_MAX_RADIX];
     vec energy = splat(1); /* not 0: next to it, squares too small for a normal number cost no time */
@@ -117,11 +118,12 @@ static bool first_pass(const lcv_simd_plan *plan, const source *from, double lim
     job.from = from;
     job.data = data;
     job.range = first_range;
+    job.look = limit > 0.0;
     double energy = 0.0;
     run_edge(&job, team);
     for (int64_t piece = 0; piece < job.pieces; piece++)
         energy += job.energy[piece];
-    return limit <= 0.0 || energy < limit;
+    return !job.look || energy < limit;
 }
 
 static void last_pass(const lcv_simd_plan *plan, cvec *data, const target *to, const lcv_cpu_team *team)

@@ -243,10 +243,11 @@ INLINE void add_squares(int radix, const vec *x, vec sum[2])
 }
 
 /* `count` vectors of each column, from vector `at` on; residue r goes to y + r * stride. With `complex`,
- * columns radix to 2 radix - 1 are the imaginary parts. `stagger` has the weights (see simd.h). `energy`
- * gains the squares of all reals: one more operation for each, which tells of anything that is not finite. */
-INLINE void first_loop(int radix, bool complex, const real *const *column, cvec *y, size_t stride, size_t at,
-                       size_t count, const vec *stagger, vec *energy)
+ * columns radix to 2 radix - 1 are the imaginary parts. `stagger` has the weights (see simd.h). With `look`
+ * `energy` gains the squares of all reals: one more operation for each, which tells of anything that is not
+ * finite. */
+INLINE void first_loop(int radix, bool complex, bool look, const real *const *column, cvec *y, size_t stride,
+                       size_t at, size_t count, const vec *stagger, vec *energy)
 {
     vec sum[2] = {*energy, splat(1)}; /* not 0: see first_range */
     for (size_t j = 0; j < count; j++) {
@@ -256,7 +257,8 @@ INLINE void first_loop(int radix, bool complex, const real *const *column, cvec 
 #pragma GCC unroll 16
         for (int k = 0; k < radix; k++)
             x[k] = load(column[k] + j * LANES);
-        add_squares(radix, x, sum);
+        if (look)
+            add_squares(radix, x, sum);
 #pragma GCC unroll 16
         for (int k = 0; k < radix; k++)
             x[k] *= by;
@@ -265,7 +267,8 @@ INLINE void first_loop(int radix, bool complex, const real *const *column, cvec 
 #pragma GCC unroll 16
             for (int k = 0; k < radix; k++)
                 x[k] = load(column[radix + k] + j * LANES);
-            add_squares(radix, x, sum);
+            if (look)
+                add_squares(radix, x, sum);
 #pragma GCC unroll 16
             for (int k = 0; k < radix; k++)
                 x[k] *= by;
@@ -307,16 +310,21 @@ typedef void first_function(const real *const *column, cvec *y, size_t stride, s
                             const vec *stagger, vec *energy);
 typedef void last_function(const cvec *y, real *const *column, size_t stride, size_t count);
 
-#define EDGE(radix, name, is_complex)                                                                        \
+#define FIRST(radix, name, is_complex, look)                                                                 \
     static void first##name(const real *const *column, cvec *y, size_t stride, size_t at, size_t count,      \
                             const vec *stagger, vec *energy)                                                 \
     {                                                                                                        \
-        first_loop(radix, is_complex, column, y, stride, at, count, stagger, energy);                        \
-    }                                                                                                        \
+        first_loop(radix, is_complex, look, column, y, stride, at, count, stagger, energy);                  \
+    }
+#define LAST(radix, name, is_complex)                                                                        \
     static void last##name(const cvec *y, real *const *column, size_t stride, size_t count)                  \
     {                                                                                                        \
         last_loop(radix, is_complex, y, column, stride, count);                                              \
     }
+#define EDGE(radix, name, is_complex)                                                                        \
+    FIRST(radix, name, is_complex, false)                                                                    \
+    FIRST(radix, name##_look, is_complex, true)                                                              \
+    LAST(radix, name, is_complex)
 #define EDGES(radix)                                                                                         \
     EDGE(radix, _##radix##_real, false)                                                                      \
     EDGE(radix, _##radix##_complex, true)
@@ -330,9 +338,12 @@ EDGES(7)
 EDGES(10)
 EDGES(14)
 
-#define ROW(radix) [radix] = {first_##radix##_real, first_##radix##_complex}
-static first_function *const first_functions[LCV_SIMD_MAX_RADIX + 1][2] = {ROW(2), ROW(3), ROW(4),  ROW(5),
-                                                                           ROW(6), ROW(7), ROW(10), ROW(14)};
+/* By radix, `complex` and `look`. */
+#define ROW(radix)                                                                                           \
+    [radix] = {{first_##radix##_real, first_##radix##_real_look},                                            \
+               {first_##radix##_complex, first_##radix##_complex_look}}
+static first_function *const first_functions[LCV_SIMD_MAX_RADIX + 1][2][2] = {
+    ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(10), ROW(14)};
 #undef ROW
 #define ROW(radix) [radix] = {last_##radix##_real, last_##radix##_complex}
 static last_function *const last_functions[LCV_SIMD_MAX_RADIX + 1][2] = {ROW(2), ROW(3), ROW(4),  ROW(5),
@@ -340,5 +351,7 @@ static last_function *const last_functions[LCV_SIMD_MAX_RADIX + 1][2] = {ROW(2),
 #undef ROW
 #undef EDGES
 #undef EDGE
+#undef FIRST
+#undef LAST
 
 #endif
