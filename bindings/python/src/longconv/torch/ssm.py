@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Diagonal state space models as layers: S4D and DSS. Parameters have the names of the authors' implementations, whose
+"""State space models as layers: S4, S4D and DSS. Parameters have the names of the authors' implementations, whose
 checkpoints load.
 
-Sources: Gu et al., On the Parameterization and Initialization of Diagonal State Space Models (2022); Gupta et al.,
+Sources: Gu et al., Efficiently Modeling Long Sequences with Structured State Spaces (2022); Gu et al., On the Parameterization and Initialization of Diagonal State Space Models (2022); Gupta et al.,
 Diagonal State Spaces are as Effective as Structured State Spaces (2022)."""
 import torch
 from torch import nn
@@ -73,6 +73,41 @@ class DSSKernel(nn.Module):
         return self.family.taps({"inv_dt": self.log_dt, "a_real": real, "a_imag": imag, "c": self.W}, length)
 
 
+class S4Kernel(nn.Module):
+    """Taps [channels * d_model, length] of S4, whose A is diagonal minus P P^*. `init`: a HiPPO matrix; those of legt and lmu
+    have rank 2.
+
+    The buffer `l_kernel` is the authors': 0, C is what it says; above, C is C (I - M^l_kernel), which their code turns it
+    into when it is first used. Taps are then those of this length, cut off."""
+
+    def __init__(self, d_model, d_state=64, channels=1, n_ssm=None, init="legs", rank=1, dt_min=0.001, dt_max=0.1,
+                 **options):
+        super().__init__()
+        copies = d_model if n_ssm is None else n_ssm
+        self.d_model, self.options = d_model, {"modes": d_state // 2, "outputs": channels, "n_ssm": copies, "init": init,
+                                               "rank": rank, "dt_min": dt_min, "dt_max": dt_max, **options}
+        self.register_buffer("l_kernel", torch.tensor(0))
+        self._set_family()
+        value = self.family.initial()
+        self.inv_dt = nn.Parameter(value["inv_dt"].reshape(d_model, 1))
+        self.A_real, self.A_imag = nn.Parameter(value["a_real"]), nn.Parameter(value["a_imag"])
+        self.P, self.B = nn.Parameter(value["p"].unflatten(0, (rank, copies))), nn.Parameter(value["b"][None])
+        self.C = nn.Parameter(value["c"].unflatten(0, (channels, d_model)))
+
+    def _set_family(self):
+        length = int(self.l_kernel)
+        words = {"c_form": "truncated", "kernel_len": length} if length else {}
+        self.family = Family("s4_dplr", self.d_model, length or LONGEST, **self.options, **words)
+
+    def _load_from_state_dict(self, *arguments):
+        super()._load_from_state_dict(*arguments)
+        self._set_family()
+
+    def forward(self, length):
+        return self.family.taps({"inv_dt": self.inv_dt, "a_real": self.A_real, "a_imag": self.A_imag, "p": self.P,
+                                 "b": self.B, "c": self.C}, length)
+
+
 class _Convolution(nn.Module):
     """y = conv(u, kernel) + D u for [batch, d_model, seqlen], or [batch, seqlen, d_model] with layout="BLD".
 
@@ -104,6 +139,11 @@ class _Convolution(nn.Module):
 
     def extra_repr(self):
         return f"{self.d_model}, channels={self.channels}, bidirectional={self.bidirectional}, layout={self.layout!r}"
+
+
+class S4(_Convolution):
+    __doc__ = "A state space model of S4 with its skip: " + _Convolution.__doc__
+    kernel_class = S4Kernel
 
 
 class S4D(_Convolution):

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The block around a state space model: convolution, activation and projection in one call. Parameters have the names of
+the authors' S4Block, whose checkpoints load.
+
+Source: Gu et al., Efficiently Modeling Long Sequences with Structured State Spaces (2022)."""
+from torch import nn
+
+from .. import _errors
+from ._mixer import Operator
+from ._pointwise import Pointwise
+from .ssm import DSS, S4, S4D
+
+MODELS = {"s4": S4, "s4d": S4D, "dss": DSS}
+
+
+class S4Block(nn.Module):
+    """[batch, d_model, seqlen] in and out ([batch, seqlen, d_model] with layout="BLD"): a state space model ("s4", "s4d" or
+    "dss") with its skip, an activation, and a projection to twice the width whose second half gates the first. final_act
+    None: a plain projection. Other arguments go to the kernel."""
+
+    def __init__(self, d_model, d_state=64, *, model="s4", channels=1, bidirectional=False, activation="gelu",
+                 final_act="glu", layout="BDL", **kernel):
+        super().__init__()
+        if model not in MODELS or final_act not in ("glu", None):
+            raise _errors.InvalidArgumentError(f"expected a model of {', '.join(MODELS)} and final_act 'glu' or None, "
+                                               f"given {model!r}, {final_act!r}")
+        self.layer = MODELS[model](d_model, d_state, channels=channels, bidirectional=bidirectional, **kernel)
+        self.output_linear = nn.Sequential(Pointwise(channels * d_model, (2 if final_act else 1) * d_model))
+        self.bidirectional, self.time_axis = bidirectional, 2 if layout == "BDL" else 1
+        self.operator = Operator("s4_layer", d_model, outputs=channels, twosided=bidirectional, glu=final_act is not None,
+                                 activation=activation or "none", layout=layout.lower())
+
+    def forward(self, x):
+        taps, linear = self.layer.kernel(x.shape[self.time_axis]), self.output_linear[0]
+        if self.bidirectional:
+            past, future = taps.chunk(2)
+            filters = {"filter": past, "filter_future": future}
+        else:
+            filters = {"filter": taps}
+        return self.operator(x=x, skip=self.layer.D.flatten(), out_weight=linear.weight, out_bias=linear.bias, **filters)
