@@ -73,6 +73,11 @@ class _Backward(torch.autograd.Function):
         return (*_double.backward_of_backward(ctx, cotangents), None, None, None)
 
 
+# What Function.apply calls once it has looked for transforms of torch.func; conv_forward and conv_backward have looked.
+_apply_forward = super(torch.autograd.Function, _Forward).apply
+_apply_backward = super(torch.autograd.Function, _Backward).apply
+
+
 class _MappedForward(torch.autograd.Function):
     """The same for torch.func, whose transforms want what is kept to be said apart; it takes longer to enter."""
 
@@ -123,7 +128,7 @@ def conv_forward(*arguments):
         return _ops.call_forward(*arguments)
     if _transforms() is not None:
         return _MappedForward.apply(*arguments)
-    return _Forward.apply(*arguments) if _records(tensors) else _kernels.forward(*arguments)
+    return _apply_forward(*arguments) if _records(tensors) else _kernels.forward(*arguments)
 
 
 def conv_backward(*arguments):
@@ -133,7 +138,7 @@ def conv_backward(*arguments):
         return _ops.call_backward(*arguments)
     if _transforms() is not None:
         return _MappedBackward.apply(*arguments)
-    return _Backward.apply(*arguments) if _records(tensors) else _kernels.backward(*arguments)
+    return _apply_backward(*arguments) if _records(tensors) else _kernels.backward(*arguments)
 
 
 def conv(u, filter, *, skip=None, bias=None, pre_gate=None, post_gate=None, activation=None, mode="causal",
