@@ -211,13 +211,30 @@ static lcv_cpu_panel panel_of(const execution *e, const unit *u, int64_t index, 
     return panel;
 }
 
+/* The panel that a worker comes to after panel `index` of a unit, if the others are as quick. False where
+ * there is none, or where rows are not gathered from many places and memory needs no help. */
+static bool find_next(const execution *e, int64_t unit_index, const unit *u, int64_t index,
+                      lcv_cpu_panel *next)
+{
+    const lcv_cpu_plan *p = e->plan;
+    const int64_t other = unit_index + p->workers;
+    if (p->width == 1 || (index + 1 == u->last && other >= e->count))
+        return false;
+    const unit after = index + 1 < u->last ? *u : unit_of(p, other);
+    *next = lcv_cpu_panel_of(p, after.block, index + 1 < u->last ? index + 1 : after.first);
+    return true;
+}
+
 static void forward_unit(const execution *e, int64_t index, const lcv_cpu_worker *worker)
 {
     const unit u = unit_of(e->plan, index);
     prepare_own(e, &u, worker);
     for (int64_t i = u.first; i < u.last; i++) {
         const lcv_cpu_panel panel = panel_of(e, &u, i, worker);
-        e->plan->rows->forward(e->plan, e->call, &panel, worker);
+        lcv_cpu_worker informed = *worker;
+        lcv_cpu_panel next;
+        informed.next = find_next(e, index, &u, i, &next) ? &next : NULL;
+        e->plan->rows->forward(e->plan, e->call, &panel, &informed);
     }
 }
 

@@ -98,6 +98,7 @@ typedef struct lcv_cpu_panel {
 typedef struct lcv_cpu_worker {
     char *memory; /* worker.bytes of the workspace */
     lcv_cpu_work work;
+    const lcv_cpu_panel *next; /* the panel that is its next one, it seems; NULL: not known */
 } lcv_cpu_worker;
 
 /* Functions on panels and filters; cpu_rows.c defines one table for each type. */

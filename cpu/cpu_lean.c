@@ -237,8 +237,8 @@ static void load_x(const job *w, int64_t t, int64_t count, real *tile)
     const stretch at = {t, there};
     if (there > 0) {
         fetch_next(&w->u, t, w->p->geometry.seqlen);
-        load(w->kernels, &w->u, at, tile);
-        multiply_by(w->kernels, &w->pre_gate, at, tile);
+        load(w->kernels, &w->u, at, tile, there);
+        multiply_by(w->kernels, &w->pre_gate, at, tile, there);
     }
     memset(tile + there, 0, (size_t)(count - there) * sizeof(real));
 }
@@ -248,7 +248,7 @@ static void load_taps(const job *w, int64_t tap, int64_t count, real *tile)
     const int64_t there = max64(0, min64(count, min64(w->filter_len, w->p->geometry.taps) - tap));
     fetch_next(&w->filter, tap, w->filter_len);
     if (there > 0)
-        load(w->kernels, &w->filter, (stretch){tap, there}, tile);
+        load(w->kernels, &w->filter, (stretch){tap, there}, tile, there);
     memset(tile + there, 0, (size_t)(count - there) * sizeof(real));
 }
 
@@ -382,7 +382,7 @@ static void load_real(const job *w, int part, int64_t j, int64_t count, real *ti
 {
     const int64_t whole = whole_columns(&w->p->geometry, w->l->points);
     if (part < whole)
-        load(w->kernels, &w->y, (stretch){part * w->l->points + j, count}, tile);
+        load(w->kernels, &w->y, (stretch){part * w->l->points + j, count}, tile, count);
     else
         memcpy(tile, memory_at(w, w->at.real, (part - whole) * w->l->points + j),
                (size_t)count * sizeof(real));
@@ -392,7 +392,7 @@ static void store_real(const job *w, int part, int64_t j, int64_t count, const r
 {
     const int64_t whole = whole_columns(&w->p->geometry, w->l->points);
     if (part < whole)
-        store_tile(w->kernels, &w->y, (stretch){part * w->l->points + j, count}, tile);
+        store_tile(w->kernels, &w->y, (stretch){part * w->l->points + j, count}, tile, count);
     else
         memcpy(memory_at(w, w->at.real, (part - whole) * w->l->points + j), tile,
                (size_t)count * sizeof(real));
@@ -500,8 +500,8 @@ static void store_outputs(const job *w, int64_t t, int64_t count, real *tile)
     for (int64_t i = 0; w->bias != 0.0 && i < count; i++)
         tile[i] += (real)w->bias;
     w->kernels->activate(w->p->params.activation, count, tile);
-    multiply_by(w->kernels, &w->post_gate, at, tile);
-    store_tile(w->kernels, &w->y, at, tile);
+    multiply_by(w->kernels, &w->post_gate, at, tile, count);
+    store_tile(w->kernels, &w->y, at, tile, count);
 }
 
 static void join_row(void *arg, int64_t task)
@@ -584,7 +584,7 @@ void TYPED(lcv_cpu_lean_forward)(const lcv_cpu_plan *p, const lcv_conv_call *cal
         const sheet bias = sheet_of(&call->bias, p->compute, 0, 0, 1);
         real value = REAL(0.0);
         if (bias.data != NULL)
-            load(w.kernels, &bias, (stretch){c, 1}, &value);
+            load(w.kernels, &bias, (stretch){c, 1}, &value, 1);
         w.bias = (double)value;
         w.u = sheet_of(&call->u, p->params.dtype, b, c, 1);
         w.pre_gate = sheet_of(&call->pre_gate, p->params.dtype, b, c, 1);

@@ -54,14 +54,10 @@ static void gather_x(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
     const sheet u = data_sheet(p, &call->u, panel), pre_gate = data_sheet(p, &call->pre_gate, panel);
     const int64_t seqlen = p->params.seqlen;
-    real buffer[TILE];
     for (int64_t t = 0; t < seqlen; t += TILE / panel->width) {
         const stretch at = stretch_at(t, seqlen, panel->width);
-        real *tile = tile_in(x, panel->width, at, buffer);
-        load(k, &u, at, tile);
-        multiply_by(k, &pre_gate, at, tile);
-        if (tile == buffer)
-            put_tile(tile, panel->width, at, x, p->x_len);
+        load(k, &u, at, x + t, p->x_len);
+        multiply_by(k, &pre_gate, at, x + t, p->x_len);
     }
 }
 
@@ -80,7 +76,7 @@ static double scalar_of(const lcv_cpu_plan *p, const lcv_array *array, int64_t c
     real value = REAL(0.0);
     const sheet s = sheet_of(array, p->compute, 0, 0, 1);
     if (s.data != NULL)
-        load(kernels_of(p), &s, (stretch){channel, 1}, &value);
+        load(kernels_of(p), &s, (stretch){channel, 1}, &value, 1);
     return (double)value;
 }
 
@@ -111,7 +107,7 @@ static void add_state(const lcv_cpu_plan *p, const lcv_conv_call *call, const lc
     real tile[TILE];
     for (int64_t t = 0; state.data != NULL && t < p->state_len; t += TILE / panel->width) {
         const stretch at = stretch_at(t, p->state_len, panel->width);
-        load(k, &state, at, tile);
+        load(k, &state, at, tile, at.count);
         for (int64_t row = 0; row < panel->width;
              row++) /* z continues as the tail, to which the rest belongs */
             k->add(tile + row * at.count, at.count, z + row * p->g_len + t);
@@ -129,22 +125,54 @@ static char *place_to_keep(const keeper *keep, int64_t k)
     return keep->memory != NULL ? keep->memory + (size_t)k * keep->stride : NULL;
 }
 
+/* Row k's share of fetching a panel's lines. */
+static lcv_cpu_lines share_of(const sheet *s, int64_t seqlen, int64_t k)
+{
+    const int64_t from = seqlen * k / s->width, to = seqlen * (k + 1) / s->width;
+    if (s->data == NULL || !is_interleaved(s))
+        return (lcv_cpu_lines){.count = 0};
+    return (lcv_cpu_lines){place(s, 0, from), to - from, s->stride * (int64_t)lcv_dtype_size(s->dtype)};
+}
+
+/* Lines of a panel that are more would not stay in the cache until they are used. */
+enum { MOST_LINES_AHEAD = 1 << 13 };
+
+/* What row k has fetched while it is computed: of the panel's outputs, and of the next panel's inputs. */
+static void look_ahead(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                       int64_t k, const lcv_cpu_worker *worker, lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD])
+{
+    const sheet y = data_sheet(p, &call->y, panel);
+    const int64_t seqlen = p->params.seqlen;
+    lines[0] = lines[1] = (lcv_cpu_lines){.count = 0};
+    if (seqlen > MOST_LINES_AHEAD)
+        return;
+    lines[0] = share_of(&y, seqlen, k);
+    if (worker->next != NULL) {
+        const sheet u = data_sheet(p, &call->u, worker->next);
+        lines[1] = share_of(&u, seqlen, min64(k, u.width - 1));
+    }
+}
+
 /* z of a panel's rows, g_len apart, each with its tail. Returns which rows were kept: bit k for row k. */
 static uint32_t compute_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
                           real *z, keeper keep, const lcv_cpu_worker *worker)
 {
     const int64_t seqlen = p->params.seqlen;
     uint32_t kept = 0;
+    lcv_cpu_worker informed = *worker;
+    lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD];
+    informed.work.ahead = lines;
     for (int64_t k = 0; k < panel->width; k++) {
         real *row = z + k * p->g_len;
         const lcv_cpu_row x = row_x(p, call, panel, k, worker);
+        look_ahead(p, call, panel, k, worker, lines);
         lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
         sink.out = row;
         sink.tail = p->geometry.out_len > seqlen ? row + seqlen : NULL;
         char *own_keep = place_to_keep(&keep, k);
         if (p->engine == NULL)
             memset(row, 0, (size_t)p->geometry.out_len * sizeof(real)); /* no samples: the state is all */
-        else if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, worker) &&
+        else if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, &informed) &&
                  own_keep != NULL)
             kept |= UINT32_C(1) << k;
         if (p->circular)
@@ -222,15 +250,12 @@ static void store_y(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
     const sheet y = data_sheet(p, &call->y, panel), post_gate = data_sheet(p, &call->post_gate, panel);
     const int64_t seqlen = p->params.seqlen;
-    real buffer[TILE];
     for (int64_t t = 0; t < seqlen; t += TILE / panel->width) {
         const stretch at = stretch_at(t, seqlen, panel->width);
-        real *tile = tile_in(z, panel->width, at, buffer);
-        if (tile == buffer)
-            take_tile(z, p->g_len, panel->width, at, tile);
-        k->activate(p->params.activation, panel->width * at.count, tile);
-        multiply_by(k, &post_gate, at, tile);
-        store_tile(k, &y, at, tile);
+        for (int64_t row = 0; row < panel->width; row++)
+            k->activate(p->params.activation, at.count, z + row * p->g_len + t);
+        multiply_by(k, &post_gate, at, z + t, p->g_len);
+        store_tile(k, &y, at, z + t, p->g_len);
     }
 }
 
@@ -238,12 +263,9 @@ static void store_state_out(const lcv_cpu_plan *p, const lcv_conv_call *call, co
                             const real *z)
 {
     const sheet state = compute_sheet(p, &call->state_out, panel);
-    real tile[TILE];
-    for (int64_t t = 0; state.data != NULL && t < p->state_len; t += TILE / panel->width) {
-        const stretch at = stretch_at(t, p->state_len, panel->width);
-        take_tile(z + p->params.seqlen, p->g_len, panel->width, at, tile);
-        store_tile(kernels_of(p), &state, at, tile);
-    }
+    for (int64_t t = 0; state.data != NULL && t < p->state_len; t += TILE / panel->width)
+        store_tile(kernels_of(p), &state, stretch_at(t, p->state_len, panel->width), z + p->params.seqlen + t,
+                   p->g_len);
 }
 
 static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
@@ -251,9 +273,10 @@ static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
 {
     const sheet y = data_sheet(p, &call->y, panel), post_gate = data_sheet(p, &call->post_gate, panel);
     const keeper keep = saved_keeper(p, call, panel);
-    real *z = gathered_g(p, worker);
+    const bool x_gathered = !is_x_plain(p, call, panel);
+    real *z = x_gathered && p->g_len == p->x_len ? gathered_x(p, worker) : gathered_g(p, worker);
     uint32_t kept = 0;
-    if (!is_x_plain(p, call, panel))
+    if (x_gathered)
         gather_x(p, call, panel, gathered_x(p, worker));
     if (!is_fused(p, &y, &post_gate)) {
         kept = compute_z(p, call, panel, z, keep, worker);
@@ -283,16 +306,16 @@ static void tile_dz(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
     const sheet dy = data_sheet(p, &call->dy, panel), post_gate = data_sheet(p, &call->post_gate, panel);
     const int64_t count = panel->width * at.count;
-    load(k, &dy, at, dz);
+    load(k, &dy, at, dz, at.count);
     if (z != NULL && lcv_cpu_wants(p, LCV_GRAD_POST_GATE)) {
         const sheet dpost_gate = data_sheet(p, &call->dpost_gate, panel);
         real tile[TILE];
         memcpy(tile, z, (size_t)count * sizeof(real));
         k->activate(p->params.activation, count, tile);
         k->multiply(tile, dz, count, tile);
-        store(k, &dpost_gate, at, tile, lcv_cpu_adds(p, LCV_GRAD_POST_GATE));
+        store(k, &dpost_gate, at, tile, at.count, lcv_cpu_adds(p, LCV_GRAD_POST_GATE));
     }
-    multiply_by(k, &post_gate, at, dz);
+    multiply_by(k, &post_gate, at, dz, at.count);
     k->slope(p->params.activation, count, z, dz);
 }
 
@@ -342,7 +365,7 @@ static void store_dstate_in(const lcv_cpu_plan *p, const lcv_conv_call *call, co
     for (int64_t t = 0; dstate_in.data != NULL && t < p->state_len; t += TILE / panel->width) {
         const stretch at = stretch_at(t, p->state_len, panel->width);
         take_tile(g, p->g_len, panel->width, at, tile);
-        store(kernels_of(p), &dstate_in, at, tile, lcv_cpu_adds(p, LCV_GRAD_STATE));
+        store(kernels_of(p), &dstate_in, at, tile, at.count, lcv_cpu_adds(p, LCV_GRAD_STATE));
     }
 }
 
@@ -462,8 +485,8 @@ static void store_dx(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
             if (outputs[i].to.data == NULL)
                 continue;
             take_tile(dx, p->g_len, panel->width, at, tile);
-            multiply_by(k, &outputs[i].factor, at, tile);
-            store(k, &outputs[i].to, at, tile, lcv_cpu_adds(p, outputs[i].grad));
+            multiply_by(k, &outputs[i].factor, at, tile, at.count);
+            store(k, &outputs[i].to, at, tile, at.count, lcv_cpu_adds(p, outputs[i].grad));
         }
     }
 }
@@ -540,7 +563,7 @@ static void reduce(const lcv_cpu_plan *p, const lcv_conv_call *call, const doubl
                 total += sums[2 * (b * p->params.channels + c) + which];
             real value = (real)total;
             if (to[which].data != NULL)
-                store(k, &to[which], (stretch){c, 1}, &value, accumulate[which]);
+                store(k, &to[which], (stretch){c, 1}, &value, 1, accumulate[which]);
         }
     }
 }

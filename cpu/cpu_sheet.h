@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cpu_sheet.h: the rows of an array that are in work together, and tiles of them. A tile holds `count`
- * samples of every row in reals; row k starts at k * count. For sources that are compiled for each type. */
+ * samples of every row in reals; row k starts at k * row_len, which is at least count. For sources that are
+ * compiled for each type. */
 #ifndef LCV_CPU_SHEET_H
 #define LCV_CPU_SHEET_H
 
@@ -75,52 +76,60 @@ static inline bool is_interleaved(const sheet *s)
     return s->width > 1 && s->row_stride == 1;
 }
 
-static inline void load(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile)
+static inline void load(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile,
+                        int64_t row_len)
 {
     real samples[TILE];
     if (is_interleaved(s) && is_real(s)) {
         k->transpose((const real *)(void *)place(s, 0, at.from), s->stride, at.count, s->width, tile,
-                     at.count);
+                     row_len);
     } else if (is_interleaved(s)) {
         k->load(place(s, 0, at.from), s->dtype, s->stride, at.count, 1, s->width, samples);
-        k->transpose(samples, s->width, at.count, s->width, tile, at.count);
+        k->transpose(samples, s->width, at.count, s->width, tile, row_len);
     } else {
-        k->load(place(s, 0, at.from), s->dtype, s->row_stride, s->width, s->stride, at.count, tile);
+        for (int64_t row = 0; row < s->width; row++)
+            k->load(place(s, row, at.from), s->dtype, 0, 1, s->stride, at.count, tile + row * row_len);
     }
 }
 
-static inline void store_tile(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, const real *tile)
+static inline void store_tile(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, const real *tile,
+                              int64_t row_len)
 {
     real samples[TILE];
     if (is_interleaved(s) && is_real(s)) {
-        k->transpose(tile, at.count, s->width, at.count, (real *)(void *)place(s, 0, at.from), s->stride);
+        k->transpose(tile, row_len, s->width, at.count, (real *)(void *)place(s, 0, at.from), s->stride);
     } else if (is_interleaved(s)) {
-        k->transpose(tile, at.count, s->width, at.count, samples, s->width);
+        k->transpose(tile, row_len, s->width, at.count, samples, s->width);
         k->store(place(s, 0, at.from), s->dtype, s->stride, at.count, 1, s->width, samples);
     } else {
-        k->store(place(s, 0, at.from), s->dtype, s->row_stride, s->width, s->stride, at.count, tile);
+        for (int64_t row = 0; row < s->width; row++)
+            k->store(place(s, row, at.from), s->dtype, 0, 1, s->stride, at.count, tile + row * row_len);
     }
 }
 
+/* With `accumulate` the tile gains what was there. */
 static inline void store(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile,
-                         bool accumulate)
+                         int64_t row_len, bool accumulate)
 {
     real old[TILE];
     if (accumulate) {
-        load(k, s, at, old);
-        k->add(old, s->width * at.count, tile);
+        load(k, s, at, old, at.count);
+        for (int64_t row = 0; row < s->width; row++)
+            k->add(old + row * at.count, at.count, tile + row * row_len);
     }
-    store_tile(k, s, at, tile);
+    store_tile(k, s, at, tile, row_len);
 }
 
 /* tile *= the sheet's, if there is one */
-static inline void multiply_by(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile)
+static inline void multiply_by(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile,
+                               int64_t row_len)
 {
     real factor[TILE];
     if (s->data == NULL)
         return;
-    load(k, s, at, factor);
-    k->multiply(tile, factor, s->width * at.count, tile);
+    load(k, s, at, factor, at.count);
+    for (int64_t row = 0; row < s->width; row++, tile += row_len)
+        k->multiply(tile, factor + row * at.count, at.count, tile);
 }
 
 /* Fills `count` values from a row of `length` elements, with zeros where it is absent or ends. */
@@ -144,12 +153,6 @@ static inline void put_tile(const real *tile, int64_t width, stretch at, real *r
 {
     for (int64_t k = 0; k < width; k++)
         memcpy(rows + k * row_len + at.from, tile + k * at.count, (size_t)at.count * sizeof(real));
-}
-
-/* A panel of one row needs no buffer: its tile is the stretch itself. */
-static inline real *tile_in(real *rows, int64_t width, stretch at, real *buffer)
-{
-    return width == 1 ? rows + at.from : buffer;
 }
 
 #endif

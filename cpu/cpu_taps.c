@@ -26,7 +26,7 @@ static void fold(const TYPED(lcv_cpu_kernels) * k, const sheet *s, int64_t filte
     for (int64_t start = taps; s->data != NULL && start < filter_len; start += taps)
         for (int64_t j = 0; j < min64(taps, filter_len - start); j++) {
             real tap;
-            load(k, s, (stretch){start + j, 1}, &tap);
+            load(k, s, (stretch){start + j, 1}, &tap, 1);
             to[j] += tap;
         }
 }
@@ -65,12 +65,12 @@ static void store_gradient(const lcv_cpu_plan *p, const sheet *s, int64_t filter
     for (int64_t j = 0; s->data != NULL && j < filter_len; j += TILE) {
         const stretch at = stretch_at(j, filter_len, 1);
         if (!accumulate && j + at.count <= known) {
-            store_tile(k, s, at, values + j);
+            store_tile(k, s, at, values + j, at.count);
             continue;
         }
         for (int64_t i = 0; i < at.count; i++)
             tile[i] = j + i < known ? values[j + i] : folds ? values[(j + i) % known] : REAL(0.0);
-        store(k, s, at, tile, accumulate);
+        store(k, s, at, tile, at.count, accumulate);
     }
 }
 

@@ -50,10 +50,21 @@ typedef struct lcv_cpu_team {
     void *user;
 } lcv_cpu_team;
 
+/* `count` cache lines, `step` bytes from one to the next. */
+typedef struct lcv_cpu_lines {
+    const char *at;
+    int64_t count, step;
+} lcv_cpu_lines;
+
+enum { LCV_CPU_LINE = 64, LCV_CPU_MOST_AHEAD = 2 };
+
 /* What one worker brings to a call. */
 typedef struct lcv_cpu_work {
     void *scratch;            /* info.scratch_bytes */
     const lcv_cpu_team *team; /* NULL: this row has one thread */
+    /* What will be needed next, after the row and instead of what is in it; an engine may fetch it while it
+     * computes. NULL: nothing is known. */
+    const lcv_cpu_lines *ahead; /* LCV_CPU_MOST_AHEAD of them */
 } lcv_cpu_work;
 
 /* One row going in: x[t] * gate[t] for t < seqlen, then tail[t - seqlen] for t < out_len. */

@@ -71,9 +71,9 @@ static inline uint16_t narrow_f16(float value)
     return;
 
 #if defined(__F16C__) && defined(__AVX2__) && !REAL_IS_DOUBLE
-/* Eight at a time: the compiler does not find this conversion by itself. Each returns how many it has done.
- */
-static int64_t widen_f16_eights(const void *data, int64_t count, float *to)
+/* Many at a time: the compiler finds the first conversion not at all, and the second with twice the
+ * operations. Each returns how many it has done. */
+static int64_t widen_f16s(const void *data, int64_t count, float *to)
 {
     int64_t i = 0;
     for (; i + 8 <= count; i += 8)
@@ -82,7 +82,7 @@ static int64_t widen_f16_eights(const void *data, int64_t count, float *to)
     return i;
 }
 
-static int64_t narrow_f16_eights(void *data, int64_t count, const float *from)
+static int64_t narrow_f16s(void *data, int64_t count, const float *from)
 {
     int64_t i = 0;
     for (; i + 8 <= count; i += 8)
@@ -90,14 +90,47 @@ static int64_t narrow_f16_eights(void *data, int64_t count, const float *from)
                          _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT));
     return i;
 }
+
+/* A sum whose upper half is the value rounded to nearest even; not of NaN, which could become an infinity. */
+static inline __m256i rounded_to_bf16(__m256 value)
+{
+    const __m256i bits = _mm256_castps_si256(value);
+    const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    return _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+}
+
+static int64_t narrow_bf16s(void *data, int64_t count, const float *from)
+{
+    int64_t i = 0;
+    for (; i + 16 <= count; i += 16) {
+        const __m256 a = _mm256_loadu_ps(from + i), b = _mm256_loadu_ps(from + i + 8);
+        if (_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_UNORD_Q)) != 0) {
+            for (int k = 0; k < 16; k++) {
+                const uint16_t element = lcv_f32_to_bf16(from[i + k]);
+                memcpy((char *)data + 2 * (i + k), &element, sizeof element);
+            }
+            continue;
+        }
+        const __m256i packed = _mm256_packus_epi32(_mm256_srli_epi32(rounded_to_bf16(a), 16),
+                                                   _mm256_srli_epi32(rounded_to_bf16(b), 16));
+        _mm256_storeu_si256((void *)((char *)data + 2 * i), _mm256_permute4x64_epi64(packed, 0xd8));
+    }
+    return i;
+}
 #else
-static int64_t widen_f16_eights(const void *data, int64_t count, real *to)
+static int64_t widen_f16s(const void *data, int64_t count, real *to)
 {
     (void)data, (void)count, (void)to;
     return 0;
 }
 
-static int64_t narrow_f16_eights(void *data, int64_t count, const real *from)
+static int64_t narrow_f16s(void *data, int64_t count, const real *from)
+{
+    (void)data, (void)count, (void)from;
+    return 0;
+}
+
+static int64_t narrow_bf16s(void *data, int64_t count, const real *from)
 {
     (void)data, (void)count, (void)from;
     return 0;
@@ -106,7 +139,7 @@ static int64_t narrow_f16_eights(void *data, int64_t count, const real *from)
 
 static void load_f16_row(const char *data, int64_t stride, int64_t count, real *to)
 {
-    for (int64_t i = stride == 1 ? widen_f16_eights(data, count, to) : 0; i < count; i++) {
+    for (int64_t i = stride == 1 ? widen_f16s(data, count, to) : 0; i < count; i++) {
         uint16_t element;
         memcpy(&element, data + i * stride * (int64_t)sizeof element, sizeof element);
         to[i] = (real)widen_f16(element);
@@ -115,8 +148,16 @@ static void load_f16_row(const char *data, int64_t stride, int64_t count, real *
 
 static void store_f16_row(char *data, int64_t stride, int64_t count, const real *from)
 {
-    for (int64_t i = stride == 1 ? narrow_f16_eights(data, count, from) : 0; i < count; i++) {
+    for (int64_t i = stride == 1 ? narrow_f16s(data, count, from) : 0; i < count; i++) {
         const uint16_t element = narrow_f16((float)from[i]);
+        memcpy(data + i * stride * (int64_t)sizeof element, &element, sizeof element);
+    }
+}
+
+static void store_bf16_row(char *data, int64_t stride, int64_t count, const real *from)
+{
+    for (int64_t i = stride == 1 ? narrow_bf16s(data, count, from) : 0; i < count; i++) {
+        const uint16_t element = lcv_f32_to_bf16((float)from[i]);
         memcpy(data + i * stride * (int64_t)sizeof element, &element, sizeof element);
     }
 }
@@ -139,11 +180,6 @@ static void load(const void *data, lcv_dtype dtype, int64_t row_stride, int64_t 
     }
 }
 
-static inline uint16_t narrow_to_bf16(real value)
-{
-    return lcv_f32_to_bf16((float)value);
-}
-
 static void store(void *data, lcv_dtype dtype, int64_t row_stride, int64_t rows, int64_t stride,
                   int64_t count, const real *from)
 {
@@ -158,7 +194,9 @@ static void store(void *data, lcv_dtype dtype, int64_t row_stride, int64_t rows,
             store_f16_row((char *)data + row * half_step, stride, count, from + row * count);
         return;
     case LCV_BF16:
-        STORE_ROWS(uint16_t, narrow_to_bf16)
+        for (int64_t row = 0; row < rows; row++)
+            store_bf16_row((char *)data + row * half_step, stride, count, from + row * count);
+        return;
     }
 }
 
@@ -182,21 +220,22 @@ enum { SIDE = 8 };
 
 static inline void transpose_block(const real *from, int64_t from_stride, real *to, int64_t to_stride)
 {
-    __m256 row[8], pair[8], quad[8];
-    for (int i = 0; i < 8; i++)
-        row[i] = _mm256_loadu_ps(from + i * from_stride);
-    for (int i = 0; i < 8; i += 2) {
-        pair[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
-        pair[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
-    }
-    for (int i = 0; i < 8; i += 4)
-        for (int k = 0; k < 2; k++) {
-            quad[i + 2 * k] = _mm256_shuffle_ps(pair[i + k], pair[i + k + 2], 0x44);
-            quad[i + 2 * k + 1] = _mm256_shuffle_ps(pair[i + k], pair[i + k + 2], 0xee);
+    for (int half = 0; half < 8; half += 4) {
+        __m256 row[4], pair[4]; /* of row i and of row i + 4, four columns each */
+        for (int i = 0; i < 4; i++) {
+            const real *upper = from + i * from_stride + half, *lower = upper + 4 * from_stride;
+            row[i] =
+                _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(upper)), _mm_loadu_ps(lower), 1);
         }
-    for (int i = 0; i < 4; i++) {
-        _mm256_storeu_ps(to + i * to_stride, _mm256_permute2f128_ps(quad[i], quad[i + 4], 0x20));
-        _mm256_storeu_ps(to + (i + 4) * to_stride, _mm256_permute2f128_ps(quad[i], quad[i + 4], 0x31));
+        for (int i = 0; i < 2; i++) {
+            pair[i] = _mm256_unpacklo_ps(row[2 * i], row[2 * i + 1]);
+            pair[i + 2] = _mm256_unpackhi_ps(row[2 * i], row[2 * i + 1]);
+        }
+        for (int i = 0; i < 2; i++) {
+            real *place = to + (half + 2 * i) * to_stride;
+            _mm256_storeu_ps(place, _mm256_shuffle_ps(pair[2 * i], pair[2 * i + 1], 0x44));
+            _mm256_storeu_ps(place + to_stride, _mm256_shuffle_ps(pair[2 * i], pair[2 * i + 1], 0xee));
+        }
     }
 }
 #else

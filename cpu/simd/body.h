@@ -170,21 +170,24 @@ static void prepare(const lcv_simd_plan *plan, const void *taps, const void *fut
 }
 
 /* Arrays of more bytes would drive the work array from the cache. */
-enum { MOST_AHEAD = 1 << 17 };
+enum { MOST_BYTES_AHEAD = 1 << 17 };
 
 static void look_ahead(lookahead *a, const void *array, size_t bytes)
 {
     if (array != NULL)
-        a->span[a->count++] = (span){array, (const char *)array + bytes};
+        a->lines[a->count++] = (lcv_cpu_lines){array, (int64_t)bytes / LCV_CPU_LINE + 1, LCV_CPU_LINE};
 }
 
-/* What the last pass will need, while the tree is walked and leaves the memory alone. The span that is added
- * last is fetched first. */
-static lookahead ahead_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink)
+/* What the caller will need, or else the last pass, while the tree is walked and leaves the memory alone.
+ * What is added last is fetched first. */
+static lookahead ahead_of(const lcv_simd_plan *plan, const lcv_cpu_sink *sink, const lcv_cpu_work *work)
 {
     const size_t bytes = (size_t)plan->geometry.seqlen * sizeof(real);
     lookahead a = {.count = 0};
-    if (bytes > MOST_AHEAD)
+    for (int i = 0; work->ahead != NULL && i < LCV_CPU_MOST_AHEAD; i++)
+        if (work->ahead[i].count > 0)
+            a.lines[a.count++] = work->ahead[i];
+    if (work->ahead != NULL || bytes > MOST_BYTES_AHEAD)
         return a;
     look_ahead(&a, sink->gate2, bytes);
     look_ahead(&a, sink->out2, bytes);
@@ -204,7 +207,7 @@ static bool forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_c
               .data = data,
               .result = work->scratch,
               .other = spectrum,
-              .ahead = ahead_of_sink(plan, sink)};
+              .ahead = ahead_of(plan, sink, work)};
     if (!first_pass(plan, &from, row->limit, data, team))
         return false;
     walk_tree(&w, team);
@@ -237,7 +240,7 @@ static bool backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_
     if (!first_pass(plan, &from, g->limit, data, team))
         return false;
     if (dx != NULL)
-        w.ahead = ahead_of_sink(plan, dx);
+        w.ahead = ahead_of(plan, dx, work);
     walk_tree(&w, team);
     if (dx != NULL) {
         const target to = target_of_sink(plan, dx);

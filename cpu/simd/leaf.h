@@ -18,31 +18,28 @@ typedef struct leaf_tables {
 } leaf_tables;
 
 /* Memory that will be needed soon, and is fetched while leaves are worked on, a little with each leaf: the
- * last span first. */
-typedef struct span {
-    const char *at, *end;
-} span;
-
-enum { MOST_SPANS = 4 };
+ * last lines first. */
+enum { MOST_AHEAD = 4 };
 
 typedef struct lookahead {
-    span span[MOST_SPANS];
+    lcv_cpu_lines lines[MOST_AHEAD];
     int count;
 } lookahead;
 
 /* A leaf is worked on about six times, which is enough for three arrays of reals. */
-enum { LINE = 64, LEAF_LINES = LANES * LANES * sizeof(real) / LINE, LINES = (LEAF_LINES + 1) / 2 };
+enum { LEAF_LINES = LANES * LANES * sizeof(real) / LCV_CPU_LINE, LINES = (LEAF_LINES + 1) / 2 };
 
 INLINE void fetch(lookahead *a)
 {
     if (a->count == 0)
         return;
-    span *s = &a->span[a->count - 1];
+    lcv_cpu_lines *l = &a->lines[a->count - 1];
 #pragma GCC unroll 8
     for (int i = 0; i < LINES; i++)
-        __builtin_prefetch(s->at + i * LINE);
-    s->at += LINES * LINE;
-    if (s->at >= s->end)
+        __builtin_prefetch(l->at + i * l->step);
+    l->at += LINES * l->step;
+    l->count -= LINES;
+    if (l->count <= 0)
         a->count--;
 }
 
