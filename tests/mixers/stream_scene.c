@@ -132,6 +132,36 @@ void scene_expect_bits(const scene *s, const char *what)
     memset(s->streamed.data, 0, scene_bytes(&s->streamed));
 }
 
+/* Where token t of a channel of a tensor is, in elements. */
+static int64_t place_of(const lcv_tensor *tensor, int32_t time_axis, int64_t b, int64_t c, int64_t t)
+{
+    return b * tensor->strides[0] + c * tensor->strides[3 - time_axis] + t * tensor->strides[time_axis];
+}
+
+void scene_scale_from(const scene *s, int64_t from, double factor)
+{
+    const lcv_tensor *x = &s->a.tensor[s->x];
+    const int32_t axis = scene_time_axis(s, s->x);
+    for (int64_t b = 0; b < x->shape[0]; b++)
+        for (int64_t c = 0; c < x->shape[3 - axis]; c++)
+            for (int64_t t = from; t < x->shape[axis]; t++)
+                ((float *)x->data)[place_of(x, axis, b, c, t)] *= (float)factor;
+}
+
+bool scene_same_tokens(const scene *s, const void *a, const void *b, int64_t from, int64_t to)
+{
+    const lcv_tensor *y = &s->a.tensor[s->y];
+    const int32_t axis = scene_time_axis(s, s->y);
+    for (int64_t batch = 0; batch < y->shape[0]; batch++)
+        for (int64_t c = 0; c < y->shape[3 - axis]; c++)
+            for (int64_t t = from; t < to; t++) {
+                const int64_t at = place_of(y, axis, batch, c, t);
+                if (memcmp((const float *)a + at, (const float *)b + at, sizeof(float)) != 0)
+                    return false;
+            }
+    return true;
+}
+
 bool scene_has_stream(const mixer_case *c)
 {
     return strcmp(c->mixer, "projection") != 0 && !c->formula.no_stream && c->formula.num_blocks <= 1 &&

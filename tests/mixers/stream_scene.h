@@ -45,6 +45,12 @@ void scene_push_randomly(scene *s, lcv_mixer_stream *stream, int64_t until);
 /* Is `streamed` what the offline mixer has, bit by bit? Clears it. */
 void scene_expect_bits(const scene *s, const char *what);
 
+/* x of float32 from token `from` on, times a factor; what the offline mixer makes of it is not computed. */
+void scene_scale_from(const scene *s, int64_t from, double factor);
+
+/* Have two arrays like y, of float32, the same bits in tokens [from, to)? */
+bool scene_same_tokens(const scene *s, const void *a, const void *b, int64_t from, int64_t to);
+
 size_t scene_bytes(const lcv_tensor *tensor);
 int32_t scene_time_axis(const scene *s, int32_t port);
 
