@@ -8,8 +8,10 @@
  * the exception, as in stream.h: its y has the bits of FFT convolutions; and where one convolution follows
  * another, so has what the later ones remember of the prompt. So has all of it with `generate_len`.
  *
- * Streams of the CPU only; a mixer without a convolution has none, nor has one that cuts the sequence into
- * blocks (num_blocks).
+ * What has a recurrence of its own (rwkv4_wkv, s5) is streamed by that: a few numbers, whatever the mode.
+ *
+ * Streams of the CPU only; a mixer that keeps nothing of the past has none, nor has one that looks at the
+ * future or cuts the sequence into blocks (num_blocks).
  *
  * Thread-safety: one call at a time on one stream; different streams are free of each other, also forks.
  *
@@ -71,7 +73,7 @@ typedef struct lcv_mixer_stream_info {
     int32_t streams;      /* convolutions, each with a stream */
     int64_t position;     /* tokens seen; 0 in a query */
     int64_t limit;        /* tokens it may see in all; INT64_MAX: any number */
-    size_t state_bytes;   /* numbers of one stream: the past of all convolutions */
+    size_t state_bytes;   /* numbers of one stream: the past of all convolutions and recurrences */
     size_t shared_bytes;  /* prepared filters and parameters, shared by a stream, its forks and its likes */
     size_t scratch_bytes; /* of each stream */
     double fit_error;     /* modal: the largest of any filter, see stream.h */

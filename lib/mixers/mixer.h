@@ -92,6 +92,10 @@ typedef struct lcvi_step_kind {
 
     /* Forward of the next `run->seqlen` tokens of a stream; NULL: it has none. */
     lcv_status (*stream)(const lcvi_mixer_run *run, const lcvi_step *step);
+
+    /* Doubles that a stream keeps of what came before (run->state from step->state on), all 0 at its start;
+     * false: too many. NULL: none. */
+    bool (*state)(const lcvi_program *program, const lcvi_step *step, int64_t *doubles);
     lcv_status (*backward)(const lcvi_mixer_run *run, const lcvi_step *step);
     bool in_place; /* may `out` lie where IN was, and the gradient of IN where that of `out` was? */
 } lcvi_step_kind;
@@ -150,6 +154,7 @@ struct lcvi_step {
     double epsilon;      /* of a norm */
     int64_t lag;         /* of the earlier sample */
     int32_t stream;      /* index of its stream, -1: none; only in programs of streams */
+    int64_t state;       /* where its state begins; only in programs of streams */
     int32_t part[6];     /* forward; backward; backward that adds to all parameters' gradients; then others */
     int32_t spectrum[2]; /* of forward and of backward, -1: none */
 
@@ -197,6 +202,7 @@ struct lcvi_mixer_run {
     lcv_array value[LCVI_MIXER_ARRAYS], gradient[LCVI_MIXER_ARRAYS];
     const char *spectrum[LCVI_MIXER_SPECTRA]; /* NULL: transformed in the call */
     lcv_stream *const *streams;               /* of a stream's steps */
+    double *state;                            /* of a stream; NULL: no stream, or none of its steps has one */
     bool prompt;                              /* the tokens are a prompt */
 };
 

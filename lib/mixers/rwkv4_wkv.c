@@ -36,9 +36,9 @@ static void build(lcvi_program *p)
     const int64_t channels = p->params.channels;
     lcvi_mixer_check_channels(p);
     lcvi_mixer_take_layout(p, LAYOUT);
-    lcvi_step step = {
-        .slot = {[LCVI_PRE_GATE] = lcvi_mixer_input(p, "k", channels, "keys, the logarithms of weights"),
-                 [LCVI_IN] = lcvi_mixer_input(p, "v", channels, "values")}};
+    lcvi_step step = {.kind = NULL};
+    step.slot[LCVI_PRE_GATE] = lcvi_mixer_input(p, "k", channels, "keys, the logarithms of weights");
+    step.slot[LCVI_IN] = lcvi_mixer_input(p, "v", channels, "values");
     if (lcvi_mixer_integer(p, GATE) != 0)
         step.slot[LCVI_POST_GATE] = lcvi_mixer_input(p, "r", channels, "receptance, before its sigmoid");
     step.slot[LCVI_BIAS] = lcvi_mixer_made_vector(p, "time_decay", channels, "channels", initial_decay,

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "ref_rows.h"
 
-#include <longconv/half.h>
-
 #include <math.h>
 
 lcvi_ref_row lcvi_ref_row_of(const lcv_array *array, lcv_dtype dtype, int64_t i, int64_t j)
@@ -15,56 +13,11 @@ lcvi_ref_row lcvi_ref_row_of(const lcv_array *array, lcv_dtype dtype, int64_t i,
     return row;
 }
 
-/* Elements may lie at any address: they are copied, never dereferenced. */
-static double load(lcv_dtype dtype, const void *place)
-{
-    float single;
-    double whole;
-    uint16_t half;
-    switch (dtype) {
-    case LCV_F64:
-        memcpy(&whole, place, sizeof whole);
-        return whole;
-    case LCV_F32:
-        memcpy(&single, place, sizeof single);
-        return (double)single;
-    case LCV_F16:
-        memcpy(&half, place, sizeof half);
-        return (double)lcv_f16_to_f32(half);
-    case LCV_BF16:
-        memcpy(&half, place, sizeof half);
-        return (double)lcv_bf16_to_f32(half);
-    }
-    return 0.0;
-}
-
-static void store(lcv_dtype dtype, void *place, double value)
-{
-    float single = (float)value;
-    uint16_t half;
-    switch (dtype) {
-    case LCV_F64:
-        memcpy(place, &value, sizeof value);
-        return;
-    case LCV_F32:
-        memcpy(place, &single, sizeof single);
-        return;
-    case LCV_F16:
-        half = lcv_f32_to_f16(single);
-        memcpy(place, &half, sizeof half);
-        return;
-    case LCV_BF16:
-        half = lcv_f32_to_bf16(single);
-        memcpy(place, &half, sizeof half);
-        return;
-    }
-}
-
 void lcvi_ref_load(lcvi_ref_row row, int64_t count, double absent, double *values)
 {
     const int64_t step = row.stride * (int64_t)lcv_dtype_size(row.dtype);
     for (int64_t t = 0; t < count; t++)
-        values[t] = row.data != NULL ? load(row.dtype, (const char *)row.data + t * step) : absent;
+        values[t] = row.data != NULL ? lcvi_ref_read(row.dtype, (const char *)row.data + t * step) : absent;
 }
 
 void lcvi_ref_store(lcvi_ref_row row, int64_t count, const double *values, bool accumulate)
@@ -74,7 +27,8 @@ void lcvi_ref_store(lcvi_ref_row row, int64_t count, const double *values, bool 
         return;
     for (int64_t t = 0; t < count; t++) {
         char *place = (char *)row.data + t * step;
-        store(row.dtype, place, accumulate ? load(row.dtype, place) + values[t] : values[t]);
+        lcvi_ref_write(row.dtype, place,
+                       accumulate ? lcvi_ref_read(row.dtype, place) + values[t] : values[t]);
     }
 }
 

@@ -4,8 +4,55 @@
 #define LCVI_REF_ROWS_H
 
 #include <longconv/backend.h>
+#include <longconv/half.h>
 
 #include <stdbool.h>
+#include <string.h>
+
+/* One element, at any address: it is copied, never dereferenced. */
+static inline double lcvi_ref_read(lcv_dtype dtype, const void *place)
+{
+    float single;
+    double whole;
+    uint16_t half;
+    switch (dtype) {
+    case LCV_F64:
+        memcpy(&whole, place, sizeof whole);
+        return whole;
+    case LCV_F32:
+        memcpy(&single, place, sizeof single);
+        return (double)single;
+    case LCV_F16:
+        memcpy(&half, place, sizeof half);
+        return (double)lcv_f16_to_f32(half);
+    case LCV_BF16:
+        memcpy(&half, place, sizeof half);
+        return (double)lcv_bf16_to_f32(half);
+    }
+    return 0.0;
+}
+
+static inline void lcvi_ref_write(lcv_dtype dtype, void *place, double value)
+{
+    const float single = (float)value;
+    uint16_t half;
+    switch (dtype) {
+    case LCV_F64:
+        memcpy(place, &value, sizeof value);
+        return;
+    case LCV_F32:
+        memcpy(place, &single, sizeof single);
+        return;
+    case LCV_F16:
+        half = lcv_f32_to_f16(single);
+        memcpy(place, &half, sizeof half);
+        return;
+    case LCV_BF16:
+        half = lcv_f32_to_bf16(single);
+        memcpy(place, &half, sizeof half);
+        return;
+    }
+}
 
 /* The place of one row: element (i, j, 0) of an array. */
 typedef struct lcvi_ref_row {

@@ -9,6 +9,7 @@ enum { SEED = 5 };
 lcv_context *scene_context;
 
 const mixer_case scene_small = {"hyena", "order=3", 1, 4, 300, {.order = 3, .short_taps = 3}};
+const mixer_case scene_summed = {"rwkv4_wkv", "gate=1", 1, 4, 300, {.host_only = true}};
 
 static int64_t scene_pick(scene *s, int64_t below)
 {
@@ -40,7 +41,6 @@ void scene_open(scene *s, const mixer_case *c, const char *backend, lcv_dtype dt
     strcpy(s->target.engine, "auto");
     s->plan = exact_plan(c, &s->target, dtype);
     assert_true(mixer_arrays_create(s->plan, SEED, &s->a));
-    s->x = mixer_arrays_find(&s->a, "x");
     s->y = mixer_arrays_find(&s->a, "y");
     mixer_case_forward(s->plan, &s->a);
     s->streamed = s->a.tensor[s->y];
@@ -95,8 +95,9 @@ lcv_mixer_stream_args scene_args(const scene *s, int64_t from, int64_t count, lc
 {
     lcv_mixer_stream_args args = LCV_MIXER_STREAM_ARGS_INIT;
     for (int32_t i = 0; i < s->a.count; i++)
-        tensors[i] = (lcv_tensor)LCV_TENSOR_NONE;
-    tensors[s->x] = lcv_tensor_slice(s->a.tensor[s->x], scene_time_axis(s, s->x), from, count);
+        tensors[i] = s->a.port[i].role == LCV_PORT_INPUT
+                         ? lcv_tensor_slice(s->a.tensor[i], scene_time_axis(s, i), from, count)
+                         : (lcv_tensor)LCV_TENSOR_NONE;
     tensors[s->y] = lcv_tensor_slice(s->streamed, scene_time_axis(s, s->y), from, count);
     args.port_count = s->a.count;
     args.tensors = tensors;
@@ -140,12 +141,14 @@ static int64_t place_of(const lcv_tensor *tensor, int32_t time_axis, int64_t b, 
 
 void scene_scale_from(const scene *s, int64_t from, double factor)
 {
-    const lcv_tensor *x = &s->a.tensor[s->x];
-    const int32_t axis = scene_time_axis(s, s->x);
-    for (int64_t b = 0; b < x->shape[0]; b++)
-        for (int64_t c = 0; c < x->shape[3 - axis]; c++)
-            for (int64_t t = from; t < x->shape[axis]; t++)
-                ((float *)x->data)[place_of(x, axis, b, c, t)] *= (float)factor;
+    for (int32_t port = 0; port < s->a.count; port++) {
+        const lcv_tensor *x = &s->a.tensor[port];
+        const int32_t axis = scene_time_axis(s, port);
+        for (int64_t b = 0; s->a.port[port].role == LCV_PORT_INPUT && b < x->shape[0]; b++)
+            for (int64_t c = 0; c < x->shape[3 - axis]; c++)
+                for (int64_t t = from; t < x->shape[axis]; t++)
+                    ((float *)x->data)[place_of(x, axis, b, c, t)] *= (float)factor;
+    }
 }
 
 bool scene_same_tokens(const scene *s, const void *a, const void *b, int64_t from, int64_t to)

@@ -16,12 +16,13 @@ typedef struct scene {
     test_target target;
     lcv_plan *plan;
     mixer_arrays a;
-    int32_t x, y;
+    int32_t y;
     lcv_tensor streamed; /* like y */
     uint64_t random;
 } scene;
 
-extern const mixer_case scene_small; /* order 3, 300 tokens */
+extern const mixer_case scene_small;  /* Hyena of order 3, 300 tokens */
+extern const mixer_case scene_summed; /* the weighted sum of RWKV-4, which keeps numbers of its own; 300 */
 
 /* Has this mixer a stream? */
 bool scene_has_stream(const mixer_case *c);
@@ -45,7 +46,7 @@ void scene_push_randomly(scene *s, lcv_mixer_stream *stream, int64_t until);
 /* Is `streamed` what the offline mixer has, bit by bit? Clears it. */
 void scene_expect_bits(const scene *s, const char *what);
 
-/* x of float32 from token `from` on, times a factor; what the offline mixer makes of it is not computed. */
+/* Inputs of float32 from token `from` on, times a factor; what the offline mixer makes of it is not computed. */
 void scene_scale_from(const scene *s, int64_t from, double factor);
 
 /* Have two arrays like y, of float32, the same bits in tokens [from, to)? */

@@ -214,12 +214,11 @@ static void marks_forks_and_snapshots(void **state)
 }
 
 /* No byte of a snapshot can change without being noticed, and none of its beginnings is one. */
-static void damaged_snapshots_are_refused(void **state)
+static void refuse_damaged_snapshots(const mixer_case *c, const char *parameter)
 {
     scene s;
     size_t bytes = 0;
-    (void)state;
-    scene_open(&s, &scene_small, "cpu", LCV_F32);
+    scene_open(&s, c, "cpu", LCV_F32);
     lcv_mixer_stream *stream = scene_stream(&s, LCV_STREAM_RELAXED, 300);
     scene_push(&s, stream, 200);
     assert_int_equal(lcv_mixer_stream_save(stream, NULL, 0, &bytes), LCV_OK);
@@ -236,8 +235,8 @@ static void damaged_snapshots_are_refused(void **state)
     assert_int_equal(lcv_mixer_stream_load(stream, snapshot, bytes), LCV_OK);
     scene_push(&s, stream, 100);
     scene other;
-    scene_open(&other, &scene_small, "cpu", LCV_F32);
-    const lcv_tensor weight = other.a.tensor[mixer_arrays_find(&other.a, "out_weight")];
+    scene_open(&other, c, "cpu", LCV_F32);
+    const lcv_tensor weight = other.a.tensor[mixer_arrays_find(&other.a, parameter)];
     ((float *)weight.data)[3] += 1.0F;
     lcv_mixer_stream *another = scene_stream(&other, LCV_STREAM_RELAXED, 300);
     assert_int_equal(lcv_mixer_stream_load(another, snapshot, bytes), LCV_INCOMPATIBLE);
@@ -246,6 +245,13 @@ static void damaged_snapshots_are_refused(void **state)
     scene_close(&other);
     scene_close(&s);
     free(snapshot);
+}
+
+static void damaged_snapshots_are_refused(void **state)
+{
+    (void)state;
+    refuse_damaged_snapshots(&scene_small, "out_weight");
+    refuse_damaged_snapshots(&scene_summed, "time_decay");
 }
 
 /* ---- Families ---- */

@@ -431,9 +431,9 @@ def test_golden_evo2(folder):
 @pytest.mark.parametrize("folder", golden("rwkv4_*"))
 def test_golden_rwkv(folder):
     hyper, arrays = read(folder)
-    layer, inputs = lt.Mixer("rwkv4_wkv", hyper["C"]), [arrays["in_v"].requires_grad_(), arrays["in_k"].requires_grad_()]
+    layer, inputs = lt.Mixer("rwkv4_wkv", hyper["C"]), [arrays["in_k"].requires_grad_(), arrays["in_v"].requires_grad_()]
     check(layer, arrays, inputs, arrays["out_y"], arrays["in_gy"])
-    for tensor, name in zip(inputs, "vk"):
+    for tensor, name in zip(inputs, "kv"):
         torch.testing.assert_close(tensor.grad, arrays[f"g_{name}"], rtol=1e-8, atol=1e-9)
 
 

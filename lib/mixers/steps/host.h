@@ -27,6 +27,19 @@ lcvi_ref_row lcvi_host_samples(const lcvi_mixer_run *run, lcvi_rows rows, bool g
                                int64_t t);
 lcvi_ref_row lcvi_host_entries(const lcvi_mixer_run *run, lcvi_rows rows, bool gradient, int64_t first);
 
+/* Samples [t, t + count) of channels [first, first + channels) of a batch entry; at most LCVI_PANEL channels.
+ */
+typedef struct lcvi_panel {
+    int64_t b, first, channels, t, count;
+} lcvi_panel;
+
+/* A panel of data, its value or its gradient, to [count][LCVI_PANEL]; what has no channel is 0. And back;
+ * rows that are absent are left alone. */
+void lcvi_host_load_panel(const lcvi_mixer_run *run, lcvi_rows rows, bool gradient, const lcvi_panel *panel,
+                          double *to);
+void lcvi_host_store_panel(const lcvi_mixer_run *run, lcvi_rows rows, bool gradient, const lcvi_panel *panel,
+                           const double *from, bool adds);
+
 /* Does backward add to the gradient of this slot? */
 bool lcvi_host_adds(const lcvi_mixer_run *run, const lcvi_step *step, lcvi_slot slot);
 

@@ -35,6 +35,7 @@ typedef struct job {
     lcv_array in, eigenvalues, log_step, out, din, deigenvalues,
         dlog_step;  /* out: its gradient in backward */
     double *starts; /* backward: [groups][chunks][LANES][2] */
+    double *past;   /* of a stream, else NULL: the states after the last sample, [groups][batch][LANES][2] */
 } job;
 
 /* Complex samples of the lanes in one chunk. */
@@ -212,15 +213,21 @@ static void forward_group(void *arg, int64_t group)
     lane_state states[LANES];
     samples x = {{{0}}, {{0}}};
     const int lanes = load_group(j, group, states);
+    const int64_t batch = j->run->program->params.batch;
     const double factor = j->step->scan.factor;
-    for (int64_t b = 0; b < j->run->program->params.batch; b++) {
+    for (int64_t b = 0; b < batch; b++) {
         lcvi_number z[LANES] = {{0.0, 0.0}};
+        double *past = j->past != NULL ? j->past + (group * batch + b) * 2 * LANES : NULL;
+        if (past != NULL)
+            memcpy(z, past, sizeof z);
         for (int64_t chunk = 0; chunk < j->chunks; chunk++) {
             load_chunk(j, &j->in, b, group, lanes, chunk, &x);
             scan_chunk(states, length_of(j, chunk), z, &x, NULL);
             scale(&x, lanes, factor, -factor);
             store_chunk(j, &j->out, b, group, lanes, chunk, &x, false);
         }
+        if (past != NULL)
+            memcpy(past, z, sizeof z);
     }
 }
 
@@ -239,8 +246,14 @@ static lcv_status forward(const lcvi_mixer_run *run, const lcvi_step *step)
 {
     job j = make_job(run, step);
     j.out = lcvi_run_value(run, step->out);
+    j.past = run->state != NULL ? run->state + step->state : NULL;
     lcvi_host_parallel(run, groups_of(j.states), forward_group, &j);
     return LCV_OK;
+}
+
+static bool state(const lcvi_program *program, const lcvi_step *step, int64_t *doubles)
+{
+    return lcvi_mul(groups_of(step->out.count / 2) * 2 * LANES, program->params.batch, doubles);
 }
 
 /* ---- Backward ---- */
@@ -337,8 +350,13 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
     return LCV_OK;
 }
 
-const lcvi_step_kind lcvi_scan_step = {
-    .declare = declare, .query = query, .forward = forward, .backward = backward, .in_place = false};
+const lcvi_step_kind lcvi_scan_step = {.declare = declare,
+                                       .query = query,
+                                       .forward = forward,
+                                       .stream = forward,
+                                       .state = state,
+                                       .backward = backward,
+                                       .in_place = false};
 
 void lcvi_mixer_scan(lcvi_program *program, lcvi_rows in, lcvi_rows eigenvalues, lcvi_rows log_step,
                      lcvi_scan how, lcvi_rows out)

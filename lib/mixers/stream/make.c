@@ -19,10 +19,10 @@ static bool is_convolution(const lcvi_step *step)
 
 static lcv_status check_step(const lcvi_program *program, const lcvi_step *step)
 {
-    if (step->pieces != 1)
+    if (is_convolution(step) && step->pieces != 1)
         return lcvi_fail(program->context, LCV_UNSUPPORTED,
                          "plan: num_blocks: a stream has one block, given %lld", (long long)step->pieces);
-    if (!step->is_short && step->mode != LCV_CONV_CAUSAL)
+    if (step->scan.reversed || (is_convolution(step) && !step->is_short && step->mode != LCV_CONV_CAUSAL))
         return lcvi_fail(program->context, LCV_UNSUPPORTED, "plan: %s looks at the future",
                          program->mixer->name);
     return LCV_OK;
@@ -30,21 +30,20 @@ static lcv_status check_step(const lcvi_program *program, const lcvi_step *step)
 
 static lcv_status check_program(const lcvi_program *program)
 {
-    int32_t count = 0;
+    bool has_past = false;
     lcv_status status = LCV_OK;
     if (program->params.device != LCV_DEVICE_CPU)
         return lcvi_fail(program->context, LCV_UNSUPPORTED, "plan: streams are on the CPU only");
     for (int32_t i = 0; status == LCV_OK && i < program->step_count; i++) {
-        if (program->step[i].kind->stream == NULL)
+        const lcvi_step *step = &program->step[i];
+        if (step->kind->stream == NULL)
             return lcvi_fail(program->context, LCV_UNSUPPORTED, "plan: %s has no stream",
                              program->mixer->name);
-        if (!is_convolution(&program->step[i]))
-            continue;
-        status = check_step(program, &program->step[i]);
-        count++;
+        has_past = has_past || is_convolution(step) || step->kind->state != NULL;
+        status = check_step(program, step);
     }
-    if (status == LCV_OK && count == 0)
-        return lcvi_fail(program->context, LCV_UNSUPPORTED, "plan: %s has no convolution to stream",
+    if (status == LCV_OK && !has_past)
+        return lcvi_fail(program->context, LCV_UNSUPPORTED, "plan: %s has nothing to stream",
                          program->mixer->name);
     return status;
 }
@@ -127,6 +126,7 @@ lcv_status lcvi_mixer_stream_derive(const lcv_plan *plan, const lcv_mixer_stream
     memset(core, 0, sizeof *core);
     core->context = plan->context;
     core->num_threads = params->num_threads > 0 ? params->num_threads : program->params.num_threads;
+    core->max_len = params->max_len;
     core->program = *program;
     core->program.part_count = core->program.spectrum_count = 0;
     core->program.ones = NULL;
@@ -136,6 +136,8 @@ lcv_status lcvi_mixer_stream_derive(const lcv_plan *plan, const lcv_mixer_stream
     for (int32_t i = 0; i < program->step_count; i++)
         if (is_convolution(&program->step[i]))
             core->program.step[i].stream = core->count++;
+    if (!lcvi_mixer_state_lay_out(&core->program, &core->state_count))
+        return lcvi_fail(plan->context, LCV_TOO_LARGE, "%s: what it keeps overflows", program->mixer->name);
     return lcvi_mixer_stream_lay_out(&core->program, LCVI_MIXER_CHUNK);
 }
 
@@ -412,7 +414,7 @@ static lcv_status keep_parameters(maker *m)
     const lcvi_program *program = &core->program;
     core->parameters_bytes = lcvi_mixer_stream_kept_bytes(program);
     core->parameters = lcvi_alloc(core->context, core->parameters_bytes, ALIGNMENT);
-    if (core->parameters == NULL && core->parameters_bytes > 0)
+    if (core->parameters == NULL)
         return lcvi_fail(core->context, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes of parameters",
                          core->parameters_bytes);
     char *at = core->parameters;

@@ -43,16 +43,18 @@ static lcv_status new_empty(lcvi_mixer_stream_core *core, lcv_mixer_stream **out
     lcv_context *context = core->context;
     lcv_mixer_stream *stream = lcvi_alloc(context, sizeof *stream, _Alignof(lcv_mixer_stream));
     lcv_stream **streams = lcvi_alloc(context, handles_bytes(core), _Alignof(lcv_stream *));
+    lcvi_mixer_state *state = lcvi_mixer_state_new(core);
     char *workspace = lcvi_alloc(context, workspace_bytes(core), ALIGNMENT);
-    if (stream == NULL || streams == NULL || (workspace == NULL && workspace_bytes(core) > 0)) {
+    if (stream == NULL || streams == NULL || state == NULL || workspace == NULL) {
         lcvi_free(context, workspace, workspace_bytes(core));
+        lcvi_mixer_state_free(core, state);
         lcvi_free(context, streams, handles_bytes(core));
         lcvi_free(context, stream, sizeof *stream);
         return lcvi_fail(context, LCV_OUT_OF_MEMORY, "stream: no memory for %zu bytes",
                          workspace_bytes(core));
     }
     memset(streams, 0, handles_bytes(core));
-    *stream = (lcv_mixer_stream){.core = core, .streams = streams, .workspace = workspace};
+    *stream = (lcv_mixer_stream){.core = core, .streams = streams, .state = state, .workspace = workspace};
     stream->fresh = (lcvi_segment **)(void *)(streams + core->count);
     atomic_fetch_add(&core->references, 1);
     *out = stream;
@@ -68,6 +70,7 @@ void lcv_mixer_stream_destroy(lcv_mixer_stream **handle)
     for (int32_t i = 0; i < core->count; i++)
         lcv_stream_destroy(&stream->streams[i]);
     lcvi_free(core->context, stream->workspace, workspace_bytes(core));
+    lcvi_mixer_state_free(core, stream->state);
     lcvi_free(core->context, stream->streams, handles_bytes(core));
     lcvi_free(core->context, stream, sizeof *stream);
     release_core(core);
@@ -82,8 +85,7 @@ static lcv_status check_plan(const lcv_plan *plan, const void *params)
     return status;
 }
 
-/* NULL: out of memory, or params that are refused. The caller releases it. */
-/* NULL when it failed; `status` says why. */
+/* NULL when it failed; `status` says why. The caller releases it. */
 static lcvi_mixer_stream_core *make_core(const lcv_plan *plan, const lcv_mixer_stream_params *params,
                                          lcv_status *status)
 {
@@ -159,7 +161,6 @@ lcv_status lcv_mixer_stream_create_like(const lcv_mixer_stream *stream, lcv_mixe
 /* Adds what one stream takes. */
 static void add_info(lcv_mixer_stream_info *sum, const lcv_stream_info *part)
 {
-    sum->position = part->position;
     sum->limit = lcvi_min(sum->limit, part->limit);
     sum->state_bytes += part->state_bytes;
     sum->scratch_bytes += part->scratch_bytes;
@@ -172,7 +173,8 @@ static lcv_mixer_stream_info start_info(const lcvi_mixer_stream_core *core)
                                    .mixer = core->program.mixer->name,
                                    .backend = core->program.backend->name,
                                    .streams = core->count,
-                                   .limit = INT64_MAX,
+                                   .limit = core->max_len > 0 ? core->max_len : INT64_MAX,
+                                   .state_bytes = (size_t)core->state_count * sizeof(double),
                                    .scratch_bytes = workspace_bytes(core)};
 }
 
@@ -225,6 +227,7 @@ lcv_status lcv_mixer_stream_describe(const lcv_mixer_stream *stream, lcv_mixer_s
     if (info == NULL)
         return lcvi_fail(core->context, LCV_INVALID_ARG, "info: is NULL");
     lcv_mixer_stream_info full = start_info(core);
+    full.position = stream->state->position;
     for (int32_t i = 0; i < core->count; i++) {
         lcv_stream_info part = {.struct_size = sizeof part};
         lcv_stream_describe(stream->streams[i], &part);
@@ -236,12 +239,13 @@ lcv_status lcv_mixer_stream_describe(const lcv_mixer_stream *stream, lcv_mixer_s
 
 int64_t lcv_mixer_stream_position(const lcv_mixer_stream *stream)
 {
-    return stream != NULL ? lcv_stream_position(stream->streams[0]) : 0;
+    return stream != NULL ? stream->state->position : 0;
 }
 
 bool lcvi_mixer_stream_is_fresh(const lcv_mixer_stream *stream)
 {
-    return lcv_mixer_stream_position(stream) == 0 && stream->streams[0]->top->below == NULL;
+    const bool is_branch = stream->core->count > 0 && stream->streams[0]->top->below != NULL;
+    return stream->state->position == 0 && stream->state->below == NULL && !is_branch;
 }
 
 /* ---- Changes ---- */
@@ -294,43 +298,73 @@ static lcv_status check_stream(const lcv_mixer_stream *stream)
     return stream != NULL ? LCV_OK : lcvi_fail(NULL, LCV_INVALID_ARG, "stream: is NULL");
 }
 
-lcv_status lcv_mixer_stream_reset(lcv_mixer_stream *stream)
+/* Is there a mark? */
+static lcv_status check_mark(const lcv_mixer_stream *stream, const char *purpose)
 {
     const lcv_status status = check_stream(stream);
-    return status == LCV_OK ? change_all(stream, &lcvi_stream_to_start, NULL) : status;
+    if (status == LCV_OK && stream->state->below == NULL)
+        return lcvi_fail(stream->core->context, LCV_INVALID_ARG, "stream: has no mark to %s", purpose);
+    return status;
+}
+
+lcv_status lcv_mixer_stream_reset(lcv_mixer_stream *stream)
+{
+    lcv_status status = check_stream(stream);
+    if (status == LCV_OK)
+        status = change_all(stream, &lcvi_stream_to_start, NULL);
+    if (status == LCV_OK)
+        lcvi_mixer_state_clear(stream);
+    return status;
 }
 
 lcv_status lcv_mixer_stream_rollback(lcv_mixer_stream *stream)
 {
-    const lcv_status status = check_stream(stream);
-    return status == LCV_OK ? change_all(stream, &lcvi_stream_to_mark, NULL) : status;
+    lcv_status status = check_mark(stream, "go back to");
+    if (status == LCV_OK)
+        status = change_all(stream, &lcvi_stream_to_mark, NULL);
+    if (status == LCV_OK)
+        lcvi_mixer_state_rollback(stream);
+    return status;
 }
 
 lcv_status lcv_mixer_stream_detach(lcv_mixer_stream *stream)
 {
-    const lcv_status status = check_stream(stream);
-    return status == LCV_OK ? change_all(stream, &lcvi_stream_to_own, NULL) : status;
+    lcv_status status = check_stream(stream);
+    if (status == LCV_OK)
+        status = change_all(stream, &lcvi_stream_to_own, NULL);
+    if (status == LCV_OK)
+        lcvi_mixer_state_forget_marks(stream);
+    return status;
 }
 
 lcv_status lcv_mixer_stream_mark(lcv_mixer_stream *stream, int64_t reserve)
 {
     lcv_status status = check_stream(stream);
     int32_t done = 0;
+    if (status == LCV_OK)
+        status = lcvi_mixer_state_check_reserve(stream, reserve);
+    if (status == LCV_OK)
+        status = lcvi_mixer_state_mark(stream);
     if (status != LCV_OK)
         return status;
     while (status == LCV_OK && done < stream->core->count)
         status = lcv_stream_mark(stream->streams[done++], reserve);
     for (int32_t i = 0; status != LCV_OK && i < done - 1; i++)
         lcv_stream_release(stream->streams[i]); /* nothing has followed the mark */
+    if (status != LCV_OK)
+        lcvi_mixer_state_release(stream);
     return status;
 }
 
 lcv_status lcv_mixer_stream_release(lcv_mixer_stream *stream)
 {
-    lcv_status status = check_stream(stream);
-    for (int32_t i = 0; status == LCV_OK && i < stream->core->count; i++)
-        status = lcv_stream_release(stream->streams[i]); /* the first fails, or none does */
-    return status;
+    const lcv_status status = check_mark(stream, "release");
+    if (status != LCV_OK)
+        return status;
+    for (int32_t i = 0; i < stream->core->count; i++)
+        lcv_stream_release(stream->streams[i]); /* which has a mark, too */
+    lcvi_mixer_state_release(stream);
+    return LCV_OK;
 }
 
 lcv_status lcv_mixer_stream_fork(lcv_mixer_stream *stream, int64_t reserve, lcv_mixer_stream **child)
@@ -341,7 +375,11 @@ lcv_status lcv_mixer_stream_fork(lcv_mixer_stream *stream, int64_t reserve, lcv_
     if (child == NULL)
         return lcvi_fail(stream->core->context, LCV_INVALID_ARG, "child: is NULL");
     *child = NULL;
-    status = new_empty(stream->core, child);
+    status = lcvi_mixer_state_check_reserve(stream, reserve);
+    if (status == LCV_OK)
+        status = new_empty(stream->core, child);
+    if (status == LCV_OK)
+        lcvi_mixer_state_copy(stream->core, stream->state, (*child)->state);
     for (int32_t i = 0; status == LCV_OK && i < stream->core->count; i++)
         status = lcv_stream_fork(stream->streams[i], reserve, &(*child)->streams[i]);
     if (status != LCV_OK)
@@ -387,7 +425,7 @@ static size_t snapshot_bytes(const lcv_mixer_stream *stream)
         lcv_stream_save(stream->streams[i], NULL, 0, &part);
         total += sizeof(uint64_t) + part;
     }
-    return total;
+    return total + lcvi_mixer_state_bytes(stream->core);
 }
 
 lcv_status lcv_mixer_stream_save(const lcv_mixer_stream *stream, void *bytes, size_t size, size_t *needed)
@@ -413,6 +451,8 @@ lcv_status lcv_mixer_stream_save(const lcv_mixer_stream *stream, void *bytes, si
         memcpy(at - sizeof number, &number, sizeof number);
         at += part;
     }
+    if (status == LCV_OK)
+        lcvi_mixer_state_save(stream, at);
     return status;
 }
 
@@ -452,7 +492,9 @@ static lcv_status check_parts(const lcv_mixer_stream *stream, const char *at, co
             return lcvi_snapshot_damaged(core->context, "its parts are of several positions");
         at += size;
     }
-    return at == end ? LCV_OK : lcvi_snapshot_damaged(core->context, "it does not end with its last part");
+    if ((size_t)(end - at) != lcvi_mixer_state_bytes(core))
+        return lcvi_snapshot_damaged(core->context, "it does not end with its last part");
+    return lcvi_mixer_state_check(core, at);
 }
 
 lcv_status lcv_mixer_stream_load(lcv_mixer_stream *stream, const void *bytes, size_t size)
@@ -469,5 +511,9 @@ lcv_status lcv_mixer_stream_load(lcv_mixer_stream *stream, const void *bytes, si
     status = check_header(core, &h, size);
     if (status == LCV_OK)
         status = check_parts(stream, parts, (const char *)bytes + size, h.position);
-    return status == LCV_OK ? change_all(stream, &lcvi_stream_to_snapshot, parts) : status;
+    if (status == LCV_OK)
+        status = change_all(stream, &lcvi_stream_to_snapshot, parts);
+    if (status == LCV_OK)
+        lcvi_mixer_state_load(stream, (const char *)bytes + size - lcvi_mixer_state_bytes(core), h.position);
+    return status;
 }

@@ -25,16 +25,26 @@ typedef struct lcvi_mixer_stream_core {
     double one;          /* or as a float */
     uint32_t crc;        /* of the mixer and the parameters */
     size_t shared_bytes; /* of the streams: prepared filters */
+    int64_t max_len;     /* 0: any number */
+    int64_t state_count; /* numbers that steps keep themselves */
 } lcvi_mixer_stream_core;
+
+/* The numbers that steps keep themselves, and the position; those at the last mark below. */
+typedef struct lcvi_mixer_state {
+    struct lcvi_mixer_state *below;
+    int64_t position;
+    double numbers[];
+} lcvi_mixer_state;
 
 struct lcv_mixer_stream {
     lcvi_mixer_stream_core *core;
     lcv_stream **streams; /* core->count */
     lcvi_segment **fresh; /* the same: of one change, see lcvi_stream_change */
-    char *workspace;      /* of a chunk */
+    lcvi_mixer_state *state;
+    char *workspace; /* of a chunk */
 };
 
-/* ---- mixer_stream_make.c ---- */
+/* ---- make.c ---- */
 
 /* Checks params and derives the program of a chunk, whose steps know their streams; fills params of stream
  * `index` of the mixer as far as no family changes them. */
@@ -54,6 +64,33 @@ lcv_status lcvi_mixer_stream_fill(lcvi_mixer_stream_core *core, const lcv_mixer_
  * parameters that are kept. */
 int32_t lcvi_mixer_stream_original(const lcvi_program *program, int32_t index);
 size_t lcvi_mixer_stream_kept_bytes(const lcvi_program *program);
+
+/* ---- state.c ---- */
+
+/* Says to steps where their numbers lie; false: too many. */
+bool lcvi_mixer_state_lay_out(lcvi_program *program, int64_t *count);
+
+/* Zeros at position 0; NULL: out of memory. It is freed with what lies below. */
+lcvi_mixer_state *lcvi_mixer_state_new(const lcvi_mixer_stream_core *core);
+void lcvi_mixer_state_free(const lcvi_mixer_stream_core *core, lcvi_mixer_state *state);
+void lcvi_mixer_state_copy(const lcvi_mixer_stream_core *core, const lcvi_mixer_state *from,
+                           lcvi_mixer_state *to);
+
+lcv_status lcvi_mixer_state_check_reserve(const lcv_mixer_stream *stream, int64_t reserve);
+lcv_status lcvi_mixer_state_mark(lcv_mixer_stream *stream);
+
+/* There is a mark. */
+void lcvi_mixer_state_release(lcv_mixer_stream *stream);
+void lcvi_mixer_state_rollback(lcv_mixer_stream *stream);
+
+void lcvi_mixer_state_forget_marks(lcv_mixer_stream *stream);
+void lcvi_mixer_state_clear(lcv_mixer_stream *stream);
+
+/* Their part of a snapshot. */
+size_t lcvi_mixer_state_bytes(const lcvi_mixer_stream_core *core);
+void lcvi_mixer_state_save(const lcv_mixer_stream *stream, char *to);
+lcv_status lcvi_mixer_state_check(const lcvi_mixer_stream_core *core, const char *from);
+void lcvi_mixer_state_load(lcv_mixer_stream *stream, const char *from, int64_t position);
 
 /* ---- mixer_stream.c ---- */
 

@@ -73,7 +73,8 @@ static lcv_status bind(const lcvi_mixer_stream_core *core, const lcv_mixer_strea
 
 static int64_t room_of(const lcv_mixer_stream *stream, bool prompt)
 {
-    int64_t room = INT64_MAX;
+    const int64_t most = stream->core->max_len > 0 ? stream->core->max_len : INT64_MAX;
+    int64_t room = most - stream->state->position;
     for (int32_t i = 0; i < stream->core->count; i++)
         room = lcvi_min(room, lcvi_stream_room(stream->streams[i], prompt));
     return room;
@@ -130,6 +131,7 @@ static lcv_status run(lcv_mixer_stream *stream, const lcvi_program *program, cha
     const lcvi_mixer_stream_core *core = stream->core;
     lcvi_mixer_run r = {.program = program, .seqlen = count, .streams = stream->streams, .prompt = prompt};
     lcv_status status = LCV_OK;
+    r.state = core->state_count > 0 ? stream->state->numbers : NULL;
     r.exec.parallel_for = c->exec.parallel_for;
     r.exec.user = c->exec.user;
     r.exec.workspace = workspace + program->where[0].inner;
@@ -140,6 +142,8 @@ static lcv_status run(lcv_mixer_stream *stream, const lcvi_program *program, cha
                                                          : part_of(program, c, i, from);
     for (int32_t i = 0; status == LCV_OK && i < program->step_count; i++)
         status = program->step[i].kind->stream(&r, &program->step[i]);
+    if (status == LCV_OK)
+        stream->state->position += count;
     return status;
 }
 
@@ -178,7 +182,7 @@ static lcv_status run_prompt(lcv_mixer_stream *stream, lcvi_program *program, co
         return status;
     const size_t bytes = program->where[0].total;
     char *workspace = lcvi_alloc(context, bytes, ALIGNMENT);
-    if (workspace == NULL && bytes > 0)
+    if (workspace == NULL)
         return lcvi_fail(context, LCV_OUT_OF_MEMORY, "prompt: no memory for %zu bytes", bytes);
     status = run(stream, program, workspace, c, 0, c->count, true);
     lcvi_free(context, workspace, bytes);
@@ -204,6 +208,8 @@ lcv_status lcv_mixer_stream_prefill(lcv_mixer_stream *stream, const lcv_mixer_st
     lcvi_free(context, program, sizeof *program);
     for (int32_t i = 0; status != LCV_OK && i < stream->core->count; i++)
         lcv_stream_reset(stream->streams[i]); /* takes no memory, as there are neither marks nor forks */
+    if (status != LCV_OK)
+        lcvi_mixer_state_clear(stream);
     return status;
 }
 
