@@ -10,6 +10,7 @@
 #include "support/record.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,9 @@ static const char help[] =
     "                   which may take a minute for each long problem. Without it the yardsticks measure up "
     "to\n"
     "                   transforms of 2^18 and the library not at all\n"
+    "  --check N        compares N outputs, drawn at random, with the direct sum in double; a wrong one is "
+    "an "
+    "error\n"
     "  --wisdom FILE    reads first what 'longconv wisdom --export FILE' has written\n"
     "  --json           one JSON object a line, the first tells machine, compiler and versions\n\n"
     "The line 'machine' is a loop of multiply-adds in one thread and in two at once: two threads of a\n"
@@ -79,6 +83,12 @@ static void print_text(const problem *p, const benchmark_result *r)
     if (isfinite(r->floor_ns))
         printf("  %-25s %10.4f ns, we take %.2f times that\n", "floor", r->floor_ns,
                r->ns_per_output / r->floor_ns);
+    if (r->check.count > 0)
+        printf("  %-25s %10" PRId64 " outputs against the direct sum in double: largest error %.2e, relative "
+               "%.2e, %.3f of the bound: "
+               "%s\n",
+               "checked", r->check.count, r->check.max_err, r->check.l2_err, r->check.ratio,
+               r->check.pass ? "PASS" : "FAIL");
     fflush(stdout);
 }
 
@@ -110,6 +120,7 @@ static bool print_json(const problem *p, const benchmark_result *r)
     line.median_ms = r->ours.median * 1e3;
     line.ns_per_output = r->ns_per_output;
     line.ratio = r->ratio;
+    record_take_check(&line, &r->check);
     struct cJSON *object = record_json(&line);
     if (object == NULL)
         return false;
@@ -145,6 +156,9 @@ static int bench_one(lcv_context *context, const job *j, const problem *given)
     if ((double)problem_rows(&p) * (double)p.seqlen < 1.0)
         return command_fail(EXIT_USAGE, "bench: %s: the problem has no outputs",
                             problem_print(&p, true, text));
+    if (j->options.check > 0 && !benchmark_can_check(&p))
+        return command_fail(EXIT_USAGE, "bench: %s: --check is for convolutions, forward, not in place",
+                            problem_print(&p, true, text));
     progress_show("%s", problem_print(&p, true, text));
     const lcv_status status = benchmark_run(context, &p, &j->options, &result, message, sizeof message);
     progress_clear();
@@ -156,7 +170,7 @@ static int bench_one(lcv_context *context, const job *j, const problem *given)
         print_text(&p, &result);
     else if (!print_json(&p, &result))
         return command_fail(EXIT_WRONG, "out of memory");
-    return EXIT_FINE;
+    return j->options.check > 0 && !result.check.pass ? EXIT_WRONG : EXIT_FINE;
 }
 
 static int bench_all(const job *j)
@@ -195,6 +209,11 @@ static bool take_option(int option, job *j, int *code)
             return false;
         j->options.reps = (int)number;
         return true;
+    case 'c':
+        if (!command_number("--check", optarg, 0, 1000000, &number))
+            return false;
+        j->options.check = number;
+        return true;
     case 't':
         return command_seconds("--min-time", optarg, &j->options.min_seconds);
     case 'p':
@@ -227,17 +246,12 @@ static bool take_option(int option, job *j, int *code)
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"vs", required_argument, NULL, 'v'},
-        {"reps", required_argument, NULL, 'r'},
-        {"min-time", required_argument, NULL, 't'},
-        {"prepared", no_argument, NULL, 'p'},
-        {"no-prepared", no_argument, NULL, 'n'},
-        {"measure", no_argument, NULL, 'm'},
-        {"json", no_argument, NULL, 'j'},
-        {"file", required_argument, NULL, 'f'},
-        {"wisdom", required_argument, NULL, 'w'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"vs", required_argument, NULL, 'v'},       {"reps", required_argument, NULL, 'r'},
+        {"min-time", required_argument, NULL, 't'}, {"check", required_argument, NULL, 'c'},
+        {"prepared", no_argument, NULL, 'p'},       {"no-prepared", no_argument, NULL, 'n'},
+        {"measure", no_argument, NULL, 'm'},        {"json", no_argument, NULL, 'j'},
+        {"file", required_argument, NULL, 'f'},     {"wisdom", required_argument, NULL, 'w'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
     };
     job j = {.options = {.prepared = true, .min_seconds = 0.5}};
     char message[512];

@@ -208,6 +208,12 @@ static void conclude(const problem *p, double bytes, calibration before, benchma
         has_floor(p) ? calibrate_floor(&out->machine, p->dtype, p->seqlen, out->threads) : (double)NAN;
 }
 
+bool benchmark_can_check(const problem *p)
+{
+    return p->kind == PROBLEM_CONV && (p->passes & PROBLEM_FORWARD) != 0 && !p->inplace && p->chunk == 0 &&
+           arrays_device(p) == LCV_DEVICE_CPU;
+}
+
 /* The arrays of both sides: the same ones, where the two have the same dtype and layout. */
 static bool create_arrays(side *ours, side *other)
 {
@@ -219,6 +225,19 @@ static bool create_arrays(side *ours, side *other)
     const bool differ = other->p.dtype != ours->p.dtype || other->p.layout != ours->p.layout;
     other->a = differ ? &other->own : ours->a;
     return !differ || arrays_create(&other->p, RANDOM_NORMAL, other->a);
+}
+
+/* Outputs are there once more: the other side wrote to the same arrays. */
+static lcv_status check(side *ours, int64_t count, benchmark_result *out)
+{
+    lcv_status status = LCV_OK;
+    if (count == 0 || interrupted() || !benchmark_can_check(&ours->p))
+        return LCV_OK;
+    ours->runs = 1;
+    measure(ours, &status);
+    if (status == LCV_OK && !spot_check_run(ours->a, count, &out->check))
+        return LCV_OUT_OF_MEMORY;
+    return status;
 }
 
 static lcv_status set_up_and_race(side *ours, side *other, const benchmark_options *options,
@@ -236,6 +255,8 @@ static lcv_status set_up_and_race(side *ours, side *other, const benchmark_optio
         ours->restore = other->restore = ours->p.inplace ? &pristine : NULL;
         const calibration before = calibrate();
         status = race(ours, other, options, out);
+        if (status == LCV_OK)
+            status = check(ours, options->check, out);
         if (status == LCV_OK)
             conclude(&ours->p, all_bytes(ours->a) + contestant_bytes(&ours->who), before, out);
     }

@@ -7,11 +7,13 @@
 #include "calibrate.h"
 #include "clock.h"
 #include "problem.h"
+#include "spot_check.h"
 
 typedef struct benchmark_options {
     bool prepared;      /* filters are transformed beforehand */
     int reps;           /* least number of measurements of each; 0: 11 */
     double min_seconds; /* least time of all measurements together */
+    int64_t check;      /* outputs to check after the last run, where spot_check.h can */
 } benchmark_options;
 
 typedef struct benchmark_result {
@@ -30,6 +32,7 @@ typedef struct benchmark_result {
     double gigabytes;    /* GB/s: every array once, over our median */
     calibration machine; /* mean of before and after */
     double floor_ns;     /* see calibrate_floor; NaN where it does not apply */
+    spot_check check;    /* count 0: nothing was checked */
 } benchmark_result;
 
 /* `p->vs`: "none"; a yardstick; "f32", "bdl" or "one-thread", the same problem with that dtype or layout or
@@ -39,5 +42,10 @@ typedef struct benchmark_result {
  */
 lcv_status benchmark_run(lcv_context *context, const problem *p, const benchmark_options *options,
                          benchmark_result *out, char *message, size_t message_bytes);
+
+/* Can outputs of this problem be checked? Those of a convolution, whole and not in place, in the host's
+ * memory.
+ */
+bool benchmark_can_check(const problem *p);
 
 #endif
