@@ -52,7 +52,7 @@ lcvi_cauchy_nodes lcvi_cauchy_make_nodes(int64_t length, double decay, double *m
 
 int64_t lcvi_cauchy_work(const lcvi_dplr_shape *shape, bool backward);
 
-/* A backend that computes the sums by itself, or NULL; `helper` below. */
+/* A backend that computes the sums, and maybe products of matrices, by itself, or NULL; `helper` below. */
 const lcvi_backend *lcvi_cauchy_helper(const lcv_context *context);
 
 /* C (I - w M)^-1 dB at the nodes; re, im [outputs][length / 2 + 1]. If C is that of taps[t] = 2 Re(C M^t dB)
@@ -67,14 +67,16 @@ void lcvi_cauchy_backward(const lcvi_backend *helper, const lcvi_dplr *model, co
 /* ---- C (I - factor M^length) (dplr_power.c) ---- */
 
 /* Doubles of scratch memory. False: too many. */
-bool lcvi_dplr_power_work(const lcvi_dplr_shape *shape, int64_t length, bool backward, int64_t *doubles);
+bool lcvi_dplr_power_work(const lcvi_backend *helper, const lcvi_dplr_shape *shape, int64_t length,
+                          bool backward, int64_t *doubles);
 
 /* c -= factor c M^length for all outputs. */
-void lcvi_dplr_truncate(const lcvi_dplr *model, int64_t length, double factor, double *work);
+void lcvi_dplr_truncate(const lcvi_backend *helper, const lcvi_dplr *model, int64_t length, double factor,
+                        double *work);
 
 /* `gradient` holds those by the truncated C and becomes that by C as it was before, which `model` has; what
  * follows for the other parts is added. */
-void lcvi_dplr_truncate_backward(const lcvi_dplr *model, int64_t length, double factor, lcvi_dplr *gradient,
-                                 double *work);
+void lcvi_dplr_truncate_backward(const lcvi_backend *helper, const lcvi_dplr *model, int64_t length,
+                                 double factor, lcvi_dplr *gradient, double *work);
 
 #endif

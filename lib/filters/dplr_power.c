@@ -7,8 +7,9 @@
  *     (I - dt A / 2)^-1 = D - dt D Pi (I + dt Pi^T D Pi)^-1 Pi^T D,   D = blocks(1 / (1 - dt poles / 2)).
  *
  * gamma M^length takes the factors M^(2^k) of the binary digits of `length`. The order of all sums is fixed.
- */
+ * Products of matrices are nearly all of the work; a backend that has them does them. */
 #include "dplr.h"
+#include "../matmul.h"
 #include "../size.h"
 
 #include <math.h>
@@ -27,6 +28,8 @@ typedef struct matrices {
     double *extra[4];   /* backward */
     double *vectors;    /* [outputs][step]: gamma times the powers so far; backward: [digits + 1] of those */
     double *row, *row2; /* [step] */
+    const lcvi_backend *helper; /* whose products are used; NULL: ours */
+    lcv_exec exec;              /* of its products */
 } matrices;
 
 /* ---- Memory ---- */
@@ -46,17 +49,46 @@ static int32_t digits_of(int64_t length)
     return digits;
 }
 
-bool lcvi_dplr_power_work(const lcvi_dplr_shape *shape, int64_t length, bool backward, int64_t *doubles)
+static lcv_matmul_params product_of(int64_t step)
+{
+    return (lcv_matmul_params){.left = LCV_F64,
+                               .right = LCV_F64,
+                               .c = LCV_F64,
+                               .batch = 1,
+                               .rows = step,
+                               .columns = step,
+                               .inner = step,
+                               .num_threads = 1,
+                               .fixed_order = 1};
+}
+
+/* NULL: the helper has no products, or none of this size. */
+static const lcvi_backend *multiplier(const lcvi_backend *helper, int64_t step, size_t *bytes)
+{
+    const lcv_matmul_params product = product_of(step);
+    *bytes = 0;
+    return helper != NULL && helper->table->matmul != NULL &&
+                   helper->table->matmul_query(helper->device, &product, bytes) == LCV_OK
+               ? helper
+               : NULL;
+}
+
+bool lcvi_dplr_power_work(const lcvi_backend *helper, const lcvi_dplr_shape *shape, int64_t length,
+                          bool backward, int64_t *doubles)
 {
     const int64_t step = step_of(shape), digits = digits_of(length);
     int64_t matrix, vectors;
+    size_t bytes;
+    multiplier(helper, step, &bytes);
     return lcvi_mul(step, step, &matrix) && lcvi_mul(matrix, backward ? digits + 4 : 2, &matrix) &&
            lcvi_mul(step, shape->outputs, &vectors) &&
            lcvi_mul(vectors, backward ? digits + 1 : 1, &vectors) && lcvi_add(vectors, 2 * step, &vectors) &&
+           lcvi_add(vectors, (int64_t)(bytes / sizeof(double)) + 1, &vectors) &&
            lcvi_add(matrix, vectors, doubles);
 }
 
-static matrices matrices_in(const lcvi_dplr *model, int64_t length, bool backward, double *work)
+static matrices matrices_in(const lcvi_backend *helper, const lcvi_dplr *model, int64_t length, bool backward,
+                            double *work)
 {
     matrices m = {
         .states = 2 * model->shape.modes, .step = step_of(&model->shape), .length = length, .model = model};
@@ -70,6 +102,8 @@ static matrices matrices_in(const lcvi_dplr *model, int64_t length, bool backwar
     work += m.step * model->shape.outputs * (backward ? m.digits + 1 : 1);
     m.row = work;
     m.row2 = work + m.step;
+    m.helper = multiplier(helper, m.step, &m.exec.workspace_bytes);
+    m.exec.workspace = m.row2 + m.step;
     return m;
 }
 
@@ -88,8 +122,19 @@ static void multiply_tile(int64_t step, const double *a, const double *b, double
             c[i * step + j] = sum[i][j] + (adds ? c[i * step + j] : 0.0);
 }
 
-static void multiply(int64_t step, const double *a, const double *b, double *c, bool adds)
+static void multiply(const matrices *m, double *a, double *b, double *c, bool adds)
 {
+    const int64_t step = m->step;
+    if (m->helper != NULL) {
+        const lcv_matmul_params product = product_of(step);
+        const lcv_matmul_call call = {.left = {a, {0, step, 1}},
+                                      .right = {b, {0, step, 1}},
+                                      .c = {c, {0, step, 1}},
+                                      .accumulate = adds,
+                                      .exec = m->exec};
+        lcvi_matmul(m->helper, &product, &call);
+        return;
+    }
     for (int64_t j = 0; j < step; j += COLUMNS)
         for (int64_t i = 0; i < step; i += ROWS)
             multiply_tile(step, a + i * step, b + j, c + i * step + j, adds);
@@ -228,9 +273,10 @@ static void multiply_vectors(const matrices *m, const double *from, const double
         vector_times(m->step, from + o * m->step, a, to + o * m->step);
 }
 
-void lcvi_dplr_truncate(const lcvi_dplr *model, int64_t length, double factor, double *work)
+void lcvi_dplr_truncate(const lcvi_backend *helper, const lcvi_dplr *model, int64_t length, double factor,
+                        double *work)
 {
-    const matrices m = matrices_in(model, length, false, work);
+    const matrices m = matrices_in(helper, model, length, false, work);
     const int64_t size = m.step * m.step, modes = model->shape.modes;
     double *power = m.power, *next = m.power + size;
     load_gamma(&m, m.vectors);
@@ -243,7 +289,7 @@ void lcvi_dplr_truncate(const lcvi_dplr *model, int64_t length, double factor, d
             memcpy(m.vectors + o * m.step, m.row, (size_t)m.step * sizeof(double));
         }
         if (k + 1 < m.digits)
-            multiply(m.step, power, power, next, false);
+            multiply(&m, power, power, next, false);
         double *const kept = power;
         power = next;
         next = kept;
@@ -265,7 +311,7 @@ static bool run_forward(const matrices *m)
     for (int32_t k = 0; k < m->digits; k++) {
         double *const power = m->power + k * size, *const at = m->vectors + k * vectors;
         if (k > 0)
-            multiply(m->step, power - size, power - size, power, false);
+            multiply(m, power - size, power - size, power, false);
         if (vanishes(m->step, power))
             return false;
         if ((m->length >> k) % 2 != 0)
@@ -293,13 +339,13 @@ static void factor_backward(const matrices *m, int32_t k, double *by_vectors, do
 }
 
 /* From the gradient by X^2 that by X: sum = sum X^T + X^T sum. */
-static void square_backward(const matrices *m, const double *x, double *sum)
+static void square_backward(const matrices *m, double *x, double *sum)
 {
     const int64_t step = m->step;
     double *transposed = m->extra[1], *product = m->extra[2];
     transpose(step, x, transposed);
-    multiply(step, sum, transposed, product, false);
-    multiply(step, transposed, sum, product, true);
+    multiply(m, sum, transposed, product, false);
+    multiply(m, transposed, sum, product, true);
     memcpy(sum, product, (size_t)(step * step) * sizeof *sum);
 }
 
@@ -311,8 +357,8 @@ static void resolvent_backward(const matrices *m, double *sum)
     double *e = m->extra[1], *transposed = m->extra[2], *product = m->extra[3];
     fill_resolvent(m, e);
     transpose(step, e, transposed);
-    multiply(step, transposed, sum, product, false);
-    multiply(step, product, transposed, sum, false);
+    multiply(m, transposed, sum, product, false);
+    multiply(m, product, transposed, sum, false);
 }
 
 /* Sum over all entries of by[i][j] left[i] right[j], of vectors of P. */
@@ -355,10 +401,10 @@ static void matrix_backward(const matrices *m, const double *by_a, lcvi_dplr *gr
     *gradient->dt += by_dt;
 }
 
-void lcvi_dplr_truncate_backward(const lcvi_dplr *model, int64_t length, double factor, lcvi_dplr *gradient,
-                                 double *work)
+void lcvi_dplr_truncate_backward(const lcvi_backend *helper, const lcvi_dplr *model, int64_t length,
+                                 double factor, lcvi_dplr *gradient, double *work)
 {
-    const matrices m = matrices_in(model, length, true, work);
+    const matrices m = matrices_in(helper, model, length, true, work);
     const int64_t modes = model->shape.modes, size = m.step * m.step;
     double *sum = m.extra[0], *by = m.vectors + m.digits * m.step * model->shape.outputs;
     if (!run_forward(&m))

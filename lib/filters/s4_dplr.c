@@ -316,7 +316,8 @@ static bool find_sizes(const lcv_filter *filter, int64_t seqlen, bool backward, 
     s->period = period_of(filter, seqlen);
     s->nodes = s->period / 2 + 1;
     if (s->period < seqlen || !lcvi_dft_sizes(s->period, &s->dft_tables, &dft_work) ||
-        (is_direct(filter) && !lcvi_dplr_power_work(&shape, s->period, backward, &power_work)) ||
+        (is_direct(filter) &&
+         !lcvi_dplr_power_work(helper_of(filter), &shape, s->period, backward, &power_work)) ||
         !lcvi_mul(2 * shape.outputs, s->nodes, &s->spectrum))
         return false;
     s->node_tables = lcvi_cauchy_node_doubles(s->period);
@@ -417,7 +418,7 @@ static void evaluate_channel(const job *j, const worker *w, int64_t channel)
 {
     load_model(j->filter, channel, &w->model);
     if (is_direct(j->filter))
-        lcvi_dplr_truncate(&w->model, j->size.period, exp(-decay_of(j->filter)), w->work);
+        lcvi_dplr_truncate(j->helper, &w->model, j->size.period, exp(-decay_of(j->filter)), w->work);
     lcvi_cauchy_spectrum(j->helper, &w->model, &j->nodes, w->re, w->im, w->work);
     for (int64_t o = 0; o < w->model.shape.outputs; o++) {
         lcvi_dft_inverse(&j->dft, w->re + o * j->size.nodes, w->im + o * j->size.nodes, w->taps, w->work);
@@ -465,14 +466,15 @@ static void backward_channel(const job *j, const worker *w, int64_t channel)
     if (is_direct(j->filter)) {
         used = &w->changed;
         memcpy(w->changed.dt, w->model.dt, (size_t)lcvi_dplr_doubles(&w->model.shape) * sizeof(double));
-        lcvi_dplr_truncate(used, j->size.period, exp(-decay_of(j->filter)), w->work);
+        lcvi_dplr_truncate(j->helper, used, j->size.period, exp(-decay_of(j->filter)), w->work);
     }
     for (int64_t o = 0; o < w->model.shape.outputs; o++)
         spectrum_backward(j, w, channel, o);
     lcvi_dplr gradient = w->gradient;
     lcvi_cauchy_backward(j->helper, used, &j->nodes, w->re, w->im, &gradient, w->work);
     if (is_direct(j->filter))
-        lcvi_dplr_truncate_backward(&w->model, j->size.period, exp(-decay_of(j->filter)), &gradient, w->work);
+        lcvi_dplr_truncate_backward(j->helper, &w->model, j->size.period, exp(-decay_of(j->filter)),
+                                    &gradient, w->work);
     memcpy(j->gradients + channel * j->size.gradients, gradient.dt,
            (size_t)j->size.gradients * sizeof(double));
     for (int64_t o = 0; o < w->model.shape.outputs; o++)
