@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-from longconv import InvalidArgumentError, UnsupportedError, ops  # noqa: E402
+from longconv import InvalidArgumentError, TooLargeError, UnsupportedError, ops  # noqa: E402
 from longconv.torch import FilterFamily, Mixer  # noqa: E402
 
 LENGTH = 16  # a power of two for block_transform
@@ -106,6 +106,20 @@ def test_strides(view):
     torch.testing.assert_close(strided.grad, dense.grad)
 
 
+@pytest.mark.parametrize("shape", [(0, LENGTH, 4), (2, 0, 4), (2, 1, 4)])
+def test_small_shapes(shape):
+    layer = Mixer("h3", 4, filters={"filter": Taps(4)}, shift_len=2)
+    x = torch.randn(shape, requires_grad=True)
+    y = layer(x)
+    y.sum().backward()
+    assert y.shape == shape == x.grad.shape and layer.in_weight.grad.isfinite().all()
+
+
+def test_meta_tensors():
+    layer, (x,) = layer_of("hyena")
+    assert layer.to("meta")(x.to("meta")).shape == x.shape
+
+
 def test_dynamic_shapes():
     layer = Mixer("hyena", 4, filters={"filter": Taps(4)})
     compiled = torch.compile(lambda x, taps: layer.operator(x=x, filter=taps, **dict(layer.named_parameters(recurse=False))),
@@ -167,6 +181,8 @@ def test_vmap():
     (lambda layer, x: layer(x[:, :, :3]), "x: "),
     (lambda layer, x: layer(x[:, :5]), "filter: "),
     (lambda layer, x: layer(x.long()), "dtype"),
+    (lambda layer, x: layer(x.to(torch.complex64)), "dtype"),
+    (lambda layer, x: layer(x[:1, :1].expand(1 << 30, 1 << 30, -1)), "overflow"),
     (lambda layer, x: layer.operator(x=x), "expected the arrays x, in_weight"),
     (lambda layer, x: torch.ops.longconv.mixer([x], "hyena", "", 4, "auto"), "expected the arrays x, in_weight"),
     (lambda layer, x: torch.ops.longconv.mixer([x], "hyena", "order=1", 4, "auto"), "order"),
@@ -175,7 +191,7 @@ def test_vmap():
 ])
 def test_wrong_calls(wrong, text):
     layer, (x,) = layer_of("hyena")
-    with pytest.raises(InvalidArgumentError, match=text):
+    with pytest.raises((InvalidArgumentError, TooLargeError), match=text):
         wrong(layer, x)
 
 

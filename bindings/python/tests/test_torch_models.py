@@ -343,6 +343,19 @@ def test_refusals(wrong, error, text):
         wrong()
 
 
+def test_monarch_takes_any_rank():
+    layer, x = lt.MonarchLinear(7, 10, nblocks=3, bias=False), torch.randn(2, 3, 7)
+    assert torch.equal(layer(x[0, 0]), layer(x)[0, 0]) and layer(x[:0]).shape == (0, 3, 10) and "nblocks=3" in repr(layer)
+
+
+def test_exported():
+    """With sizes that may change."""
+    layer, batch, length = lt.S5(4), torch.export.Dim("batch"), torch.export.Dim("length", min=2, max=4096)
+    program = torch.export.export(layer, (torch.randn(2, 8, 4),), dynamic_shapes=({0: batch, 1: length},))
+    x = torch.randn(3, 11, 4)
+    assert torch.equal(program.module()(x), layer(x))
+
+
 def test_butterfly_with_learned_matrices():
     """Additions of zero are the layer with exact matrices; one row for all channels is the same in each."""
     exact, added = lt.ButterflyConv(3, 20, fft_rows=1), lt.ButterflyConv(3, 20, fft_rows=3, learn_additive=True)

@@ -290,8 +290,8 @@ class Operator:
             raise _errors.InvalidArgumentError(
                 f"{self.mixer}: expected the arrays {', '.join(self.names)}, given {', '.join(arrays)}")
         first = arrays[self.inputs[0]]
-        device = first.device.type
-        if torch.is_autocast_enabled(device):
+        device = "cpu" if first.is_cpu else "cuda"
+        if torch.is_autocast_enabled(device) and first.device.type == device:
             arrays.update({name: autocast_data(arrays[name], device) for name in self.inputs})
             first = arrays[self.inputs[0]]
         given = [arrays[name] if name in self.inputs else autocast_parameter(arrays[name], first) for name in self.names]

@@ -38,7 +38,7 @@ class MonarchLinear(nn.Module):
     def forward(self, x):
         rows = functional.pad(x.reshape(1, -1, self.in_features), (0, self.fill))
         y = self.operator(x=rows, first=self.blkdiag1.flatten(0, 1), second=self.blkdiag2.flatten(0, 1))
-        y = y[0, :, :self.out_features].unflatten(0, x.shape[:-1])
+        y = y[0, :, :self.out_features].reshape(*x.shape[:-1], self.out_features)
         return y if self.bias is None else y + self.bias
 
     def extra_repr(self):
