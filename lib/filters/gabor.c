@@ -48,7 +48,8 @@ static lcv_status declare(lcv_filter *filter, int slot)
         [LCVI_GABOR_BIAS] = {"bias", "mlp_depth, mlp_width", "b_1 and on"},
         [LCVI_GABOR_OUT] = {"weight_out", "filters, mlp_width", "W_out, last matrix"},
         [LCVI_GABOR_BIAS_OUT] = {"bias_out", "filters", "constant of each filter, under the bell curve"},
-        [LCVI_GABOR_MASK] = {"mask", "2", "middle and width of the bell curve"},
+        [LCVI_GABOR_MASK] = {"mask", "2",
+                             "middle and width of the bell curve; the sign of the width is no matter"},
     };
     const int64_t width = integer(filter, WIDTH), depth = integer(filter, DEPTH);
     const int64_t shapes[LCVI_GABOR_SLOTS][LCV_MAX_RANK] = {[LCVI_GABOR_GAMMA] = {depth + 1, width},
@@ -111,13 +112,15 @@ static int64_t kept_taps(const lcv_filter *filter, const lcvi_gabor *net)
     const double *mask = net->values + net->first[LCVI_GABOR_MASK];
     if (integer(filter, MASK) == 0 || integer(filter, CROP) == 0)
         return net->max_len;
-    const double root = mask[0] - mask[1] * sqrt(-2.0 * log(filter->option[CROP_AT].real));
+    const double root = mask[0] - fabs(mask[1]) * sqrt(-2.0 * log(filter->option[CROP_AT].real));
     if (!(fabs(root) < 1.0))
         return net->max_len;
     int64_t low = 0, high = net->max_len; /* tap `low` is kept, `high` is not */
     while (high - low > 1) {
         const int64_t middle = low + (high - low) / 2;
-        if (lcvi_gabor_position(net, middle) > root)
+        const double position = lcvi_gabor_position(net, middle);
+        if (position > root ||
+            (mask[1] == 0.0 && position == root)) /* the middle of a bell of width 0 stays */
             low = middle;
         else
             high = middle;

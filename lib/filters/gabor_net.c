@@ -123,6 +123,15 @@ static void run_layer(const block *b, int64_t layer)
     }
 }
 
+/* How many widths of the bell curve x is from its middle. One of width 0 is the limit of narrow ones: 1 in
+ * its middle and 0 elsewhere, and no gradient goes through it. */
+static double widths_from(const double mask[2], double x)
+{
+    if (mask[1] == 0.0)
+        return x == mask[0] ? 0.0 : (double)INFINITY;
+    return (x - mask[0]) / mask[1];
+}
+
 /* All layers and the mask. Places of a block beyond its count are 0. */
 static void run_block(const block *b)
 {
@@ -133,7 +142,7 @@ static void run_block(const block *b)
     for (int64_t layer = 0; layer < layers_of(net); layer++)
         run_layer(b, layer);
     for (int64_t i = 0; i < b->count; i++) {
-        const double offset = mask != NULL ? (b->x[i] - mask[0]) / mask[1] : 0.0;
+        const double offset = mask != NULL ? widths_from(mask, b->x[i]) : 0.0;
         b->mask[i] = exp(-0.5 * offset * offset);
     }
 }
@@ -218,7 +227,9 @@ static void through_out(const block *b)
     double *sums = b->shapes + shapes_of_block(net) - 2;
     sums[0] = sums[1] = 0.0;
     for (int64_t i = 0; net->slots.parameter[LCVI_GABOR_MASK] >= 0 && i < b->count; i++) {
-        const double *mask = values_of(net, LCVI_GABOR_MASK), offset = (b->x[i] - mask[0]) / mask[1];
+        const double *mask = values_of(net, LCVI_GABOR_MASK), offset = widths_from(mask, b->x[i]);
+        if (mask[1] == 0.0 || b->mask[i] == 0.0)
+            continue;
         sums[0] += dmask[i] * b->mask[i] * offset / mask[1];
         sums[1] += dmask[i] * b->mask[i] * offset * offset / mask[1];
     }

@@ -179,6 +179,77 @@ static void set_all(const instance *i, const char *name, double value, double ri
     free(values);
 }
 
+/* All parameters behind each other, to be freed. */
+static double *all_parameters(const instance *i, size_t *bytes)
+{
+    int64_t count = 0, end = 0;
+    for (int32_t parameter = 0; parameter < i->info.parameter_count; parameter++)
+        count += i->elements[parameter];
+    double *all = malloc((size_t)count * sizeof *all + 1);
+    assert_non_null(all);
+    for (int32_t parameter = 0; parameter < i->info.parameter_count; parameter++) {
+        double *values = instance_get(i, parameter);
+        memcpy(all + end, values, (size_t)i->elements[parameter] * sizeof *all);
+        end += i->elements[parameter];
+        free(values);
+    }
+    *bytes = (size_t)count * sizeof *all;
+    return all;
+}
+
+/* Asking for twice as many taps, or fewer, leaves no trace: the parameters and the taps for the first length
+ * are the same bits afterwards. */
+static void lengths_leave_no_trace(void **state)
+{
+    static const int64_t lengths[] = {128, 256, 7, 127};
+    for (size_t row = 0; row < filter_case_count; row++) {
+        instance i = instance_open(*state, &filter_cases[row], LCV_F64, 256, 1);
+        size_t bytes;
+        double *before = all_parameters(&i, &bytes), *taps = instance_taps(&i, 64, 0, 64);
+        for (size_t l = 0; l < COUNT_OF(lengths); l++)
+            free(instance_taps(&i, lengths[l], 0, lengths[l]));
+        double *after = all_parameters(&i, &bytes), *again = instance_taps(&i, 64, 0, 64);
+        if (memcmp(before, after, bytes) != 0 ||
+            memcmp(taps, again, (size_t)(i.info.filters * 64) * sizeof *taps) != 0)
+            FAIL_INSTANCE(&i, "%s", "other lengths have changed something");
+        free(before);
+        free(after);
+        free(taps);
+        free(again);
+        instance_close(&i);
+    }
+}
+
+/* S4 with C itself: twice the length has the taps of the length, and so has an instance made for twice as
+ * many. */
+static void doubled_lengths(void **state)
+{
+    static const filter_case rows[] = {{"s4_dplr", "modes=6", 2, 0.2},
+                                       {"s4_dplr", "modes=5 init=legt rank=2 outputs=2", 2, 0.2}};
+    enum { MOST = 1024 };
+    for (size_t row = 0; row < COUNT_OF(rows); row++) {
+        instance i = instance_open(*state, &rows[row], LCV_F64, MOST, 1);
+        double *all = instance_taps(&i, MOST, 0, MOST), largest = 0.0;
+        for (int64_t k = 0; k < i.info.filters * MOST; k++)
+            largest = fmax(largest, fabs(all[k]));
+        for (int64_t length = 1; length < MOST; length *= 2) {
+            instance other = instance_open(*state, &rows[row], LCV_F64, length, 1);
+            double *taps[2] = {instance_taps(&i, length, 0, length),
+                               instance_taps(&other, length, 0, length)};
+            for (int64_t k = 0; k < i.info.filters * length; k++)
+                for (int of = 0; of < 2; of++)
+                    if (!(fabs(taps[of][k] - all[k / length * MOST + k % length]) <= 1e-12 * largest))
+                        FAIL_INSTANCE(&i, "%lld taps, element %lld: not that of %d taps", (long long)length,
+                                      (long long)k, (int)MOST);
+            free(taps[0]);
+            free(taps[1]);
+            instance_close(&other);
+        }
+        free(all);
+        instance_close(&i);
+    }
+}
+
 /* Channel h has copy h mod n_ssm of A and B. */
 static void copies_take_turns(void **state)
 {
@@ -422,6 +493,8 @@ int main(void)
                                        cmocka_unit_test(modes),
                                        cmocka_unit_test(no_drift),
                                        cmocka_unit_test(growth_out_of_underflow),
+                                       cmocka_unit_test(lengths_leave_no_trace),
+                                       cmocka_unit_test(doubled_lengths),
                                        cmocka_unit_test(copies_take_turns),
                                        cmocka_unit_test(band_limit),
                                        cmocka_unit_test(pole_of_zero),
