@@ -37,7 +37,7 @@ typedef struct lcv_gpu_engine_info {
     int64_t fft_size;      /* points of a transform */
     size_t spectrum_bytes; /* one prepared filter */
     size_t grad_bytes;     /* the gradient of one filter, in the making */
-    size_t row_bytes;      /* scratch of one row of a chunk */
+    size_t row_bytes;      /* scratch of one row of a chunk; a multiple of 2 fft_size reals */
     double cost;           /* estimated picoseconds of one output element of forward, for the choice */
 } lcv_gpu_engine_info;
 
@@ -48,6 +48,7 @@ typedef struct lcv_gpu_work {
     char *spectra; /* of the chunk's filters */
     char *grads;   /* likewise; room for those of the largest chunk */
     char *scratch; /* row_bytes for each row of the largest chunk, then what `extra_bytes` said */
+    lcv_gpu_watch watch;
     cudaStream_t stream;
 } lcv_gpu_work;
 
@@ -71,10 +72,11 @@ typedef struct lcv_gpu_engine {
     void (*destroy)(void *self);
 
     /* Spectra of the chunk's filters, from taps. There may be room for no more than these in work->spectra.
-     */
+     * Like everything that reads rows and filters it notes those that are beyond work->watch.limit. */
     lcv_status (*prepare)(void *self, const lcv_gpu_work *work, const lcv_gpu_taps *taps);
 
-    /* keep: leave the transforms of the rows in scratch, for the backward that follows on the same chunk. */
+    /* Stores nothing of rows that were noted or whose filter was.
+     * keep: leave the transforms of the rows in scratch, for the backward that follows on the same chunk. */
     lcv_status (*forward)(void *self, const lcv_gpu_work *work, const lcv_gpu_source *x,
                           const lcv_gpu_sink *sink, bool keep);
 
@@ -83,7 +85,8 @@ typedef struct lcv_gpu_engine {
      * used. Its targets may be the very place that g is read from, row by row. x   (NULL: no gradient of the
      * filter) the rows themselves; kept: their transforms are in scratch. The gradient is stored in
      * work->grads, or added to what is there when `add`. Rows are summed in ascending order, so that the
-     * result does not depend on how the device schedules them. */
+     * result does not depend on how the device schedules them. Rows that were noted by now, or whose gradient
+     * is, add nothing; dx is stored for those only that need no mending. */
     lcv_status (*backward)(void *self, const lcv_gpu_work *work, const lcv_gpu_source *g,
                            const lcv_gpu_sink *dx, const lcv_gpu_source *x, bool kept, bool add);
 

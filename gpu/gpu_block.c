@@ -52,6 +52,7 @@ static lcv_gpu_block_rows rows_of(const lcv_gpu_ring *b, const lcv_gpu_work *wor
                                   const lcv_gpu_source *source)
 {
     return (lcv_gpu_block_rows){.chunk = work->chunk,
+                                .watch = work->watch,
                                 .source = lcv_gpu_ring_source(&b->geometry, source),
                                 .table = b->table,
                                 .n = b->n};
@@ -81,8 +82,8 @@ static lcv_status prepare(void *self, const lcv_gpu_work *work, const lcv_gpu_ta
     const lcv_gpu_ring *b = self;
     const lcv_status status =
         launched(b,
-                 lcv_gpu_load_taps(false, work->chunk, lcv_gpu_ring_taps(&b->geometry, taps), 1.0, NULL, b->n,
-                                   work->spectra, work->stream),
+                 lcv_gpu_load_taps(false, work->chunk, lcv_gpu_ring_taps(&b->geometry, taps), work->watch,
+                                   1.0, NULL, b->n, work->spectra, work->stream),
                  "lcv_gpu_load_taps");
     return status == LCV_OK ? transform(b, work, work->spectra, false) : status;
 }
@@ -122,9 +123,10 @@ static lcv_status backward(void *self, const lcv_gpu_work *work, const lcv_gpu_s
         status = convolve(b, work, &rows);
     }
     if (status == LCV_OK && x != NULL)
-        status = launched(
-            b, lcv_gpu_gather_grads(false, work->chunk, of_x, of_g, add, b->n, work->grads, work->stream),
-            "lcv_gpu_gather_grads");
+        status = launched(b,
+                          lcv_gpu_gather_grads(false, work->chunk, work->watch, of_x, of_g, add, b->n,
+                                               work->grads, work->stream),
+                          "lcv_gpu_gather_grads");
     return status;
 }
 

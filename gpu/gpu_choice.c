@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a plan decides: the linear problem of a row, the engine, and how the rows are cut into chunks whose
  * intermediate results fit the L2 cache, so that the workspace does not grow with the batch. */
+#include "gpu_mend.h"
 #include "gpu_plan.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -163,6 +165,38 @@ static size_t real_size_of(const lcv_gpu_plan *plan)
     return lcv_dtype_size(lcv_dtype_compute(plan->params.dtype));
 }
 
+static int64_t tap_count(const lcv_gpu_plan *plan)
+{
+    return plan->geometry.taps + plan->geometry.taps_future;
+}
+
+static int64_t late_tiles(const lcv_gpu_plan *plan)
+{
+    return lcv_gpu_late_tiles(plan->geometry.taps, plan->geometry.taps_future);
+}
+
+/* Everything that meets in a transform or in a product of two stays below the largest number: at most
+ * `length` samples of a row times as many of another one, for each row of a filter. */
+static double limit_of(const lcv_gpu_plan *plan)
+{
+    const lcv_gpu_geometry *g = &plan->geometry;
+    const double most = g->is_double ? 0x1p1018 : 0x1p122, points = 2.0 * (double)plan->info.fft_size;
+    const double rows = g->dfilter ? fmax((double)g->rows_per_filter, 1.0) : 1.0;
+    return sqrt(most / rows) / points;
+}
+
+static bool lay_out_spectrum(lcv_gpu_plan *plan)
+{
+    const int64_t filters = plan->geometry.filters;
+    arena a = {0};
+    take(&a, filters, plan->info.spectrum_bytes);
+    plan->spectrum.taps = take(&a, filters, (size_t)tap_count(plan) * real_size_of(plan));
+    plan->spectrum.notes = take(&a, filters, sizeof(int32_t));
+    take(&a, 1, LCV_GPU_ALIGNMENT); /* the caller's may start anywhere */
+    plan->spectrum.bytes = a.used;
+    return !a.overflow;
+}
+
 static bool lay_out(lcv_gpu_plan *plan, size_t extra_bytes)
 {
     arena a = {0};
@@ -174,6 +208,10 @@ static bool lay_out(lcv_gpu_plan *plan, size_t extra_bytes)
     at->scratch = take(&a, rows, plan->info.row_bytes);
     take(&a, 1, extra_bytes);
     at->reals = take(&a, plan->gathers ? rows * plan->out_len : 0, real_size_of(plan));
+    at->notes = take(&a, rows, sizeof(int32_t));
+    at->filter_notes = take(&a, filters, sizeof(int32_t));
+    at->late = take(&a, plan->geometry.dfilter ? filters * tap_count(plan) : 0, real_size_of(plan));
+    at->late_used = take(&a, plan->geometry.dfilter ? filters * late_tiles(plan) : 0, sizeof(int32_t));
     at->sums = take(&a, sums ? 2 * rows : 0, sizeof(double));
     at->totals = take(&a, sums ? 2 * plan->params.channels : 0, sizeof(double));
     take(&a, 1, LCV_GPU_ALIGNMENT); /* the caller's workspace may start anywhere */
@@ -187,9 +225,11 @@ static bool lay_out(lcv_gpu_plan *plan, size_t extra_bytes)
 static void cut(lcv_gpu_plan *plan, size_t budget)
 {
     const double reals = plan->gathers ? (double)plan->out_len * (double)real_size_of(plan) : 0.0;
-    const double row = (double)plan->info.row_bytes + reals + 16.0;
+    const double row = (double)plan->info.row_bytes + reals + 20.0;
+    const double late = (double)tap_count(plan) * (double)real_size_of(plan) +
+                        (double)late_tiles(plan) * (double)sizeof(int32_t);
     const double filter = (double)plan->info.spectrum_bytes +
-                          (plan->geometry.dfilter ? (double)plan->info.grad_bytes : 0.0) + 1.0;
+                          (plan->geometry.dfilter ? (double)plan->info.grad_bytes + late : 0.0) + 4.0;
     const int64_t filters = max64(plan->geometry.filters, 1), rows = max64(plan->geometry.rows_per_filter, 1);
     const double whole = filter + row * (double)rows, room = (double)budget;
     plan->chunk_filters = 1;
@@ -253,7 +293,14 @@ lcv_status lcv_gpu_choose(lcv_gpu_device *device, const lcv_conv_params *params,
                                   params->reproducible != 0 ? "reproducible" : "exact_causality");
     set_geometry(plan);
     const lcv_status status = choose_engine(plan);
-    return status == LCV_OK ? fit(plan) : status;
+    if (status != LCV_OK)
+        return status;
+    plan->limit = limit_of(plan);
+    plan->mends_in_shared =
+        lcv_gpu_mend_shared_bytes(plan->geometry.is_double, plan->geometry.out_len) <= device->shared_bytes;
+    if (!lay_out_spectrum(plan))
+        return device->host->fail(device->host, LCV_TOO_LARGE, "spectrum: its size overflows");
+    return fit(plan);
 }
 
 void lcv_gpu_explain(const lcv_gpu_plan *plan, char *text, size_t size)

@@ -3,6 +3,7 @@
  * stream. */
 #include "gpu_conv.h"
 #include "gpu_fused.h"
+#include "gpu_mend.h"
 #include "gpu_plan.h"
 #include "gpu_slope.h"
 
@@ -10,19 +11,14 @@
 
 static lcv_status query(lcv_gpu_device *device, const lcv_conv_params *params, lcv_backend_plan_info *info)
 {
-    const lcv_backend_host *host = device->host;
     lcv_gpu_plan plan;
-    size_t spectra;
     const lcv_status status = lcv_gpu_choose(device, params, &plan);
     if (status != LCV_OK)
         return status;
-    if (__builtin_mul_overflow((size_t)plan.geometry.filters, plan.info.spectrum_bytes, &spectra) ||
-        spectra > PTRDIFF_MAX / 2)
-        return host->fail(host, LCV_TOO_LARGE, "spectrum: its size overflows");
     info->engine = plan.engine->name;
     info->fft_size = plan.info.fft_size;
     info->workspace_bytes = plan.at.bytes;
-    info->spectrum_bytes = spectra + LCV_GPU_ALIGNMENT;
+    info->spectrum_bytes = plan.spectrum.bytes;
     info->threads = 1;
     info->spectrum_key[0] = plan.geometry.taps;
     info->spectrum_key[1] = plan.geometry.taps_future;
@@ -45,8 +41,14 @@ lcv_status lcv_gpu_conv_query(void *device, const lcv_conv_params *params, lcv_b
 
 static lcv_status create(lcv_gpu_device *device, const lcv_conv_params *params, lcv_gpu_plan *plan)
 {
-    const lcv_status status = lcv_gpu_choose(device, params, plan);
+    lcv_status status = lcv_gpu_choose(device, params, plan);
     if (status != LCV_OK || !lcv_gpu_convolves(plan))
+        return status;
+    if (plan->mends_in_shared)
+        status = lcv_gpu_check(
+            device, (cudaError_t)lcv_gpu_mend_allow(plan->geometry.is_double, device->shared_bytes),
+            "cudaFuncSetAttribute");
+    if (status != LCV_OK)
         return status;
     return plan->engine->create(device, &plan->geometry, plan->chunk_filters, plan->chunk_rows,
                                 &plan->engine_self);
@@ -104,6 +106,7 @@ static lcv_status begin(execution *e, lcv_gpu_plan *plan, const lcv_conv_call *c
     e->work.grads = e->workspace + plan->at.grads;
     e->work.scratch = e->workspace + plan->at.scratch;
     e->work.stream = call->exec.stream;
+    e->work.watch.limit = plan->limit;
     e->work.chunk.channels = plan->params.channels;
     e->work.chunk.group = plan->group;
     if (plan->engine->exclusive && atomic_flag_test_and_set(&plan->busy))
@@ -131,6 +134,12 @@ static void launched(execution *e, int error, const char *what)
 /* A launch; left out after a failure. */
 #define LAUNCH(e, function, ...)                                                                             \
     launched(e, (e)->status == LCV_OK ? function((e)->plan->geometry.is_double, __VA_ARGS__) : 0, #function)
+
+static void clear(execution *e, void *memory, size_t bytes)
+{
+    if (bytes > 0 && e->status == LCV_OK)
+        launched(e, (int)cudaMemsetAsync(memory, 0, bytes, e->work.stream), "cudaMemsetAsync");
+}
 
 static int64_t min64(int64_t a, int64_t b)
 {
@@ -240,6 +249,96 @@ static lcv_gpu_sink sink_z(const execution *e)
                           .circular = p->geometry.period > 0};
 }
 
+/* ---- What no transform may be made of (gpu_mend.h) ---- */
+
+/* Before the rows of a part are read. */
+static void open_notes(execution *e)
+{
+    const lcv_gpu_plan *p = e->plan;
+    e->work.watch.rows = NULL;
+    if (p->engine_self == NULL)
+        return;
+    e->work.watch.rows = (int32_t *)(void *)(e->workspace + p->at.notes);
+    clear(e, e->work.watch.rows, (size_t)(e->work.chunk.filters * e->work.chunk.rows) * sizeof(int32_t));
+}
+
+/* Before the filters of a chunk are. */
+static void open_filter_notes(execution *e, int32_t *notes)
+{
+    e->work.watch.filters = notes;
+    clear(e, notes, (size_t)e->work.chunk.filters * sizeof(int32_t));
+}
+
+/* Of prepared filters. */
+static char *kept_taps(const execution *e, const void *spectrum)
+{
+    return lcv_gpu_align(spectrum) + e->plan->spectrum.taps;
+}
+
+static int32_t *kept_notes(const execution *e, const void *spectrum)
+{
+    int32_t *all = (int32_t *)(void *)(lcv_gpu_align(spectrum) + e->plan->spectrum.notes);
+    return all + e->work.chunk.first_filter;
+}
+
+static lcv_gpu_taps taps_to_mend(const execution *e)
+{
+    const lcv_gpu_plan *p = e->plan;
+    const lcv_gpu_geometry *g = &p->geometry;
+    lcv_gpu_taps taps = taps_of(e, &e->call->filter, &e->call->filter_future);
+    const int64_t count = g->taps + g->taps_future;
+    if (e->call->spectrum == NULL)
+        return taps;
+    char *kept = kept_taps(e, e->call->spectrum);
+    taps.past = taps.future = (lcv_array){.stride = {p->params.channels * count, count, 1}};
+    taps.past.data = kept;
+    taps.future.data = kept + (size_t)g->taps * (g->is_double ? sizeof(double) : sizeof(float));
+    taps.past_len = g->taps < taps.past_len ? g->taps : taps.past_len;
+    return taps;
+}
+
+/* A circle comes once. */
+static lcv_gpu_source source_to_mend(const execution *e, lcv_gpu_source source)
+{
+    const int64_t period = e->plan->geometry.period;
+    source.length = period > 0 ? min64(source.length, period) : source.length;
+    return source;
+}
+
+/* Rows that the engine left out. What else it did with the scratch of their results is over. */
+static void mend(execution *e, lcv_gpu_source in, const lcv_gpu_sink *sink, bool adjoint)
+{
+    const lcv_gpu_plan *p = e->plan;
+    const size_t element = (size_t)p->info.fft_size * 2 * (p->geometry.is_double ? 8 : 4);
+    lcv_gpu_mend_job job = {.chunk = e->work.chunk,
+                            .watch = e->work.watch,
+                            .in = source_to_mend(e, in),
+                            .taps = taps_to_mend(e),
+                            .sink = *sink,
+                            .adjoint = adjoint};
+    if (!p->mends_in_shared) {
+        job.rows =
+            e->work.scratch + (size_t)(p->chunk_filters * p->chunk_rows) * (p->info.row_bytes - element);
+        job.row_stride = 2 * p->info.fft_size;
+    }
+    if (p->engine_self != NULL)
+        LAUNCH(e, lcv_gpu_mend_rows, &job, e->work.stream);
+}
+
+static lcv_gpu_late late_of(const execution *e)
+{
+    return (lcv_gpu_late){.sums = e->workspace + e->plan->at.late,
+                          .used = (int32_t *)(void *)(e->workspace + e->plan->at.late_used)};
+}
+
+static void open_late(execution *e)
+{
+    const lcv_gpu_geometry *g = &e->plan->geometry;
+    const int64_t tiles = lcv_gpu_late_tiles(g->taps, g->taps_future);
+    if (e->plan->engine_self != NULL)
+        clear(e, late_of(e).used, (size_t)(e->work.chunk.filters * tiles) * sizeof(int32_t));
+}
+
 /* ---- Filters ---- */
 
 static void prepare_into(execution *e, char *spectra)
@@ -254,18 +353,30 @@ static void prepare_into(execution *e, char *spectra)
 static void find_spectra(execution *e)
 {
     const lcv_gpu_plan *p = e->plan;
-    if (e->call->spectrum == NULL)
+    if (e->call->spectrum == NULL) {
+        open_filter_notes(e, (int32_t *)(void *)(e->workspace + p->at.filter_notes));
         prepare_into(e, e->workspace + p->at.spectra);
-    else
-        e->work.spectra =
-            lcv_gpu_align(e->call->spectrum) + (size_t)e->work.chunk.first_filter * p->info.spectrum_bytes;
+        return;
+    }
+    e->work.watch.filters = kept_notes(e, e->call->spectrum);
+    e->work.spectra =
+        lcv_gpu_align(e->call->spectrum) + (size_t)e->work.chunk.first_filter * p->info.spectrum_bytes;
 }
 
 static void prepare_chunk(execution *e)
 {
     /* e->call has the taps; the spectrum to fill is e->work.spectra of the first filter. */
+    const lcv_gpu_plan *p = e->plan;
+    const lcv_gpu_geometry *g = &p->geometry;
+    const size_t first = (size_t)e->work.chunk.first_filter;
+    const size_t taps_bytes =
+        (size_t)(g->taps + g->taps_future) * (g->is_double ? sizeof(double) : sizeof(float));
     char *all = e->work.spectra;
-    prepare_into(e, all + (size_t)e->work.chunk.first_filter * e->plan->info.spectrum_bytes);
+    open_filter_notes(e, kept_notes(e, all));
+    prepare_into(e, all + first * p->info.spectrum_bytes);
+    if (p->engine_self != NULL)
+        LAUNCH(e, lcv_gpu_keep_taps, e->work.chunk, taps_of(e, &e->call->filter, &e->call->filter_future),
+               kept_taps(e, all) + first * taps_bytes, e->work.stream);
     e->work.spectra = all;
 }
 
@@ -288,15 +399,18 @@ static void convolve(execution *e, const lcv_gpu_sink *sink, bool keep)
     const lcv_gpu_plan *p = e->plan;
     const lcv_gpu_source x = source_x(e);
     if (p->engine_self == NULL)
-        LAUNCH(e, lcv_gpu_store_rows, e->work.chunk, NULL, NULL, 0, *sink, e->work.stream);
+        LAUNCH(e, lcv_gpu_store_rows, e->work.chunk, (lcv_gpu_watch){0}, NULL, NULL, 0, *sink,
+               e->work.stream);
     else if (e->status == LCV_OK)
         e->status = p->engine->forward(p->engine_self, &e->work, &x, sink, keep);
+    mend(e, x, sink, false);
 }
 
 static void forward_part(execution *e)
 {
     const lcv_gpu_plan *p = e->plan;
     lcv_gpu_sink sink = sink_z(e);
+    open_notes(e);
     sink.activation = (int32_t)p->params.activation;
     sink.target[0].out = data_of(e, &e->call->y);
     sink.target[0].gate = data_of(e, &e->call->post_gate);
@@ -397,11 +511,18 @@ static void convolve_back(execution *e)
         e->status = p->engine->backward(p->engine_self, &e->work, &g, lcv_gpu_wants_dx(p) ? &dx : NULL,
                                         lcv_gpu_wants_taps(p) ? &x : NULL, lcv_gpu_needs_z(p),
                                         e->work.chunk.first_row > 0);
+    if (p->engine_self != NULL && lcv_gpu_wants_taps(p))
+        LAUNCH(e, lcv_gpu_gather_late, e->work.chunk, e->work.watch, source_to_mend(e, x),
+               source_to_mend(e, g), taps_of(e, &e->call->dfilter, &e->call->dfilter_future), late_of(e),
+               e->work.stream);
+    if (lcv_gpu_wants_dx(p))
+        mend(e, g, &dx, true);
 }
 
 static void backward_part(execution *e)
 {
     const lcv_gpu_plan *p = e->plan;
+    open_notes(e);
     if (lcv_gpu_needs_z(p))
         compute_z(e);
     if (p->gathers)
@@ -422,12 +543,17 @@ static void store_dtaps(execution *e)
         LAUNCH(e, lcv_gpu_store_taps, e->work.chunk, NULL, 0.0, NULL, 0, dtaps, e->work.stream);
     else if (e->status == LCV_OK)
         e->status = p->engine->filter_grad(p->engine_self, &e->work, &dtaps);
+    if (p->engine_self != NULL)
+        LAUNCH(e, lcv_gpu_add_late, e->work.chunk, late_of(e), dtaps, e->work.stream);
 }
 
 static void backward_chunk(execution *e)
 {
+    e->work.watch.filters = NULL;
     if (lcv_gpu_wants_dx(e->plan) || lcv_gpu_needs_z(e->plan))
         find_spectra(e);
+    if (lcv_gpu_wants_taps(e->plan))
+        open_late(e);
     each_part(e, backward_part);
     if (lcv_gpu_wants_taps(e->plan))
         store_dtaps(e);
@@ -437,9 +563,8 @@ static void begin_totals(execution *e)
 {
     const lcv_gpu_plan *p = e->plan;
     const size_t bytes = 2 * (size_t)p->params.channels * sizeof(double);
-    if (bytes > 0 && lcv_gpu_wants_sums(p))
-        launched(e, (int)cudaMemsetAsync(e->workspace + p->at.totals, 0, bytes, e->work.stream),
-                 "cudaMemsetAsync");
+    if (lcv_gpu_wants_sums(p))
+        clear(e, e->workspace + p->at.totals, bytes);
 }
 
 static void store_totals(execution *e)

@@ -177,7 +177,8 @@ static void transform(run *a, lcv_gpu_fft *fft, bool inverse, void *rows)
 static void analyse(run *a, const lcv_gpu_source *source, char *rows)
 {
     const ring *r = a->r;
-    LAUNCH(a, lcv_gpu_load_rows, a->work->chunk, *source, r->twist, r->n, rows, a->work->stream);
+    LAUNCH(a, lcv_gpu_load_rows, a->work->chunk, *source, a->work->watch, r->twist, r->n, rows,
+           a->work->stream);
     transform(a, r->row_fft, false, rows);
 }
 
@@ -188,7 +189,7 @@ static void synthesise(run *a, bool conjugate, const char *from, char *rows, con
     const lcv_gpu_work *work = a->work;
     LAUNCH(a, lcv_gpu_multiply, work->chunk, work->spectra, conjugate, r->n, from, rows, work->stream);
     transform(a, r->row_fft, true, rows);
-    LAUNCH(a, lcv_gpu_store_rows, work->chunk, rows, r->twist, r->n, *sink, work->stream);
+    LAUNCH(a, lcv_gpu_store_rows, work->chunk, work->watch, rows, r->twist, r->n, *sink, work->stream);
 }
 
 /* ---- Entries ---- */
@@ -201,7 +202,8 @@ static lcv_status prepare(void *self, const lcv_gpu_work *work, const lcv_gpu_ta
     run a = {.r = r, .work = work};
     const bool in_place = work->chunk.filters == r->filters;
     char *rows = in_place ? work->spectra : elements(&a, 0);
-    LAUNCH(&a, lcv_gpu_load_taps, work->chunk, *taps, 1.0 / (double)r->n, r->twist, r->n, rows, work->stream);
+    LAUNCH(&a, lcv_gpu_load_taps, work->chunk, *taps, work->watch, 1.0 / (double)r->n, r->twist, r->n, rows,
+           work->stream);
     transform(&a, r->filter_fft, false, rows);
     if (!in_place && a.status == LCV_OK)
         launched(&a,
@@ -231,7 +233,8 @@ static lcv_status backward(void *self, const lcv_gpu_work *work, const lcv_gpu_s
         analyse(&a, x, of_x);
     analyse(&a, g, of_g);
     if (x != NULL)
-        LAUNCH(&a, lcv_gpu_gather_grads, work->chunk, of_x, of_g, add, r->n, work->grads, work->stream);
+        LAUNCH(&a, lcv_gpu_gather_grads, work->chunk, work->watch, of_x, of_g, add, r->n, work->grads,
+               work->stream);
     if (dx != NULL)
         synthesise(&a, true, of_g, of_g, dx);
     return a.status;

@@ -31,6 +31,25 @@ LCV_GPU_DEVICE lcv_gpu_place lcv_gpu_place_of(const lcv_gpu_chunk &chunk, int64_
     return {i, r / chunk.group, f * chunk.group + r % chunk.group};
 }
 
+/* ---- Notes ---- */
+
+/* Is this so large, or not a number? */
+template <class R> LCV_GPU_DEVICE bool lcv_gpu_is_beyond(R magnitude, double limit)
+{
+    return !(magnitude < static_cast<R>(limit));
+}
+
+LCV_GPU_DEVICE bool lcv_gpu_is_noted(const int32_t *notes, int64_t i)
+{
+    return notes != nullptr && notes[i] != 0;
+}
+
+/* Must row i be left to direct sums, for its own sake or its filter's? */
+LCV_GPU_DEVICE bool lcv_gpu_needs_mending(const lcv_gpu_watch &watch, const lcv_gpu_chunk &chunk, int64_t i)
+{
+    return lcv_gpu_is_noted(watch.rows, i) || lcv_gpu_is_noted(watch.filters, i / chunk.rows);
+}
+
 /* ---- Elements ---- */
 
 /* Data need not be aligned, but a GPU only loads what is: elsewhere an element is put together byte by byte. */

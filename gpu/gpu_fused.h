@@ -18,24 +18,28 @@ extern "C" {
 int lcv_gpu_fill_twist(bool is_double, int64_t n, void *twist, void *stream);
 
 /* The ring element of each row of the chunk, twisted: ready for the transform. */
-int lcv_gpu_load_rows(bool is_double, lcv_gpu_chunk chunk, lcv_gpu_source source, const void *twist,
-                      int64_t n, void *rows, void *stream);
+int lcv_gpu_load_rows(bool is_double, lcv_gpu_chunk chunk, lcv_gpu_source source, lcv_gpu_watch watch,
+                      const void *twist, int64_t n, void *rows, void *stream);
 
 /* to[i] = rows[i] * spectra[filter of i], or the conjugate of that. `to` may be `rows`. */
 int lcv_gpu_multiply(bool is_double, lcv_gpu_chunk chunk, const void *spectra, bool conjugate, int64_t n,
                      const void *rows, void *to, void *stream);
 
-/* grads[f] = (or, with `add`, +=) the sum over the filter's rows in ascending order of conj(x[i]) * g[i]. */
-int lcv_gpu_gather_grads(bool is_double, lcv_gpu_chunk chunk, const void *x, const void *g, bool add,
-                         int64_t n, void *grads, void *stream);
+/* grads[f] = (or, with `add`, +=) the sum over the filter's rows in ascending order of conj(x[i]) * g[i],
+ * without those that were noted. */
+int lcv_gpu_gather_grads(bool is_double, lcv_gpu_chunk chunk, lcv_gpu_watch watch, const void *x,
+                         const void *g, bool add, int64_t n, void *grads, void *stream);
 
 /* Transformed back rows to what gpu_rows.h says of a sink. rows NULL: the linear result is 0. */
-int lcv_gpu_store_rows(bool is_double, lcv_gpu_chunk chunk, const void *rows, const void *twist, int64_t n,
-                       lcv_gpu_sink sink, void *stream);
+int lcv_gpu_store_rows(bool is_double, lcv_gpu_chunk chunk, lcv_gpu_watch watch, const void *rows,
+                       const void *twist, int64_t n, lcv_gpu_sink sink, void *stream);
 
 /* The ring elements of the chunk's filters, times `scale`, twisted (twist NULL: not). */
-int lcv_gpu_load_taps(bool is_double, lcv_gpu_chunk chunk, lcv_gpu_taps taps, double scale, const void *twist,
-                      int64_t n, void *rows, void *stream);
+int lcv_gpu_load_taps(bool is_double, lcv_gpu_chunk chunk, lcv_gpu_taps taps, lcv_gpu_watch watch,
+                      double scale, const void *twist, int64_t n, void *rows, void *stream);
+
+/* The taps of the chunk's filters side by side: past_known, folded, then future_known. */
+int lcv_gpu_keep_taps(bool is_double, lcv_gpu_chunk chunk, lcv_gpu_taps taps, void *kept, void *stream);
 
 /* Taps from transformed back ring elements, times `scale`, untwisted (twist NULL: not). rows NULL: zeros. */
 int lcv_gpu_store_taps(bool is_double, lcv_gpu_chunk chunk, const void *rows, double scale, const void *twist,

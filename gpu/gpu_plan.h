@@ -12,10 +12,21 @@ typedef struct lcv_gpu_layout {
     size_t grads;   /* likewise */
     size_t scratch; /* the engine's */
     size_t reals;   /* out_len reals for each row of a chunk: z, then the gradient by the linear result */
-    size_t sums;    /* 2 doubles for each row of a chunk */
-    size_t totals;  /* 2 doubles for each channel of the plan */
+    size_t notes;   /* of the rows of a chunk (lcv_gpu_watch) */
+    size_t filter_notes;
+    size_t late; /* gradients of the taps of a chunk (lcv_gpu_late) */
+    size_t late_used;
+    size_t sums;   /* 2 doubles for each row of a chunk */
+    size_t totals; /* 2 doubles for each channel of the plan */
     size_t bytes;
 } lcv_gpu_layout;
+
+/* Byte offsets in prepared filters. */
+typedef struct lcv_gpu_spectrum_layout {
+    size_t taps;  /* of all filters, side by side: what direct sums need */
+    size_t notes; /* of all filters */
+    size_t bytes;
+} lcv_gpu_spectrum_layout;
 
 typedef struct lcv_gpu_plan {
     lcv_gpu_device *device;
@@ -29,7 +40,10 @@ typedef struct lcv_gpu_plan {
     int64_t group;                     /* see lcv_gpu_chunk */
     bool gathers;                      /* backward needs the gradient by the linear result as an array */
     int64_t chunk_filters, chunk_rows; /* of the largest chunk */
+    double limit;                      /* of magnitudes that go through a transform */
+    bool mends_in_shared;              /* results of direct sums wait in shared memory, not in scratch */
     lcv_gpu_layout at;
+    lcv_gpu_spectrum_layout spectrum;
     atomic_flag busy;
 } lcv_gpu_plan;
 

@@ -23,6 +23,15 @@ typedef struct lcv_gpu_chunk {
     int64_t group;           /* channels that share a filter; 0: filters are per sample */
 } lcv_gpu_chunk;
 
+/* Rows and filters with values that are not finite, or so large that a transform would make them so, are
+ * noted by the kernels that read them, left out by those that write and add up, and computed by direct sums
+ * afterwards (gpu_mend.h). */
+typedef struct lcv_gpu_watch {
+    int32_t *rows;    /* one for each row of the chunk, not 0 when it was noted; NULL: nobody looks */
+    int32_t *filters; /* one for each filter of the chunk; NULL likewise */
+    double limit;     /* of magnitudes */
+} lcv_gpu_watch;
+
 /* A sequence for each row. Element t of a row is data[b * stride[0] + c * stride[1] + t * stride[2]], or,
  * when by_place is 1, data[i * stride[0] + t * stride[2]] for row i of the chunk. */
 typedef struct lcv_gpu_signal {

@@ -78,6 +78,7 @@ static int64_t row_count(const run *a)
 static void load(run *a, const lcv_gpu_source *source, void *elements)
 {
     const lcv_gpu_split_rows rows = {.chunk = a->work->chunk,
+                                     .watch = a->work->watch,
                                      .source = lcv_gpu_ring_source(&a->s->geometry, source),
                                      .table = a->s->table,
                                      .elements = elements,
@@ -89,6 +90,7 @@ static void load(run *a, const lcv_gpu_source *source, void *elements)
 static void store(run *a, void *elements, const lcv_gpu_sink *sink)
 {
     const lcv_gpu_split_rows rows = {.chunk = a->work->chunk,
+                                     .watch = a->work->watch,
                                      .sink = lcv_gpu_ring_sink(&a->s->geometry, sink),
                                      .table = a->s->table,
                                      .elements = elements,
@@ -122,8 +124,8 @@ static lcv_status prepare(void *self, const lcv_gpu_work *work, const lcv_gpu_ta
     pass.rows = 1;
     pass.gain = 1;
     pass.product = work->spectra;
-    LAUNCH(&a, lcv_gpu_load_taps, false, work->chunk, lcv_gpu_ring_taps(&s->geometry, taps), 1.0, NULL, s->n,
-           work->spectra, work->stream);
+    LAUNCH(&a, lcv_gpu_load_taps, false, work->chunk, lcv_gpu_ring_taps(&s->geometry, taps), work->watch, 1.0,
+           NULL, s->n, work->spectra, work->stream);
     LAUNCH(&a, lcv_gpu_split_first_of, s->n, s->table, work->chunk.filters, work->spectra, work->stream);
     LAUNCH(&a, lcv_gpu_split_second, &pass, work->stream);
     return a.status;
@@ -160,7 +162,7 @@ static lcv_status backward(void *self, const lcv_gpu_work *work, const lcv_gpu_s
     load(&a, g, of_g);
     if (x != NULL) {
         transform(&a, of_g);
-        LAUNCH(&a, lcv_gpu_gather_grads, false, work->chunk, of_x, of_g, add, s->n, work->grads,
+        LAUNCH(&a, lcv_gpu_gather_grads, false, work->chunk, work->watch, of_x, of_g, add, s->n, work->grads,
                work->stream);
     }
     if (dx != NULL) {

@@ -29,6 +29,16 @@ LCV_GPU_DEVICE void store_result(float2 (&x)[Shape<N>::R0], float2 *shared, cons
     store_samples(part, sink, at, Samples<N / R>{int(threadIdx.x) + N});
 }
 
+/* Has the row been noted, or must it be? */
+template <int R> LCV_GPU_DEVICE bool is_beyond(const float2 (&x)[R], const lcv_gpu_watch &watch, int64_t row)
+{
+    float magnitude = 0.0f;
+    if (watch.rows == nullptr)
+        return false;
+    LCV_GPU_UNROLL for (int k = 0; k < R; k++) magnitude += fabsf(x[k].x) + fabsf(x[k].y);
+    return lcv_gpu_is_beyond(magnitude, watch.limit) || watch.rows[row] != 0;
+}
+
 /* Grid: rows of the chunk. The place of the row waits in shared memory, for want of registers. */
 template <int N>
 __global__ void __launch_bounds__(threads_of<N>(), Shape<N>::blocks) convolve_rows(const lcv_gpu_block_rows p)
@@ -43,13 +53,18 @@ __global__ void __launch_bounds__(threads_of<N>(), Shape<N>::blocks) convolve_ro
     load_source(x, p.source, at, comb, 2 * N);
     Between between = {};
     between.weight = scale_of(N) * stagger(threadIdx.x);
+    between.beyond = is_beyond(x, p.watch, blockIdx.x);
     if (p.kept != nullptr)
         between.kept = static_cast<float4 *>(p.kept) + int64_t(blockIdx.x) * (N / 2);
     if (p.spectra != nullptr)
         between.factor = static_cast<const float4 *>(p.spectra) + blockIdx.x / p.chunk.rows * (N / 2);
     between.conjugate = p.conjugate != 0;
-    between.back = p.spectra != nullptr;
-    transform<N>(x, shared, static_cast<const float4 *>(p.table), between);
+    between.back = p.spectra != nullptr && !lcv_gpu_is_noted(p.watch.filters, blockIdx.x / p.chunk.rows);
+    if (!transform<N>(x, shared, static_cast<const float4 *>(p.table), between)) {
+        if (threadIdx.x == 0)
+            p.watch.rows[blockIdx.x] = 1;
+        return;
+    }
     if (between.back)
         store_result<N>(x, shared, p.sink, *place);
 }

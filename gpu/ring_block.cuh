@@ -135,6 +135,7 @@ LCV_GPU_DEVICE float stagger(int point)
 /* What happens between the two transforms of one ring element. */
 struct Between {
     float weight;         /* of the points of the thread on their way in */
+    bool beyond;          /* the thread has met what no transform may be made of */
     bool from_leaves;     /* the element comes from `leaves` instead of from shared memory */
     const float4 *leaves; /* with from_leaves */
     float4 *kept;         /* the transform is left here; NULL: it is not */
@@ -188,16 +189,18 @@ template <int N> __host__ __device__ constexpr int block_table()
 }
 
 /* The combs of an element are in registers; so is, if wanted, the result, times N. A thread's comb may be
- * used again at once: it wrote its points itself, and read them last. */
+ * used again at once: it wrote its points itself, and read them last. False, and nothing is done, when any
+ * thread is beyond. */
 template <int N>
-LCV_GPU_DEVICE void transform(float2 (&x)[Shape<N>::R0], float2 *shared, const float4 *table,
+LCV_GPU_DEVICE bool transform(float2 (&x)[Shape<N>::R0], float2 *shared, const float4 *table,
                               const Between &between)
 {
     if (!between.from_leaves) {
         LCV_GPU_UNROLL for (int k = 0; k < Shape<N>::R0; k++) x[k] = scaled(x[k], between.weight);
         split_levels<0>(x, FirstConstants());
         put_comb<N>(x, shared);
-        __syncthreads();
+        if (__syncthreads_or(between.beyond))
+            return false;
         middle_pass<N, true>(shared, table);
         __syncthreads();
     }
@@ -209,6 +212,7 @@ LCV_GPU_DEVICE void transform(float2 (&x)[Shape<N>::R0], float2 *shared, const f
         get_comb<N>(x, shared);
         join_levels<0>(x, FirstConstants());
     }
+    return true;
 }
 
 /* ---- Tables, on the host ---- */

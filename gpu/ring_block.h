@@ -28,11 +28,12 @@ int lcv_gpu_block_allow(int64_t n);
 /* A convolution of the rows of a chunk. Row i has the spectrum of filter i / chunk.rows. */
 typedef struct lcv_gpu_block_rows {
     lcv_gpu_chunk chunk;
+    lcv_gpu_watch watch;
     lcv_gpu_source source; /* samples from 2n on do not count */
     lcv_gpu_sink sink;
     const void *table;
     const void *spectra; /* n points each; NULL: only the transforms are wanted, and the sink is not used */
-    void *kept;          /* the rows' transforms, n points each; NULL: not wanted */
+    void *kept;          /* transforms of the rows that are not noted, n points each; NULL: not wanted */
     int64_t n;
     int32_t conjugate; /* of the spectra: the adjoint convolution */
 } lcv_gpu_block_rows;

@@ -45,11 +45,15 @@ __global__ void __launch_bounds__(Tile<A, B>::threads) first_of_rows(const lcv_g
     const TilePlace at = tile_place<A, B>(p.elements, p.n);
     const lcv_gpu_place row = lcv_gpu_place_of(p.chunk, at.row);
     const bool has_second_half = p.source.length > p.n;
+    float magnitude = 0.0f;
     for_tile<A, B>(at, [&](int t, int i) {
-        const float weight = scale * stagger(i);
-        shared[i].x = weight * lcv_gpu_sample<float>(p.source, row, t);
-        shared[i].y = has_second_half ? weight * lcv_gpu_sample<float>(p.source, row, t + p.n) : 0.0f;
+        const float weight = scale * stagger(i), first = lcv_gpu_sample<float>(p.source, row, t);
+        const float second = has_second_half ? lcv_gpu_sample<float>(p.source, row, t + p.n) : 0.0f;
+        shared[i] = {weight * first, weight * second};
+        magnitude += fabsf(first) + fabsf(second);
     });
+    if (p.watch.rows != nullptr && lcv_gpu_is_beyond(magnitude, p.watch.limit))
+        p.watch.rows[at.row] = 1;
     columns_forward<A, B>(shared, static_cast<const float4 *>(p.table), at.column, at.points);
 }
 
@@ -71,6 +75,8 @@ __global__ void __launch_bounds__(Tile<A, B>::threads) third_of_rows(const lcv_g
     const TilePlace at = tile_place<A, B>(p.elements, p.n);
     const lcv_gpu_place row = lcv_gpu_place_of(p.chunk, at.row);
     const int64_t end = p.sink.tail.data != nullptr ? p.sink.out_len : p.sink.seqlen;
+    if (lcv_gpu_needs_mending(p.watch, p.chunk, at.row))
+        return;
     columns_back<A, B>(shared, static_cast<const float4 *>(p.table), at.column, at.points);
     for_tile<A, B>(at, [&](int t, int i) {
         if (t < end)

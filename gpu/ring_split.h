@@ -33,6 +33,7 @@ int lcv_gpu_split_allow(int64_t n);
 /* The rows of a chunk, on their way between the caller's arrays and elements. */
 typedef struct lcv_gpu_split_rows {
     lcv_gpu_chunk chunk;
+    lcv_gpu_watch watch;
     lcv_gpu_source source; /* of the first pass; samples from 2n on do not count */
     lcv_gpu_sink sink;     /* of the third */
     const void *table;

@@ -71,7 +71,7 @@ struct Thread {
     State state = READY;
     Fibre *fibre = nullptr;
     long barriers = 0;
-    unsigned warp_steps = 0;
+    unsigned warp_steps = 0, votes = 0;
     unsigned char slot[2][SLOT_BYTES]; // what the others of the warp may read, by the parity of the step
 };
 
@@ -82,6 +82,7 @@ struct Block {
     std::vector<unsigned> order;
     size_t position = 0; // in order
     char *shared = nullptr;
+    bool vote[3]; // of this one, the one before, which may not have been read by all, and the next
 };
 
 Block block;
@@ -241,6 +242,7 @@ void run_block(unsigned threads, size_t shared_bytes)
     std::memset(memory.get(), 0xff, shared_bytes); // floats and doubles: NaN
     block.shared = memory.get();
     block.threads.assign(threads, Thread());
+    block.vote[0] = block.vote[1] = block.vote[2] = false;
     put_in_order(threads);
     do {
         do {
@@ -340,6 +342,15 @@ void block_barrier()
         return;
     thread.state = AT_BLOCK_BARRIER;
     go_home(thread.fibre);
+}
+
+bool block_vote(bool mine)
+{
+    const unsigned now = current().votes++ % 3;
+    block.vote[now] = block.vote[now] || mine;
+    block.vote[(now + 1) % 3] = false;
+    block_barrier();
+    return block.vote[now];
 }
 
 unsigned lane()

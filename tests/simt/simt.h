@@ -78,6 +78,7 @@ int launch(const void *kernel, dim3 grid, dim3 block, size_t shared_bytes, void 
 
 void *shared();
 void block_barrier();
+bool block_vote(bool mine); // a barrier; has any thread of the block voted?
 void *warp_exchange(const void *value, size_t bytes, unsigned from);
 unsigned lane();
 
@@ -90,6 +91,10 @@ extern "C" int simt_submit(void *stream, void (*run)(void *), void (*drop)(void 
 inline void __syncthreads()
 {
     simt::block_barrier();
+}
+inline int __syncthreads_or(int predicate)
+{
+    return simt::block_vote(predicate != 0);
 }
 inline void __threadfence()
 {

@@ -41,7 +41,7 @@ lcv_gpu_block_rows rows_of(const Data &data, Plan &plan)
 void forward(Data &data, Plan &plan)
 {
     lcv_gpu_taps taps = taps_of(data.problem, data.past, data.future);
-    lcv_gpu_load_taps(false, data.chunk(), taps, 1.0, nullptr, plan.n, plan.spectra.data(), nullptr);
+    lcv_gpu_load_taps(false, data.chunk(), taps, {}, 1.0, nullptr, plan.n, plan.spectra.data(), nullptr);
     lcv_gpu_block_transform(plan.n, plan.table.data(), data.filters, plan.spectra.data(), false, nullptr);
     lcv_gpu_block_rows rows = rows_of(data, plan);
     rows.source = source_of_x(data);
@@ -60,7 +60,7 @@ TapGradients backward(Data &data, Plan &plan)
     rows.kept = plan.kept_g.data();
     rows.conjugate = 1;
     lcv_gpu_block_convolve(&rows, nullptr);
-    lcv_gpu_gather_grads(false, data.chunk(), plan.kept_x.data(), plan.kept_g.data(), false, plan.n,
+    lcv_gpu_gather_grads(false, data.chunk(), {}, plan.kept_x.data(), plan.kept_g.data(), false, plan.n,
                          plan.grads.data(), nullptr);
     lcv_gpu_block_transform(plan.n, plan.table.data(), data.filters, plan.grads.data(), true, nullptr);
     TapGradients gradients = {data.past, data.future};

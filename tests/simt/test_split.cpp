@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The kernels of the split engine on the CPU: convolutions against direct sums, and proof that each barrier is
-// needed.
+// The kernels of the split engine on the CPU: convolutions against direct sums, and proof that each barrier
+// is needed.
 //     test_split [cases|barriers] [LARGEST_SIZE]
 #include "check.h"
 #include "gpu_fused.h"
@@ -11,7 +11,8 @@
 #include <cstring>
 #include <simt.h>
 
-namespace {
+namespace
+{
 
 struct Plan {
     int64_t n;
@@ -20,8 +21,8 @@ struct Plan {
 
     Plan(const Data &data, int64_t points)
         : n(points), table((lcv_gpu_split_table_bytes(n) + sizeof(float4) - 1) / sizeof(float4)),
-          spectra(size_t(data.filters * 2 * n)), of_x(size_t(data.filters * data.rows_per_filter * 2 * n)), of_g(of_x),
-          grads(spectra)
+          spectra(size_t(data.filters * 2 * n)), of_x(size_t(data.filters * data.rows_per_filter * 2 * n)),
+          of_g(of_x), grads(spectra)
     {
         lcv_gpu_split_fill_table(n, table.data());
         lcv_gpu_split_allow(n);
@@ -57,7 +58,7 @@ void prepare(Data &data, Plan &plan)
     pass.rows = 1;
     pass.gain = 1;
     pass.product = plan.spectra.data();
-    lcv_gpu_load_taps(false, data.chunk(), taps, 1.0, nullptr, plan.n, plan.spectra.data(), nullptr);
+    lcv_gpu_load_taps(false, data.chunk(), taps, {}, 1.0, nullptr, plan.n, plan.spectra.data(), nullptr);
     lcv_gpu_split_first_of(plan.n, plan.table.data(), data.filters, plan.spectra.data(), nullptr);
     lcv_gpu_split_second(&pass, nullptr);
 }
@@ -87,8 +88,8 @@ TapGradients backward(Data &data, Plan &plan)
     lcv_gpu_split_second_pass keep = second_pass(data, plan, plan.of_g);
     keep.kept = plan.of_g.data();
     lcv_gpu_split_second(&keep, nullptr);
-    lcv_gpu_gather_grads(false, data.chunk(), plan.of_x.data(), plan.of_g.data(), false, plan.n, plan.grads.data(),
-                         nullptr);
+    lcv_gpu_gather_grads(false, data.chunk(), {}, plan.of_x.data(), plan.of_g.data(), false, plan.n,
+                         plan.grads.data(), nullptr);
     lcv_gpu_split_second_pass pass = second_pass(data, plan, plan.of_g);
     pass.from_transforms = 1;
     pass.factors = plan.spectra.data();
