@@ -33,7 +33,8 @@ LCV_GPU_DEVICE int64_t results_of(const lcv_gpu_sink &sink)
     return sink.tail.data != nullptr ? sink.out_len : sink.seqlen;
 }
 
-/* All of a row by one block. Outputs may lie where inputs do, so none is stored before all are there. */
+/* All of a row by one block. Outputs may lie where inputs do, so none is stored before all are there. A thread stores
+ * the results that it computed itself, and the last barrier of the sums comes after the last input was read. */
 template <class R>
 LCV_GPU_DEVICE void mend_row(const lcv_gpu_mend_job &job, int64_t row, R *shared)
 {
@@ -44,10 +45,8 @@ LCV_GPU_DEVICE void mend_row(const lcv_gpu_mend_job &job, int64_t row, R *shared
         const lcv_gpu_direct_tile tile = map_tile(job, at, first, results, shared);
         lcv_gpu_close_tile(tile, results, [&](int64_t t, double sum) { result[t] = static_cast<R>(sum); });
     }
-    __syncthreads();
     for (int64_t t = threadIdx.x; t < results; t += LCV_GPU_DIRECT_THREADS)
         lcv_gpu_finish(job.sink, at, t, result[t]);
-    __syncthreads();
 }
 
 template <class R> __global__ void mend_in_blocks(lcv_gpu_mend_job job)
