@@ -141,9 +141,9 @@ def draw(framework, rows, sides, path):
 # ---- What a call costs ----
 
 def microseconds(function):
-    """Least of ten averages."""
-    count = max(int(0.02 / max(timeit.timeit(function, number=20) / 20, 1e-7)), 20)
-    return 1e6 * min(timeit.repeat(function, number=count, repeat=10)) / count
+    """Least of two hundred averages over a millisecond: short enough that some run without a break on a busy machine."""
+    count = max(int(0.001 / max(timeit.timeit(function, number=20) / 20, 1e-7)), 5)
+    return 1e6 * min(timeit.repeat(function, number=count, repeat=200)) / count
 
 
 def print_calls(framework):
