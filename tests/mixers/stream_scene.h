@@ -46,7 +46,8 @@ void scene_push_randomly(scene *s, lcv_mixer_stream *stream, int64_t until);
 /* Is `streamed` what the offline mixer has, bit by bit? Clears it. */
 void scene_expect_bits(const scene *s, const char *what);
 
-/* Inputs of float32 from token `from` on, times a factor; what the offline mixer makes of it is not computed. */
+/* Inputs of float32 from token `from` on, times a factor; what the offline mixer makes of it is not computed.
+ */
 void scene_scale_from(const scene *s, int64_t from, double factor);
 
 /* Have two arrays like y, of float32, the same bits in tokens [from, to)? */
