@@ -14,11 +14,17 @@ static void row(const char *what, double value, const char *unit)
     fflush(stdout);
 }
 
-/* Mean seconds of `count` steps from the stream's position on, of each the least of `passes`; `work` before
- * each does not count. */
-static double mean_step(const problem *p, lcv_stream *stream, int64_t count, int passes, bool work)
+typedef struct {
+    double mean, max;
+} costs;
+
+/* Seconds of `count` steps from the stream's position on, of each the least of `passes`, less what reading
+ * the clock takes; `work` before each does not count. */
+static costs time_steps(const problem *p, lcv_stream *stream, int64_t count, int passes, bool work)
 {
-    double *seconds = must_allocate((size_t)count * sizeof *seconds), total = 0.0;
+    double *seconds = must_allocate((size_t)count * sizeof *seconds);
+    const double clock = clock_seconds();
+    costs c = {0.0, 0.0};
     for (int pass = 0; pass < passes; pass++) {
         must(lcv_stream_reset(stream), "lcv_stream_reset");
         for (int64_t t = 0; t < count; t++) {
@@ -27,37 +33,81 @@ static double mean_step(const problem *p, lcv_stream *stream, int64_t count, int
                 must(lcv_stream_work(&stream, 1, NULL), "lcv_stream_work");
             const double start = cpu_seconds();
             must(lcv_stream_step(stream, &args), "lcv_stream_step");
-            const double taken = cpu_seconds() - start;
+            const double taken = cpu_seconds() - start - clock;
             if (pass == 0 || taken < seconds[t])
                 seconds[t] = taken;
         }
     }
-    for (int64_t t = 0; t < count; t++)
-        total += seconds[t];
+    for (int64_t t = 0; t < count; t++) {
+        c.mean += seconds[t] / (double)count;
+        c.max = seconds[t] > c.max ? seconds[t] : c.max;
+    }
     free(seconds);
-    return total / (double)count;
+    return c;
 }
 
-static double mean_of_mode(const problem *p, lcv_stream_mode mode, int passes, bool work)
+static costs costs_of_mode(const problem *p, lcv_stream_mode mode, int passes, bool work)
 {
     lcv_stream *stream = open_stream(p, mode, p->length);
-    const double mean = mean_step(p, stream, p->length, passes, work);
+    const costs c = time_steps(p, stream, p->length, passes, work);
     lcv_stream_destroy(&stream);
-    return mean;
+    return c;
 }
 
 static void batches(void)
 {
     problem one = open_problem(1, 256, 8192), eight = open_problem(8, 256, 8192);
-    const double single = mean_of_mode(&one, LCV_STREAM_RELAXED, 3, false);
+    const double single = costs_of_mode(&one, LCV_STREAM_RELAXED, 3, false).mean;
     row("step, relaxed, L = 8192", 1e6 * single, "us");
     row("the same with its tiles done before by `work`",
-        1e6 * mean_of_mode(&one, LCV_STREAM_RELAXED, 3, true), "us");
-    row("smooth / relaxed, L = 8192", mean_of_mode(&one, LCV_STREAM_SMOOTH, 3, false) / single, "times");
-    row("batch of 8 / batch of 1, L = 8192", mean_of_mode(&eight, LCV_STREAM_RELAXED, 2, false) / single,
+        1e6 * costs_of_mode(&one, LCV_STREAM_RELAXED, 3, true).mean, "us");
+    row("smooth / relaxed, L = 8192", costs_of_mode(&one, LCV_STREAM_SMOOTH, 3, false).mean / single,
         "times");
+    row("batch of 8 / batch of 1, L = 8192",
+        costs_of_mode(&eight, LCV_STREAM_RELAXED, 2, false).mean / single, "times");
     close_problem(&one);
     close_problem(&eight);
+}
+
+/* Streams of as many sequences, each at a position of its own, so that their tiles are due at different
+ * tokens: one call of `work` for all and then a step of each, against steps of one stream. */
+static void sequences(void)
+{
+    enum { STREAMS = 8, LENGTH = 8192, APART = 37, TOKENS = LENGTH - APART * (STREAMS - 1), PASSES = 3 };
+    problem p = open_problem(1, 256, LENGTH);
+    lcv_stream *streams[STREAMS] = {open_stream(&p, LCV_STREAM_RELAXED, p.length)};
+    double best = 1e9, steps = 1e9;
+    const double single = time_steps(&p, streams[0], LENGTH, PASSES, false).mean;
+    for (int i = 1; i < STREAMS; i++)
+        must(lcv_stream_create_like(streams[0], &streams[i]), "lcv_stream_create_like");
+    for (int pass = 0; pass < PASSES; pass++) {
+        double total = 0.0, stepping = 0.0;
+        for (int i = 0; i < STREAMS; i++) {
+            const lcv_stream_args args = tokens(&p, 0, APART * i);
+            must(lcv_stream_reset(streams[i]), "lcv_stream_reset");
+            must(lcv_stream_push(streams[i], &args), "lcv_stream_push");
+        }
+        for (int64_t t = 0; t < TOKENS; t++) {
+            const double start = cpu_seconds();
+            must(lcv_stream_work(streams, STREAMS, NULL), "lcv_stream_work");
+            const double middle = cpu_seconds();
+            for (int i = 0; i < STREAMS; i++) {
+                const lcv_stream_args args = tokens(&p, t + APART * i, 1);
+                must(lcv_stream_step(streams[i], &args), "lcv_stream_step");
+            }
+            const double end = cpu_seconds();
+            total += end - start;
+            stepping += end - middle;
+        }
+        best = total < best ? total : best;
+        steps = stepping < steps ? stepping : steps;
+    }
+    row("8 streams at 8 positions, L = 8192: `work` for all and 8 steps / 8 steps of one",
+        best / TOKENS / (STREAMS * single), "times");
+    row("of that a step after `work`", 1e6 * steps / TOKENS / STREAMS, "us");
+    for (int i = 0; i < STREAMS; i++)
+        lcv_stream_destroy(&streams[i]);
+    close_problem(&p);
 }
 
 /* A prompt of 16K tokens and 1K steps after it, against one convolution of all of them whose tensors lie in
@@ -183,7 +233,7 @@ static void exponentials(void)
     params.order = ORDER;
     filter.poles = filter.residues = lcv_tensor_compact(pairs, LCV_F64, 2, shape);
     must(lcv_stream_create(p.context, &params, &filter, &stream), "lcv_stream_create");
-    row("step, modal, 16 exponentials", 1e6 * mean_step(&p, stream, p.length, 4, false), "us");
+    row("step, modal, 16 exponentials", 1e6 * time_steps(&p, stream, p.length, 4, false).mean, "us");
     lcv_stream_destroy(&stream);
     free(pairs);
     close_problem(&p);
@@ -192,8 +242,12 @@ static void exponentials(void)
 static void million(void)
 {
     problem p = open_problem(1, 16, 1 << 20);
-    row("step, relaxed, L = 1048576, 16 channels", 1e6 * mean_of_mode(&p, LCV_STREAM_RELAXED, 1, false),
-        "us");
+    const costs relaxed = costs_of_mode(&p, LCV_STREAM_RELAXED, 2, false);
+    const costs smooth = costs_of_mode(&p, LCV_STREAM_SMOOTH, 2, false);
+    row("step, relaxed, L = 1048576, 16 channels", 1e6 * relaxed.mean, "us");
+    row("dot product / that", time_naive(&p) / relaxed.mean, "times");
+    row("step, smooth, L = 1048576, 16 channels", 1e6 * smooth.mean, "us");
+    row("the longest of these", 1e6 * smooth.max, "us");
     close_problem(&p);
 }
 
@@ -282,6 +336,7 @@ int main(void)
     puts("256 channels and a batch of 1 unless said otherwise, float32, one thread.\n\n| what | cost "
          "|\n|---|---|");
     batches();
+    sequences();
     prompts();
     beams();
     exponentials();

@@ -19,6 +19,9 @@ void *must_allocate(size_t bytes);
 /* Of this thread's processor time: what other processes do on the machine is not counted. */
 double cpu_seconds(void);
 
+/* What lies between two readings of it that follow each other. */
+double clock_seconds(void);
+
 float *random_floats(int64_t count, double decay, int64_t period);
 
 /* For qsort of doubles. */
@@ -31,6 +34,10 @@ lcv_stream *open_stream(const problem *p, lcv_stream_mode mode, int64_t max_len)
 /* Of which a prompt leaves its sums for so many tokens. */
 lcv_stream *open_generating(const problem *p, lcv_stream_mode mode, int64_t generate_len);
 lcv_stream_args tokens(const problem *p, int64_t from, int64_t count);
+
+/* Mean seconds of a token by the plain dot product: of every channel over its past, at positions all over the
+ * sequence. */
+double time_naive(const problem *p);
 
 /* Least seconds of the whole convolution with prepared filters, of a few executions. Tensors are compact. */
 double time_offline(const problem *p, int64_t length, lcv_layout layout, int32_t exact);

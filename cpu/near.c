@@ -14,7 +14,9 @@ extern const TYPED(lcv_cpu_near) TYPED(LCV_CPU_NEAR);
 
 #define INLINE static inline __attribute__((always_inline))
 
-#ifdef __AVX2__
+#ifdef __AVX512F__
+enum { VECTOR_BYTES = 64 };
+#elif defined(__AVX2__)
 enum { VECTOR_BYTES = 32 };
 #else
 enum { VECTOR_BYTES = 16 };
@@ -69,25 +71,29 @@ INLINE vec splat(real x)
     return v;
 }
 
-#if defined(__FMA__) && defined(__AVX2__) && REAL_IS_DOUBLE
-INLINE real madd_one(real a, real b, real c)
-{
-    return __builtin_fma(a, b, c);
-}
-
-INLINE vec madd_vec(vec a, vec b, vec c)
-{
-    return (vec)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-}
+#if defined(__AVX512F__) && REAL_IS_DOUBLE
+#define MADD(a, b, c) (vec) _mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c))
+#elif defined(__AVX512F__)
+#define MADD(a, b, c) (vec) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
+#elif defined(__FMA__) && defined(__AVX2__) && REAL_IS_DOUBLE
+#define MADD(a, b, c) (vec) _mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c))
 #elif defined(__FMA__) && defined(__AVX2__)
+#define MADD(a, b, c) (vec) _mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c))
+#endif
+
+#ifdef MADD
 INLINE real madd_one(real a, real b, real c)
 {
+#if REAL_IS_DOUBLE
+    return __builtin_fma(a, b, c);
+#else
     return __builtin_fmaf(a, b, c);
+#endif
 }
 
 INLINE vec madd_vec(vec a, vec b, vec c)
 {
-    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+    return MADD(a, b, c);
 }
 #else
 INLINE real madd_one(real a, real b, real c)
@@ -160,7 +166,7 @@ static void step(real *window, const real *taps, int64_t width, int64_t at, cons
 
 /* ---- One row along time ---- */
 
-enum { WIDE = 2 }; /* vectors of outputs in work together */
+enum { WIDE = 2 * (int)LANES <= NEAR_BASE ? 2 : 1 }; /* vectors of outputs in work together */
 
 /* sum = sum_{r < 8} x[r] h[-r] for WIDE vectors of outputs. */
 INLINE void row_block(const real *x, const real *h, vec sum[WIDE])
