@@ -19,8 +19,8 @@ for _name, _schema in SCHEMAS.items():
     library.define(_name + _schema)
 
 
-def _is_time_last(options):
-    return "layout=bdl" in options.split()
+def _time_axis(options):
+    return 2 if "layout=bdl" in options.split() else 1
 
 
 def _plan(arrays, backward, mixer, options, channels, backend):
@@ -31,7 +31,7 @@ def _plan(arrays, backward, mixer, options, channels, backend):
     if first.dim() != 3:
         raise _errors.InvalidArgumentError(f"{mixer}: expected a first input of rank 3, given shape {list(first.shape)}")
     dtype, shape, _, device, _ = _kernels._view("first input", first)
-    return _mixers.plan(mixer, options, dtype, shape[0], channels, shape[2 if _is_time_last(options) else 1], backend,
+    return _mixers.plan(mixer, options, dtype, shape[0], channels, shape[_time_axis(options)], backend,
                         backward, device=device, threads=_kernels.threads())
 
 
@@ -149,7 +149,7 @@ def _ports(mixer, options, channels, backend, seqlen=PROBE_LEN):
 @torch.library.register_fake("longconv::mixer", lib=library)
 def _(arrays, mixer, options, channels, backend):
     first = arrays[0]
-    seqlen = first.shape[2 if _is_time_last(options) else 1]
+    seqlen = first.shape[_time_axis(options)]
     ports = _ports(mixer, options, channels, backend, seqlen).ports
     sizes = {"batch": first.shape[0], "seqlen": seqlen}
     return [first.new_empty([sizes.get(axis, size) for axis, size in zip(port["axes"].split(", "), port["shape"])])
@@ -158,7 +158,7 @@ def _(arrays, mixer, options, channels, backend):
 
 @torch.library.register_fake("longconv::mixer_backward", lib=library)
 def _(dresults, arrays, wanted, mixer, options, channels, backend):
-    plan = _ports(mixer, options, channels, backend, arrays[0].shape[2 if _is_time_last(options) else 1])
+    plan = _ports(mixer, options, channels, backend, arrays[0].shape[_time_axis(options)])
     return [array.new_empty(array.shape, dtype=_dtype(plan.ports[name], arrays[0]))
             for bit, (name, array) in enumerate(zip(_names(plan)[0], arrays)) if wanted >> bit & 1]
 
@@ -269,7 +269,7 @@ class Operator:
 
     def __init__(self, mixer, channels, *, seqlen=PROBE_LEN, backend="auto", **options):
         self.mixer, self.channels, self.backend, self.options = mixer, channels, backend, _options.text_of(options)
-        self._seqlen = seqlen
+        self._seqlen, self.time_axis = seqlen, _time_axis(self.options)
         plan = self._plan(0)
         self.ports, (self.names, self.results) = plan.ports, _names(plan)
         self.inputs = plan.ports_of(_mixers.INPUT)

@@ -24,14 +24,14 @@ class LiquidS4(nn.Module):
         if degree < 2 or kernel not in ("own", "scaled"):
             raise _errors.InvalidArgumentError(
                 f"expected degree from 2 on and kernel 'own' or 'scaled', given {degree}, {kernel!r}")
-        self.degree, self.form, self.disc, self.time_axis = degree, kernel, disc, 2 if layout == "BDL" else 1
+        self.degree, self.form, self.disc = degree, kernel, disc
         self.D, self.kernel = nn.Parameter(torch.randn(1, d_model)), S4DKernel(d_model, d_state, disc=disc, **options)
         if self.kernel.B.shape[1] != d_model or self.kernel.A_imag is None:
             raise _errors.UnsupportedError("n_ssm, is_real: only one complex model for each channel is served")
         self.operator = Operator("liquid_s4", d_model, degree=degree, kernel=kernel, layout=layout.lower())
 
     def forward(self, u):
-        length, b = u.shape[self.time_axis], torch.view_as_complex(self.kernel.B)[0]
+        length, b = u.shape[self.operator.time_axis], torch.view_as_complex(self.kernel.B)[0]
         db = b * self._gain()
         liquid = {}
         if self.form == "own":

@@ -58,12 +58,12 @@ class LongConvLayer(_Layer):
     def __init__(self, d_model, l_max=1024, channels=1, bidirectional=False, activation="gelu", postact="glu",
                  layout="BDL", **kernel):
         super().__init__(d_model, l_max, channels, channels * (2 if bidirectional else 1), postact, kernel)
-        self.bidirectional, self.time_axis = bidirectional, 2 if layout == "BDL" else 1
+        self.bidirectional = bidirectional
         self.operator = Operator("long_conv", d_model, outputs=channels, twosided=bidirectional,
                                  activation=activation or "none", projection=postact is not None, layout=layout.lower())
 
     def forward(self, x):
-        arrays = {"filter": self.kernel(x.shape[self.time_axis]), "skip": self.D.flatten()}
+        arrays = {"filter": self.kernel(x.shape[self.operator.time_axis]), "skip": self.D.flatten()}
         if self.bidirectional:
             arrays["filter"], arrays["filter_future"] = arrays["filter"].chunk(2)
         if self.postact:

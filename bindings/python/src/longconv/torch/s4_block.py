@@ -26,12 +26,12 @@ class S4Block(nn.Module):
                                                f"given {model!r}, {final_act!r}")
         self.layer = MODELS[model](d_model, d_state, channels=channels, bidirectional=bidirectional, **kernel)
         self.output_linear = nn.Sequential(Pointwise(channels * d_model, (2 if final_act else 1) * d_model))
-        self.bidirectional, self.time_axis = bidirectional, 2 if layout == "BDL" else 1
+        self.bidirectional = bidirectional
         self.operator = Operator("s4_layer", d_model, outputs=channels, twosided=bidirectional, glu=final_act is not None,
                                  activation=activation or "none", layout=layout.lower())
 
     def forward(self, x):
-        taps, linear = self.layer.kernel(x.shape[self.time_axis]), self.output_linear[0]
+        taps, linear = self.layer.kernel(x.shape[self.operator.time_axis]), self.output_linear[0]
         if self.bidirectional:
             past, future = taps.chunk(2)
             filters = {"filter": past, "filter_future": future}
