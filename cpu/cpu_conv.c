@@ -203,25 +203,30 @@ static char *grad_of(const execution *e, const unit *u, int64_t chunk, int64_t i
     return worker->memory + p->worker.grad + (size_t)i * p->grad_stride;
 }
 
-static lcv_cpu_panel panel_of(const execution *e, const unit *u, int64_t index, const lcv_cpu_worker *worker)
+static void set_panel(const execution *e, const unit *u, int64_t index, const lcv_cpu_worker *worker,
+                      lcv_cpu_panel *panel)
 {
-    lcv_cpu_panel panel = lcv_cpu_panel_of(e->plan, u->block, index);
-    for (int64_t k = 0; k < panel.width; k++)
-        panel.filters[k] = filter_of(e, u, u->filters > 1 ? k : 0, worker);
-    return panel;
+    lcv_cpu_find_panel(e->plan, u->block, index, panel);
+    for (int64_t k = 0; k < panel->width; k++) {
+        panel->filters[k] = filter_of(e, u, u->filters > 1 ? k : 0, worker);
+        panel->grads[k] = NULL;
+    }
 }
 
-/* The panel that a worker comes to after panel `index` of a unit, if the others are as quick. False where
- * there is none, or where rows are not gathered from many places and memory needs no help. */
+/* The panel that a worker comes to after panel `index` of a unit, if the others are as quick, and its first
+ * prepared filter, NULL where that is of this unit or not prepared. False where there is no such panel. */
 static bool find_next(const execution *e, int64_t unit_index, const unit *u, int64_t index,
-                      lcv_cpu_panel *next)
+                      lcv_cpu_panel *next, const char **spectrum)
 {
     const lcv_cpu_plan *p = e->plan;
     const int64_t other = unit_index + p->workers;
-    if (p->width == 1 || (index + 1 == u->last && other >= e->count))
+    if (index + 1 == u->last && other >= e->count)
         return false;
     const unit after = index + 1 < u->last ? *u : unit_of(p, other);
-    *next = lcv_cpu_panel_of(p, after.block, index + 1 < u->last ? index + 1 : after.first);
+    lcv_cpu_find_panel(p, after.block, index + 1 < u->last ? index + 1 : after.first, next);
+    *spectrum = NULL;
+    if (e->prepared != NULL && after.filter != u->filter)
+        *spectrum = lcv_cpu_filter_at(p, e->prepared, p->filters, after.filter).spectrum;
     return true;
 }
 
@@ -230,10 +235,10 @@ static void forward_unit(const execution *e, int64_t index, const lcv_cpu_worker
     const unit u = unit_of(e->plan, index);
     prepare_own(e, &u, worker);
     for (int64_t i = u.first; i < u.last; i++) {
-        const lcv_cpu_panel panel = panel_of(e, &u, i, worker);
         lcv_cpu_worker informed = *worker;
-        lcv_cpu_panel next;
-        informed.next = find_next(e, index, &u, i, &next) ? &next : NULL;
+        lcv_cpu_panel panel, next;
+        set_panel(e, &u, i, worker, &panel);
+        informed.next = find_next(e, index, &u, i, &next, &informed.next_spectrum) ? &next : NULL;
         e->plan->rows->forward(e->plan, e->call, &panel, &informed);
     }
 }
@@ -269,15 +274,19 @@ static void clear_grad(const lcv_cpu_plan *p, char *grad)
 }
 
 /* One panel, with the gradients of its filters and the sums of its rows. */
-static void backward_panel(const execution *e, const unit *u, int64_t chunk, int64_t index,
+static void backward_panel(const execution *e, int64_t unit_index, const unit *u, int64_t index,
                            const lcv_cpu_worker *worker)
 {
     const lcv_cpu_plan *p = e->plan;
+    const int64_t chunk = unit_index % p->chunks;
     double sums[LCV_CPU_MAX_WIDTH][2] = {{0.0}};
-    lcv_cpu_panel panel = panel_of(e, u, index, worker);
+    lcv_cpu_worker informed = *worker;
+    lcv_cpu_panel panel, next;
+    set_panel(e, u, index, worker, &panel);
     for (int64_t k = 0; k < panel.width && lcv_cpu_wants_taps(p); k++)
         panel.grads[k] = grad_of(e, u, chunk, u->filters > 1 ? k : 0, worker);
-    p->rows->backward(p, e->call, &panel, sums, worker);
+    informed.next = find_next(e, unit_index, u, index, &next, &informed.next_spectrum) ? &next : NULL;
+    p->rows->backward(p, e->call, &panel, sums, &informed);
     if (lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS)) {
         double *all = (double *)(void *)(e->workspace + p->sums);
         memcpy(all + 2 * (panel.b * p->params.channels + panel.c), sums,
@@ -295,7 +304,7 @@ static void backward_unit(const execution *e, int64_t index, const lcv_cpu_worke
     for (int64_t i = 0; i < u.filters && lcv_cpu_wants_taps(p); i++)
         clear_grad(p, grad_of(e, &u, chunk, i, worker));
     for (int64_t i = u.first; i < u.last; i++)
-        backward_panel(e, &u, chunk, i, worker);
+        backward_panel(e, index, &u, i, worker);
     for (int64_t i = 0; i < u.filters && lcv_cpu_wants_taps(p) && p->chunks == 1; i++)
         finish_filter(e, u.filter + i, grad_of(e, &u, chunk, i, worker), worker);
 }

@@ -87,7 +87,7 @@ typedef struct lcv_cpu_plan {
     size_t saved_stride, saved_keep_bytes, saved_z_bytes;
 } lcv_cpu_plan;
 
-/* Rows in work together: channels c, c+1, ... of batch entry b. */
+/* Rows in work together: channels c, c+1, ... of batch entry b. Arrays are set up to the width. */
 typedef struct lcv_cpu_panel {
     int64_t b, c, width;
     lcv_cpu_filter filters[LCV_CPU_MAX_WIDTH]; /* each row's */
@@ -98,7 +98,8 @@ typedef struct lcv_cpu_panel {
 typedef struct lcv_cpu_worker {
     char *memory; /* worker.bytes of the workspace */
     lcv_cpu_work work;
-    const lcv_cpu_panel *next; /* the panel that is its next one, it seems; NULL: not known */
+    const lcv_cpu_panel *next; /* place and width of what is its next one, it seems; NULL: not known */
+    const char *next_spectrum; /* of that panel's first row, where it is prepared and not this panel's */
 } lcv_cpu_worker;
 
 /* Functions on panels and filters; cpu_rows.c defines one table for each type. */

@@ -8,6 +8,7 @@
  * memory (BLD), a panel is as wide as a cache line and passes over it are transposes; else it is one row. A
  * pass goes over a panel tile by tile: `count` samples of all its rows, in a buffer where row k starts at k *
  * count. */
+#include "cpu_ahead.h"
 #include "cpu_contain.h"
 #include "cpu_conv_plan.h"
 #include "cpu_lean.h"
@@ -24,11 +25,6 @@ static const TYPED(lcv_cpu_kernels) * kernels_of(const lcv_cpu_plan *p)
 static const void *choose_kernels(const char *mask)
 {
     return TYPED(lcv_cpu_kernels_of)(mask);
-}
-
-static sheet data_sheet(const lcv_cpu_plan *p, const lcv_array *array, const lcv_cpu_panel *at)
-{
-    return sheet_of(array, p->params.dtype, at->b, at->c, at->width);
 }
 
 static sheet compute_sheet(const lcv_cpu_plan *p, const lcv_array *array, const lcv_cpu_panel *at)
@@ -123,34 +119,6 @@ typedef struct {
 static char *place_to_keep(const keeper *keep, int64_t k)
 {
     return keep->memory != NULL ? keep->memory + (size_t)k * keep->stride : NULL;
-}
-
-/* Row k's share of fetching a panel's lines. */
-static lcv_cpu_lines share_of(const sheet *s, int64_t seqlen, int64_t k)
-{
-    const int64_t from = seqlen * k / s->width, to = seqlen * (k + 1) / s->width;
-    if (s->data == NULL || !is_interleaved(s))
-        return (lcv_cpu_lines){.count = 0};
-    return (lcv_cpu_lines){place(s, 0, from), to - from, s->stride * (int64_t)lcv_dtype_size(s->dtype)};
-}
-
-/* Lines of a panel that are more would not stay in the cache until they are used. */
-enum { MOST_LINES_AHEAD = 1 << 13 };
-
-/* What row k has fetched while it is computed: of the panel's outputs, and of the next panel's inputs. */
-static void look_ahead(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
-                       int64_t k, const lcv_cpu_worker *worker, lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD])
-{
-    const sheet y = data_sheet(p, &call->y, panel);
-    const int64_t seqlen = p->params.seqlen;
-    lines[0] = lines[1] = (lcv_cpu_lines){.count = 0};
-    if (seqlen > MOST_LINES_AHEAD)
-        return;
-    lines[0] = share_of(&y, seqlen, k);
-    if (worker->next != NULL) {
-        const sheet u = data_sheet(p, &call->u, worker->next);
-        lines[1] = share_of(&u, seqlen, min64(k, u.width - 1));
-    }
 }
 
 /* z of a panel's rows, g_len apart, each with its tail. Returns which rows were kept: bit k for row k. */
@@ -276,6 +244,9 @@ static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
     const bool x_gathered = !is_x_plain(p, call, panel);
     real *z = x_gathered && p->g_len == p->x_len ? gathered_x(p, worker) : gathered_g(p, worker);
     uint32_t kept = 0;
+    lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD];
+    lcv_cpu_worker informed = *worker;
+    informed.work.ahead = lines;
     if (x_gathered)
         gather_x(p, call, panel, gathered_x(p, worker));
     if (!is_fused(p, &y, &post_gate)) {
@@ -291,7 +262,9 @@ static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
         sink.out = plain_row(&y, k);
         sink.gate = plain_row(&post_gate, k);
         sink.out2 = saved_z(p, call, panel, k);
-        if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, worker) && own_keep != NULL)
+        look_ahead(p, call, panel, k, worker, lines);
+        if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, &informed) &&
+            own_keep != NULL)
             kept |= UINT32_C(1) << k;
     }
     save_flags(p, call, panel, kept);
@@ -410,13 +383,18 @@ static uint32_t write_dpost_gate(const lcv_cpu_plan *p, const lcv_conv_call *cal
 {
     const sheet dy = data_sheet(p, &call->dy, panel), dpost_gate = data_sheet(p, &call->dpost_gate, panel);
     uint32_t kept = 0;
+    lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD];
+    lcv_cpu_worker informed = *worker;
+    informed.work.ahead = lines;
     for (int64_t k = 0; k < panel->width; k++) {
         const lcv_cpu_row x = row_x(p, call, panel, k, worker);
         lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
         char *own_keep = place_to_keep(&keep, k);
         sink.out = plain_row(&dpost_gate, k);
         sink.gate = plain_row(&dy, k);
-        if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, worker) && own_keep != NULL)
+        look_ahead_of_z(p, call, panel, k, lines);
+        if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, &informed) &&
+            own_keep != NULL)
             kept |= UINT32_C(1) << k;
     }
     return kept;
@@ -499,6 +477,9 @@ static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
 {
     const sheet dy = data_sheet(p, &call->dy, panel), post_gate = data_sheet(p, &call->post_gate, panel);
     const int64_t seqlen = p->params.seqlen;
+    lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD];
+    lcv_cpu_worker informed = *worker;
+    informed.work.ahead = lines;
     for (int64_t k = 0; k < panel->width; k++) {
         real *gathered = gathered_g(p, worker) + k * p->g_len;
         lcv_cpu_row g = {.x = plain_row(&dy, k), .gate = plain_row(&post_gate, k)};
@@ -515,9 +496,10 @@ static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
         }
         if (panel->grads[k] != NULL)
             x = row_x(p, call, panel, k, worker);
+        look_ahead_back(p, call, panel, k, worker, lines);
         TYPED(lcv_cpu_convolve_back)
         (p, &panel->filters[k], &g, lcv_cpu_wants_dx(p) ? &dx : NULL, &x,
-         (kept >> k & 1) != 0 ? place_to_keep(&keep, k) : NULL, panel->grads[k], worker);
+         (kept >> k & 1) != 0 ? place_to_keep(&keep, k) : NULL, panel->grads[k], &informed);
     }
 }
 

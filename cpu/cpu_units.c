@@ -67,10 +67,11 @@ void lcv_cpu_cut(lcv_cpu_plan *plan, int64_t width, bool few)
 }
 
 /* Batch entry (per-sample filters) and first channel of a block of own filters. */
-static lcv_cpu_panel start_of(const lcv_cpu_plan *plan, int64_t block)
+static void find_start(const lcv_cpu_plan *plan, int64_t block, int64_t *b, int64_t *c)
 {
     const int64_t per_entry = parts(plan->params.channels, plan->width);
-    return (lcv_cpu_panel){.b = block / per_entry, .c = block % per_entry * plan->width};
+    *b = block / per_entry;
+    *c = block % per_entry * plan->width;
 }
 
 int64_t lcv_cpu_block_filters(const lcv_cpu_plan *plan, int64_t block, int64_t *first)
@@ -78,22 +79,24 @@ int64_t lcv_cpu_block_filters(const lcv_cpu_plan *plan, int64_t block, int64_t *
     *first = block;
     if (!has_own_filters(plan))
         return 1;
-    const lcv_cpu_panel start = start_of(plan, block);
-    *first = start.b * plan->params.channels + start.c;
-    return min64(plan->width, plan->params.channels - start.c);
+    int64_t b, c;
+    find_start(plan, block, &b, &c);
+    *first = b * plan->params.channels + c;
+    return min64(plan->width, plan->params.channels - c);
 }
 
-lcv_cpu_panel lcv_cpu_panel_of(const lcv_cpu_plan *plan, int64_t block, int64_t index)
+void lcv_cpu_find_panel(const lcv_cpu_plan *plan, int64_t block, int64_t index, lcv_cpu_panel *panel)
 {
     if (has_own_filters(plan)) {
-        lcv_cpu_panel panel = start_of(plan, block);
-        panel.width = min64(plan->width, plan->params.channels - panel.c);
+        find_start(plan, block, &panel->b, &panel->c);
+        panel->width = min64(plan->width, plan->params.channels - panel->c);
         if (plan->params.filter_form == LCV_FILTER_PER_CHANNEL)
-            panel.b = index;
-        return panel;
+            panel->b = index;
+        return;
     }
     const int64_t group = group_of(plan), per_entry = parts(group, plan->width);
     const int64_t offset = index % per_entry * plan->width;
-    return (lcv_cpu_panel){
-        .b = index / per_entry, .c = block * group + offset, .width = min64(plan->width, group - offset)};
+    panel->b = index / per_entry;
+    panel->c = block * group + offset;
+    panel->width = min64(plan->width, group - offset);
 }

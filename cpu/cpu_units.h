@@ -21,7 +21,7 @@ int64_t lcv_cpu_good_width(const lcv_cpu_plan *plan);
 /* The filters of a block: returns how many, from *first on. */
 int64_t lcv_cpu_block_filters(const lcv_cpu_plan *plan, int64_t block, int64_t *first);
 
-/* The place and width of panel `index` of a block. */
-lcv_cpu_panel lcv_cpu_panel_of(const lcv_cpu_plan *plan, int64_t block, int64_t index);
+/* Sets the place and width of panel `index` of a block, and nothing else of it. */
+void lcv_cpu_find_panel(const lcv_cpu_plan *plan, int64_t block, int64_t index, lcv_cpu_panel *panel);
 
 #endif

@@ -56,14 +56,14 @@ typedef struct lcv_cpu_lines {
     int64_t count, step;
 } lcv_cpu_lines;
 
-enum { LCV_CPU_LINE = 64, LCV_CPU_MOST_AHEAD = 2 };
+enum { LCV_CPU_LINE = 64, LCV_CPU_MOST_AHEAD = 5 };
 
 /* What one worker brings to a call. */
 typedef struct lcv_cpu_work {
     void *scratch;            /* info.scratch_bytes */
     const lcv_cpu_team *team; /* NULL: this row has one thread */
-    /* What will be needed next, after the row and instead of what is in it; an engine may fetch it while it
-     * computes. NULL: nothing is known. */
+    /* What will be needed at the row's end and after it, first what is needed most; an engine may fetch it
+     * while it computes. NULL: nothing is known beyond the row's own sink. */
     const lcv_cpu_lines *ahead; /* LCV_CPU_MOST_AHEAD of them */
 } lcv_cpu_work;
 

@@ -184,7 +184,7 @@ static lookahead ahead_of(const lcv_simd_plan *plan, const lcv_cpu_sink *sink, c
 {
     const size_t bytes = (size_t)plan->geometry.seqlen * sizeof(real);
     lookahead a = {.count = 0};
-    for (int i = 0; work->ahead != NULL && i < LCV_CPU_MOST_AHEAD; i++)
+    for (int i = LCV_CPU_MOST_AHEAD; work->ahead != NULL && i-- > 0;)
         if (work->ahead[i].count > 0)
             a.lines[a.count++] = work->ahead[i];
     if (work->ahead != NULL || bytes > MOST_BYTES_AHEAD)

@@ -19,22 +19,22 @@ typedef struct leaf_tables {
 
 /* Memory that will be needed soon, and is fetched while leaves are worked on, a little with each leaf: the
  * last lines first. */
-enum { MOST_AHEAD = 4 };
+enum { MOST_AHEAD = 5 };
 
 typedef struct lookahead {
     lcv_cpu_lines lines[MOST_AHEAD];
     int count;
 } lookahead;
 
-/* A leaf is worked on about six times, which is enough for three arrays of reals. */
-enum { LEAF_LINES = LANES * LANES * sizeof(real) / LCV_CPU_LINE, LINES = (LEAF_LINES + 1) / 2 };
+/* A leaf is worked on about six times, which is enough for four arrays of reals and a little. */
+enum { LEAF_LINES = LANES * LANES * sizeof(real) / LCV_CPU_LINE, LINES = (3 * LEAF_LINES + 3) / 4 };
 
 INLINE void fetch(lookahead *a)
 {
     if (a->count == 0)
         return;
     lcv_cpu_lines *l = &a->lines[a->count - 1];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int i = 0; i < LINES; i++)
         __builtin_prefetch(l->at + i * l->step);
     l->at += LINES * l->step;

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cpu_ahead.h: what memory a row's convolution may fetch while it computes, for rows that are so short that
+ * no hardware follows them. For sources that are compiled for each type. */
+#ifndef LCV_CPU_AHEAD_H
+#define LCV_CPU_AHEAD_H
+
+#include "cpu_conv_plan.h"
+#include "cpu_sheet.h"
+
+static inline sheet data_sheet(const lcv_cpu_plan *p, const lcv_array *array, const lcv_cpu_panel *at)
+{
+    return sheet_of(array, p->params.dtype, at->b, at->c, at->width);
+}
+
+/* Lines of a panel that are more, and bytes of a row, would not stay in the cache until they are used. */
+enum { MOST_LINES_AHEAD = 1 << 13, MOST_BYTES_AHEAD = 1 << 17 };
+
+/* What row k has fetched of a panel's rows of an array: its share of their lines where channels lie side by
+ * side, else a row that lies in one piece. `panel` NULL: nothing. */
+static inline lcv_cpu_lines ahead_of(const lcv_cpu_plan *p, const lcv_array *array,
+                                     const lcv_cpu_panel *panel, int64_t k)
+{
+    const lcv_cpu_lines none = {.count = 0};
+    const int64_t seqlen = p->params.seqlen, size = (int64_t)lcv_dtype_size(p->params.dtype);
+    if (panel == NULL || array->data == NULL || k >= panel->width)
+        return none;
+    const sheet s = data_sheet(p, array, panel);
+    const int64_t from = seqlen * k / s.width, to = seqlen * (k + 1) / s.width;
+    if (is_interleaved(&s))
+        return seqlen <= MOST_LINES_AHEAD ? (lcv_cpu_lines){place(&s, 0, from), to - from, s.stride * size}
+                                          : none;
+    if (s.stride != 1 || seqlen * size > MOST_BYTES_AHEAD)
+        return none;
+    return (lcv_cpu_lines){place(&s, k, 0), seqlen * size / LCV_CPU_LINE + 1, LCV_CPU_LINE};
+}
+
+/* The prepared filter that comes after row k's, where it is another one. */
+static inline lcv_cpu_lines spectrum_ahead(const lcv_cpu_plan *p, const lcv_cpu_panel *panel, int64_t k,
+                                           const lcv_cpu_worker *worker)
+{
+    const char *next = worker->next_spectrum;
+    if (k + 1 < panel->width)
+        next = panel->filters[k + 1].spectrum != panel->filters[k].spectrum ? panel->filters[k + 1].spectrum
+                                                                            : NULL;
+    if (next == NULL || p->info.spectrum_bytes > MOST_BYTES_AHEAD)
+        return (lcv_cpu_lines){.count = 0};
+    return (lcv_cpu_lines){next, (int64_t)p->info.spectrum_bytes / LCV_CPU_LINE, LCV_CPU_LINE};
+}
+
+/* While row k is convolved: the outputs, what they are multiplied by, and the next panel's inputs. */
+static inline void look_ahead(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                              int64_t k, const lcv_cpu_worker *worker,
+                              lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD])
+{
+    lines[0] = ahead_of(p, &call->y, panel, k);
+    lines[1] = ahead_of(p, &call->post_gate, panel, k);
+    lines[2] = ahead_of(p, &call->u, worker->next, k);
+    lines[3] = ahead_of(p, &call->pre_gate, worker->next, k);
+    lines[4] = spectrum_ahead(p, panel, k, worker);
+}
+
+/* While row k of z is computed for dpost_gate = dy z: these two, and what dy meets next. */
+static inline void look_ahead_of_z(const lcv_cpu_plan *p, const lcv_conv_call *call,
+                                   const lcv_cpu_panel *panel, int64_t k,
+                                   lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD])
+{
+    lines[0] = ahead_of(p, &call->dpost_gate, panel, k);
+    lines[1] = ahead_of(p, &call->dy, panel, k);
+    lines[2] = ahead_of(p, &call->post_gate, panel, k);
+    lines[3] = lines[4] = (lcv_cpu_lines){.count = 0};
+}
+
+/* While row k goes backward: the gradients (what they are multiplied by has been read already, for x), and
+ * what the next panel begins with. */
+static inline void look_ahead_back(const lcv_cpu_plan *p, const lcv_conv_call *call,
+                                   const lcv_cpu_panel *panel, int64_t k, const lcv_cpu_worker *worker,
+                                   lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD])
+{
+    lines[0] = ahead_of(p, &call->du, panel, k);
+    lines[1] = ahead_of(p, &call->dpre_gate, panel, k);
+    lines[2] = spectrum_ahead(p, panel, k, worker);
+    lines[3] = ahead_of(p, &call->u, worker->next, k);
+    lines[4] = ahead_of(p, lcv_cpu_needs_z(&p->params) ? &call->pre_gate : &call->dy, worker->next, k);
+}
+
+#endif
