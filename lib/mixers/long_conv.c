@@ -5,7 +5,8 @@
 
 static void build(lcvi_program *p)
 {
-    lcvi_filter_layer_build(p, false, "taps of the long filters");
+    const lcvi_layer_form form = {.taps = "taps of the long filters"};
+    lcvi_filter_layer_build(p, &form);
 }
 
 const lcvi_mixer lcvi_mixer_long_conv = {

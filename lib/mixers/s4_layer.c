@@ -5,8 +5,12 @@
 
 static void build(lcvi_program *p)
 {
-    lcvi_filter_layer_build(p, lcvi_mixer_integer(p, LCVI_LAYER_CHANNEL_ORDER) != 0,
-                            "taps of the state space models (families s4_dplr, diag_ssm)");
+    const int64_t hyper = lcvi_mixer_integer(p, LCVI_LAYER_HYPER); /* 0: off, then the activations */
+    const lcvi_layer_form form = {.channel_major = lcvi_mixer_integer(p, LCVI_LAYER_CHANNEL_ORDER) != 0,
+                                  .multiplies = hyper > 0,
+                                  .hyper = (lcv_activation)(hyper > 0 ? hyper - 1 : 0),
+                                  .taps = "taps of the state space models (families s4_dplr, diag_ssm)"};
+    lcvi_filter_layer_build(p, &form);
 }
 
 const lcvi_mixer lcvi_mixer_s4_layer = {

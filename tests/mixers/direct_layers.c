@@ -18,21 +18,43 @@ static void add_future(const direct_options *o, const mixer_arrays *a, int64_t r
             out[t] += direct_parameter(a, "filter_future", row * taps + j, 0.0) * x[t + j + 1];
 }
 
-double *direct_long_conv_layer(const direct_options *o, const mixer_arrays *a)
+/* What comes out of the filters, in their order: z. */
+static direct_signals filter_outputs(const direct_options *o, const mixer_arrays *a)
 {
     const int64_t filters = direct_axis(a, "filter", 0);
     direct_signals x = direct_input(o, a, "x"), z = direct_make(o, filters);
     for (int64_t b = 0; b < o->batch; b++)
         for (int64_t row = 0; row < filters; row++) {
-            const int64_t c = row / o->channels, d = row % o->channels, outputs = filters / o->channels;
-            double *out = direct_at(o, &z, b, o->channel_major ? d * outputs + c : row, 0);
             const double *in = direct_at(o, &x, b, row % o->channels, 0);
-            direct_long_conv(o, a, "filter", "skip", row, 1, in, out);
-            add_future(o, a, row, in, out);
-            for (int64_t t = 0; t < o->seqlen; t++)
-                out[t] = direct_activate(o->activation, out[t]);
+            direct_long_conv(o, a, "filter", "skip", row, 1, in, direct_at(o, &z, b, row, 0));
+            add_future(o, a, row, in, direct_at(o, &z, b, row, 0));
         }
     free(x.data);
+    return z;
+}
+
+/* v: outputs times outputs, activated, in the order of the projection. */
+static direct_signals activated(const direct_options *o, direct_signals z)
+{
+    const int64_t rows = o->multiplies ? z.channels / 2 : z.channels;
+    direct_signals v = direct_make(o, rows);
+    for (int64_t b = 0; b < o->batch; b++)
+        for (int64_t row = 0; row < rows; row++)
+            for (int64_t t = 0; t < o->seqlen; t++) {
+                const int64_t c = row / o->channels, d = row % o->channels, outputs = rows / o->channels;
+                double value = *direct_at(o, &z, b, row, t);
+                if (o->multiplies)
+                    value *= direct_activate(o->hyper, *direct_at(o, &z, b, rows + row, t));
+                *direct_at(o, &v, b, o->channel_major ? d * outputs + c : row, t) =
+                    direct_activate(o->activation, value);
+            }
+    free(z.data);
+    return v;
+}
+
+double *direct_long_conv_layer(const direct_options *o, const mixer_arrays *a)
+{
+    const direct_signals z = activated(o, filter_outputs(o, a));
     direct_signals w = direct_project(o, a, "out_weight", "out_bias", z);
     if (mixer_arrays_find(a, "out_weight") < 0 || w.channels == o->channels)
         return direct_output(o, w);
