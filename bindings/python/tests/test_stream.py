@@ -181,3 +181,24 @@ def test_h3_with_families(rng):
     expected = longconv.h3(x, shift_filter=shift.taps(64), filter=diag.taps(300), **arrays, **options)
     stream = longconv.MixerStream("h3", 4, max_len=300, options=options, shift_filter=shift, filter=diag, **arrays)
     close(run(stream, rng, x, 1), expected, factor=64)
+
+
+@pytest.mark.parametrize("layout", ["bld", "bdl"])
+def test_a_layer_of_several_inputs(rng, layout):
+    shape, axis = ((2, 200, 5), 1) if layout == "bld" else ((2, 5, 200), 2)
+    k, v, r = rng.standard_normal((3, *shape))
+    options = {"gate": 1, "layout": layout}
+    arrays = longconv.ops.rwkv4_wkv.initial(channels=5, seqlen=200, dtype=np.float64, **options)
+    expected = longconv.ops.rwkv4_wkv(k, v=v, r=r, **arrays, **options)
+    stream = longconv.MixerStream("rwkv4_wkv", 5, batch=2, dtype="float64", options=options, **arrays)
+    prompt = [np.take(array, range(120), axis) for array in (k, v, r)]
+    parts = [stream.prefill(prompt[0], v=prompt[1], r=prompt[2])]
+    snapshot = stream.save()
+    for _ in range(2):
+        for t in range(120, 200):
+            token = [array.take(t, axis) for array in (k, v, r)]
+            parts.append(np.expand_dims(stream.step(token[0], r=token[2], v=token[1]), axis))
+        close(np.concatenate([parts[0], *parts[-80:]], axis), expected, "float64")
+        stream.load(snapshot)
+    with pytest.raises(longconv.InvalidArgumentError, match="inputs k, v, r, given k, v"):
+        stream.push(prompt[0], v=prompt[1])

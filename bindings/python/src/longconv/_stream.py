@@ -235,8 +235,9 @@ class Stream(_Stream):
 
 
 class MixerStream(_Stream):
-    """A whole layer one token at a time: mixer "hyena" or "h3" (`mixers()` lists them), with arrays and options as of
-    `hyena` and `h3`, x and result aside.
+    """A whole layer one token at a time: a mixer of those that look at the past only (`mixers()` lists all), with arrays
+    and options as of `hyena`, `h3` and `ops`, inputs and result aside. In all calls x is the first input and others go by
+    their names, as k=, v= of "rwkv4_wkv".
 
     filter_len of the options, else max_len, says how many taps the long filters have. A filter may be a `filters.Filter`.
     threads are those of prompts. Everything else is as of `Stream`."""
@@ -249,6 +250,7 @@ class MixerStream(_Stream):
         self._dtype = _dtype_name(dtype)
         plan = _mixers.plan(mixer, options, _words.DTYPES[self._dtype], batch, channels, max(max_len, 1), backend)
         self._ports, self._output_shape = list(plan.ports), plan.ports["y"]
+        self._inputs = plan.ports_of(_mixers.INPUT)
         self._bdl = self._output_shape["axes"] == "batch, channels, seqlen"
         self._create(plan, _values(plan, arrays, _words.COMPUTE[self._dtype]), dict(
             mode=_words.number(MODES, "mode", mode), max_len=max_len, order=order, tolerance=tolerance,
@@ -285,17 +287,24 @@ class MixerStream(_Stream):
             raise _errors.InvalidArgumentError(f"x: expected rank 2 or 3, given shape {list(x.shape)}")
         return numpy.empty(self.output_shape(x.shape), x.dtype) if out is None else out
 
-    def step(self, x, out=None):
+    def _take_in(self, verb, x, others, out):
+        given = dict(zip(self._inputs, [x])) | others
+        if set(given) != set(self._inputs):
+            raise _errors.InvalidArgumentError(
+                f"expected the inputs {', '.join(self._inputs)}, given {', '.join(given)}")
+        return self._run(verb, given, "y", out)
+
+    def step(self, x, out=None, **others):
         """One token: [batch, channels] to the same."""
-        return self._run("step", {"x": x}, "y", out)
+        return self._take_in("step", x, others, out)
 
-    def push(self, x, out=None):
+    def push(self, x, out=None, **others):
         """Any number of tokens, in the axes of the layer: the same results."""
-        return self._run("push", {"x": x}, "y", out)
+        return self._take_in("push", x, others, out)
 
-    def prefill(self, x, out=None):
+    def prefill(self, x, out=None, **others):
         """A prompt, at position 0."""
-        return self._run("prefill", {"x": x}, "y", out)
+        return self._take_in("prefill", x, others, out)
 
 
 def _dtype_name(dtype):
