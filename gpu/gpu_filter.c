@@ -4,6 +4,7 @@
  * Arrays in the workspace have a row for each neuron or filter, positions along it. Gradients are added strip
  * by strip, in ascending order. */
 #include "gpu_filter.h"
+#include "gpu_exponential.h"
 #include "gpu_matmul.h"
 #include "gpu_mlp.h"
 
@@ -462,6 +463,8 @@ lcv_status lcv_gpu_filter_query(void *self, const lcv_filter_problem *problem, i
     lcv_gpu_device *device = self;
     const lcv_backend_host *host = device->host;
     execution e;
+    if (lcv_gpu_is_exponential(problem))
+        return lcv_gpu_exponential_query(device, problem, count, backward, workspace_bytes);
     if (strcmp(problem->family, "implicit_mlp") != 0)
         return host->fail(host, LCV_UNSUPPORTED, "backend: cuda does not evaluate the filter family %s",
                           problem->family);
@@ -502,6 +505,8 @@ lcv_status lcv_gpu_filter_evaluate(void *device, const lcv_filter_problem *probl
 {
     execution e;
     lcv_gpu_visit visit;
+    if (lcv_gpu_is_exponential(problem))
+        return lcv_gpu_exponential_evaluate(device, problem, call);
     const lcv_status status = begin(&e, device, problem, call, false, &visit);
     if (status != LCV_OK)
         return status;
@@ -515,6 +520,8 @@ lcv_status lcv_gpu_filter_backward(void *device, const lcv_filter_problem *probl
 {
     execution e;
     lcv_gpu_visit visit;
+    if (lcv_gpu_is_exponential(problem))
+        return lcv_gpu_exponential_backward(device, problem, call);
     const lcv_status status = begin(&e, device, problem, call, true, &visit);
     if (status != LCV_OK)
         return status;

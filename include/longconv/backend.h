@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Raised whenever the meaning or layout of anything in this header changes. New entries go to the end. */
-#define LCV_BACKEND_ABI 6u
+#define LCV_BACKEND_ABI 7u
 
 /* Services of the core, valid from `probe` to the context's end. Thread-safety: all safe. */
 typedef struct lcv_backend_host lcv_backend_host;
@@ -142,6 +142,36 @@ typedef struct lcv_mlp_gradients {
         norm_bias;
 } lcv_mlp_gradients;
 
+/* "exponential_sums": no family, but the sums that those with poles are made of. With problem.filters rows of
+ * `modes` modes each, all in double,
+ *
+ *   taps[t] = Re sum_n (re + i im) pole^(t - origin),   pole = exp(log_size + i angle),
+ *
+ * and backward gives, of the gradients g of taps that the call has, the moments
+ *
+ *   re0 + i im0 = sum_t g[t] pole^(t - origin),   re1 + i im1 = sum_t g[t] (t - origin) pole^(t - origin).
+ *
+ * log_size may be minus infinity, a pole of 0; 0^0 is 1. */
+typedef struct lcv_exponential_mode {
+    double log_size, angle;
+    double re, im;
+    double origin;
+} lcv_exponential_mode;
+
+typedef struct lcv_exponential_problem {
+    int64_t modes;
+    const lcv_exponential_mode *mode; /* [filters][modes] */
+} lcv_exponential_problem;
+
+typedef struct lcv_exponential_moment {
+    double re0, im0, re1, im1;
+} lcv_exponential_moment;
+
+/* `accumulate` of the call does not count: moments are overwritten. */
+typedef struct lcv_exponential_gradients {
+    lcv_exponential_moment *moment; /* [filters][modes] */
+} lcv_exponential_gradients;
+
 /* "cauchy_sums", evaluate only: no taps, but what those of s4_dplr are made of. In double, for each function
  * f (of `functions`) and node z,
  *
@@ -166,7 +196,7 @@ typedef struct lcv_filter_problem {
     lcv_dtype dtype; /* LCV_F32 or LCV_F64 */
     int64_t filters, max_len;
     int32_t num_threads;
-    const void *details; /* the family's struct: lcv_mlp_problem, lcv_cauchy_sums */
+    const void *details; /* the family's struct: lcv_mlp_problem, lcv_exponential_problem, ... */
 } lcv_filter_problem;
 
 /* One call for taps [first, first + count) of [0, seqlen); count >= 1, but for backward of a backend whose
@@ -174,7 +204,7 @@ typedef struct lcv_filter_problem {
 typedef struct lcv_filter_call {
     int64_t seqlen, first, count;
     lcv_array taps;        /* axes (0, filter, tap): written by evaluate; backward: their gradients, read */
-    const void *gradients; /* backward: the family's struct, lcv_mlp_gradients */
+    const void *gradients; /* backward: the family's struct, lcv_mlp_gradients, ... */
     int32_t accumulate;    /* backward, 1: gradients are added to what is there */
     lcv_exec exec;         /* workspace: at least what filter_query said, any alignment */
 } lcv_filter_call;

@@ -2,6 +2,7 @@
 /* Who evaluates an instance: a backend that knows its family, or the core. */
 #include "../ref/ref_mlp.h"
 #include "dispatch.h"
+#include "remote_sums.h"
 
 #include <string.h>
 
@@ -28,7 +29,24 @@ void lcvi_filter_hand_over(const lcv_filter *filter, const lcvi_filter_call *cal
             .accumulate = call->gradient[0].accumulate,
             .exec = call->exec,
         };
-    filter->family->hand_over(filter, call, to);
+    if (filter->family->hand_over != NULL) {
+        filter->family->hand_over(filter, call, to);
+        return;
+    }
+    to->problem.family = "exponential_sums";
+    to->details.exponential.modes = filter->modes;
+}
+
+/* Can a backend be asked for it at all? */
+static bool can_be_handed_over(const lcv_filter *filter, const lcvi_backend *backend)
+{
+    const lcvi_family *family = filter->family;
+    const bool on_host = family->around != NULL || family->finish != NULL;
+    if (backend->table->filter_query == NULL)
+        return false;
+    if (lcvi_has_remote_sums(filter))
+        return backend->table->memory_copy != NULL && backend->table->matmul != NULL;
+    return family->hand_over != NULL && (!on_host || filter->device == LCV_DEVICE_CPU);
 }
 
 /* The smallest call tells whether the backend knows the family. */
@@ -38,9 +56,7 @@ static lcv_status query(const lcvi_backend *backend, const void *params, lcv_bac
     lcvi_handover over;
     size_t bytes;
     (void)info;
-    const bool on_host = filter->family->around != NULL || filter->family->finish != NULL;
-    if (filter->family->hand_over == NULL || backend->table->filter_query == NULL ||
-        (on_host && filter->device != LCV_DEVICE_CPU))
+    if (!can_be_handed_over(filter, backend))
         return lcvi_fail(filter->context, LCV_UNSUPPORTED,
                          "backend: %s does not evaluate the filter family %s", backend->name, filter->name);
     lcvi_filter_hand_over(filter, NULL, &over);
@@ -92,7 +108,7 @@ lcv_status lcvi_filter_backend_workspace(const lcv_filter *filter, int64_t count
     const lcv_status status =
         lcvi_pass(filter->context, backend->table->filter_query(backend->device, &over.problem, count,
                                                                 backward ? 1 : 0, bytes));
-    if (status != LCV_OK || filter->family->around == NULL)
+    if (status != LCV_OK || (filter->family->around == NULL && !lcvi_has_remote_sums(filter)))
         return status;
     if (!lcvi_filter_around(filter, backward, &around) || around > PTRDIFF_MAX / 2 - *bytes - ALIGNMENT)
         return lcvi_fail(filter->context, LCV_TOO_LARGE, "seqlen, count: the workspace overflows");
@@ -103,6 +119,8 @@ lcv_status lcvi_filter_backend_workspace(const lcv_filter *filter, int64_t count
 bool lcvi_filter_around(const lcv_filter *filter, bool backward, size_t *bytes)
 {
     *bytes = 0;
+    if (lcvi_has_remote_sums(filter))
+        return lcvi_remote_bytes(filter, backward, bytes);
     return filter->family->around == NULL || filter->family->around(filter, backward, bytes);
 }
 
@@ -121,12 +139,23 @@ static lcvi_filter_call aligned(const lcvi_filter_call *call)
     return own;
 }
 
+static lcv_status run_remote(const lcv_filter *filter, const lcvi_filter_call *call, bool backward)
+{
+    lcvi_filter_call own = aligned(call);
+    own.exec.workspace_bytes -=
+        own.exec.workspace_bytes < ALIGNMENT ? own.exec.workspace_bytes : ALIGNMENT - 1;
+    own.exec.workspace = own.workspace;
+    return lcvi_remote_run(filter, &own, backward);
+}
+
 lcv_status lcvi_filter_run_on_backend(const lcv_filter *filter, const lcvi_filter_call *call, bool backward)
 {
     const lcvi_backend *backend = filter->backend;
     const lcvi_filter_call own = aligned(call);
     lcvi_handover over;
     size_t around;
+    if (lcvi_has_remote_sums(filter))
+        return run_remote(filter, call, backward);
     lcvi_filter_hand_over(filter, &own, &over);
     if (lcvi_filter_around(filter, backward, &around) && around > 0) {
         over.call.exec.workspace = (char *)own.workspace + around;

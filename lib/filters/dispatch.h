@@ -12,9 +12,11 @@ typedef struct lcvi_handover {
     lcv_filter_call call;
     union {
         lcv_mlp_problem mlp;
+        lcv_exponential_problem exponential;
     } details;
     union {
         lcv_mlp_gradients mlp;
+        lcv_exponential_gradients exponential;
     } gradients;
 } lcvi_handover;
 

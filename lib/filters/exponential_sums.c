@@ -6,6 +6,7 @@
  * dependences. */
 #include "exponential_sums.h"
 #include "../size.h"
+#include "remote_sums.h"
 
 #include <math.h>
 
@@ -165,7 +166,10 @@ static job make_job(const lcv_filter *filter, const lcvi_filter_call *call)
 void lcvi_exponential_evaluate(const lcv_filter *filter, const lcvi_filter_call *call)
 {
     job j = make_job(filter, call);
-    lcvi_filter_parallel(filter, call, filter->filters * j.chunks, taps_task, &j);
+    if (call->remote != NULL)
+        lcvi_remote_taps(filter, call, j.modes);
+    else
+        lcvi_filter_parallel(filter, call, filter->filters * j.chunks, taps_task, &j);
 }
 
 /* ---- Moments ---- */
@@ -229,7 +233,10 @@ void lcvi_exponential_moments(const lcv_filter *filter, const lcvi_filter_call *
                               const lcvi_moment **moments)
 {
     job j = make_job(filter, call);
-    lcvi_filter_parallel(filter, call, filter->filters, moments_task, &j);
+    if (call->remote != NULL)
+        lcvi_remote_moments(filter, call, j.modes, j.moments);
+    else
+        lcvi_filter_parallel(filter, call, filter->filters, moments_task, &j);
     *modes = j.modes;
     *moments = j.moments;
 }

@@ -14,16 +14,12 @@
 
 #include "family.h"
 
-typedef struct lcvi_mode {
-    double log_size, angle; /* pole = exp(log_size + i angle); log_size may be minus infinity: a pole of 0 */
-    double re, im;          /* residue */
-    double origin;          /* where the power is 1: 0, or late for poles outside the unit circle */
-} lcvi_mode;
+#include <longconv/backend.h>
 
-typedef struct lcvi_moment {
-    double re0, im0; /* zeroth: sum over t of dtaps[t] pole^(t - origin) */
-    double re1, im1; /* first: sum over t of dtaps[t] (t - origin) pole^(t - origin) */
-} lcvi_moment;
+/* pole = exp(log_size + i angle); origin: where the power is 1, 0 or late for poles outside the unit circle.
+ */
+typedef lcv_exponential_mode lcvi_mode;
+typedef lcv_exponential_moment lcvi_moment;
 
 /* The family's workspace entry: room for all modes, and in backward for all moments. */
 bool lcvi_exponential_workspace(const lcv_filter *filter, int64_t seqlen, int64_t count, bool backward,

@@ -38,10 +38,12 @@ typedef struct lcvi_filter_call {
     lcvi_sink gradient[LCVI_MAX_PARAMETERS]; /* backward; each wanted one is written once, whole */
     void *workspace;                         /* aligned to 64 bytes, as large as the family asked for */
     lcv_exec exec;
+    struct lcvi_remote *remote; /* a device computes the sums; NULL: the host */
 } lcvi_filter_call;
 
-struct lcvi_handover; /* dispatch.h */
-struct lcvi_mode;     /* exponential_sums.h */
+struct lcvi_handover;        /* dispatch.h */
+struct lcv_exponential_mode; /* longconv/backend.h */
+struct lcvi_remote;          /* remote_sums.h */
 
 typedef struct lcvi_family {
     const char *name;
@@ -85,7 +87,7 @@ typedef struct lcvi_family {
     void (*backward)(const lcv_filter *filter, const lcvi_filter_call *call);
 
     /* Families that may be modal: mode n of a row, from the parameters. */
-    struct lcvi_mode (*mode)(const lcv_filter *filter, int64_t seqlen, int64_t row, int64_t n);
+    struct lcv_exponential_mode (*mode)(const lcv_filter *filter, int64_t seqlen, int64_t row, int64_t n);
 } lcvi_family;
 
 #define LCVI_FAMILY(name) extern const lcvi_family lcvi_family_##name;

@@ -1,0 +1,54 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# mutants.sh SOURCE_ROOT MODULE_ARCHIVE FAKE_LIBRARY TEST COMPILER ARGUMENT...: breaks one line of the kernels of filters
+# at a time, links the module with it, and expects the test of filters to fail. A line that is no longer found fails, too.
+set -eu
+root=$1
+archive=$2
+fake=$3
+test=$4
+shift 4
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+survivors=0
+compile="$*"
+
+# mutant KERNELS FILE OLD NEW: OLD and NEW are plain text in gpu/FILE, which gpu/KERNELS.cu is or includes.
+mutant()
+{
+    rm -rf "$work/gpu"
+    cp -r "$root/gpu" "$work/gpu"
+    MUTANT_OLD=$3 MUTANT_NEW=$4 awk '
+        !done && (at = index($0, ENVIRON["MUTANT_OLD"])) > 0 {
+            $0 = substr($0, 1, at - 1) ENVIRON["MUTANT_NEW"] substr($0, at + length(ENVIRON["MUTANT_OLD"]))
+            done = 1
+        }
+        { print }' "$root/gpu/$2" >"$work/gpu/$2"
+    if cmp -s "$root/gpu/$2" "$work/gpu/$2"; then
+        echo "NOT FOUND in $2: $3"
+        survivors=$((survivors + 1))
+        return
+    fi
+    cp "$work/gpu/$1.cu" "$work/kernels.cpp"
+    $compile -fPIC -shared -I"$work/gpu" -I"$root/include" -I"$root/tests/simt" -I"$root/tests/fakecuda/include" \
+        "$work/kernels.cpp" -Wl,-u,lcv_backend_entry "$archive" "$fake" "-Wl,-rpath,$(dirname "$fake")" -lm \
+        -o "$work/longconv-cuda.so"
+    if LONGCONV_BACKEND_PATH=$work LONGCONV_TEST_BACKEND=cuda "$test" >"$work/log" 2>&1; then
+        echo "SURVIVED $2: $3 -> $4"
+        survivors=$((survivors + 1))
+    else
+        echo "found    $2: $3 -> $4"
+    fi
+}
+
+mutant gpu_mlp gpu_sums.cuh '__syncthreads();' ''
+mutant gpu_mlp gpu_sums.cuh 'threadIdx.x + half' 'threadIdx.x + half - 1'
+mutant gpu_mlp gpu_mlp.cu 'row * strip.pitch' 'row * strip.count'
+mutant gpu_mlp_norm gpu_mlp_norm.cu 't * LCV_GPU_STATISTICS + SLOPE' 't * LCV_GPU_STATISTICS + PRODUCT'
+mutant gpu_mlp_norm gpu_mlp_norm.cu 'row * strip.pitch + t]' 'row * strip.pitch + t + 1]'
+mutant gpu_exponential gpu_exponential.cu '__syncthreads();' ''
+mutant gpu_exponential gpu_exponential.cu 'start + lane * LANES) - mode.origin' 'start + lane * LANES)'
+mutant gpu_exponential gpu_exponential.cu 'warp + k * WARPS];' 'warp * (STEPS / WARPS) + k];'
+mutant gpu_exponential gpu_exponential.cu 'since + static_cast<double>(lane)' 'since'
+mutant gpu_exponential gpu_exponential.cu 'p * moments + i' 'p + i'
+exit $((survivors > 0))
