@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # gpu_check.sh [OPTION...]: everything that needs a GPU, in one call of under ten minutes: build for this GPU alone,
-# operator suite, benchmark with graphs on a stream of their own, baselines, gradients, compute-sanitizer. What matters
+# operators, benchmark with graphs, baselines, filters, mixers, containment, gradients, compute-sanitizer. What matters
 # most comes first, and no step runs past the end. Leaves benchmarks/results/GPU-DATE.jsonl. Without a GPU it says so and
 # ends with status 0.
 #   --build FOLDER       the build folder (build-gpu)
@@ -60,7 +60,8 @@ build_for_gpu() {
             ${options[@]+"${options[@]}"} >"$build.log" 2>&1 || { cat "$build.log"; return 1; }
     fi
     ninja -C "$build" gpu/longconv-cuda.so tools/longconv benchmarks/gpu/gpu_bench tests/ops/test_ops \
-        tests/ops/test_gradients >"$build/ninja.log" 2>&1 || { tail -n 30 "$build/ninja.log"; return 1; }
+        tests/ops/test_gradients tests/properties/test_containment tests/fakecuda/test_filters_on_gpu \
+        tests/fakecuda/test_mixers_on_gpu >"$build/ninja.log" 2>&1 || { tail -n 30 "$build/ninja.log"; return 1; }
 }
 
 if [ -n "$trial" ]; then
@@ -68,6 +69,8 @@ if [ -n "$trial" ]; then
     build=$trial
     export LONGCONV_BACKEND_PATH=$PWD/$build/tests/fakecuda/longconv-cuda.so
     bench=("$build/tests/fakecuda/gpu_bench_on_fake" --scale 256)
+    filters=$build/tests/fakecuda/test_device_filters
+    mixers=$build/tests/fakecuda/test_device_mixers
     results=$build/gpu-trial.jsonl
 elif ! command -v nvidia-smi >/dev/null ||
     ! gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1) || [ -z "$gpu" ]; then
@@ -79,6 +82,8 @@ else
     say "build: $SECONDS s so far"
     export LONGCONV_BACKEND_PATH=$PWD/$build/gpu
     bench=("$build/benchmarks/gpu/gpu_bench")
+    filters=$build/tests/fakecuda/test_filters_on_gpu
+    mixers=$build/tests/fakecuda/test_mixers_on_gpu
     results=benchmarks/results/$(printf '%s' "$gpu" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9-')-$(date -u +%Y-%m-%d).jsonl
 fi
 
@@ -102,7 +107,12 @@ step "benchmark, and graphs" 150 bash -c 'set -o pipefail; measure "$@"' measure
 if [ -z "$trial" ]; then
     step "baselines" 60 bash -c 'set -o pipefail; measure python3 benchmarks/gpu/torch_baselines.py'
 fi
+step "filters" 45 "$filters"
+step "mixers" 60 "$mixers"
 step "operator suite" 90 "$build/tests/ops/test_ops"
+if [ -z "$trial" ]; then
+    step "containment" 45 "$build/tests/properties/test_containment" # minutes where a CPU plays the GPU
+fi
 step "gradients" 90 "$build/tests/ops/test_gradients"
 if [ -z "$trial" ] && command -v compute-sanitizer >/dev/null; then
     for tool in memcheck racecheck; do
