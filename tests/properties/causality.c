@@ -141,4 +141,51 @@ static void check_wrap_future(void **state)
     }
 }
 
-PROPERTY_MAIN("causality", {"leak", check_leak}, {"wrap", check_wrap}, {"wrap_future", check_wrap_future})
+/* With another past or future of one array, or one of NaN: the side of another array that does not depend on
+ * it keeps every bit. */
+static void check_side(const target *t, const arrays *a, array_role changed, array_role kept, bool past)
+{
+    const problem *p = &a->p;
+    const int64_t cut = p->seqlen / 3;
+    for (int poison = 0; poison < 2; poison++) {
+        arrays b = copy_arrays(p, a);
+        for (int64_t row = 0; row < problem_rows(p); row++)
+            for (int64_t s = past ? 0 : cut; s < (past ? cut : p->seqlen); s++)
+                set_value(&b, changed, row, s,
+                          poison != 0 ? (double)NAN
+                                      : 1e3 * random_normal(99, 201, (uint64_t)(row * p->seqlen + s)));
+        run_problem(t, &b);
+        for (int64_t row = 0; row < problem_rows(p); row++)
+            for (int64_t s = past ? cut : 0; s < (past ? p->seqlen : cut); s++)
+                if (value_at(&b, kept, row, s) != value_at(a, kept, row, s))
+                    fail_problem(p, "%s[%lld, %lld] changed with %s, on which it does not depend",
+                                 array_name(kept), (long long)row, (long long)s, array_name(changed));
+        arrays_free(&b);
+    }
+}
+
+/* Exact causality, forward and backward: dy of the past does not reach du, in no bit. */
+static void check_exact(void **state)
+{
+    static const char *const exact[] = {"conv:f32:b2:d2:l1000:skip:pre:fwdbwd",
+                                        "conv:f64:b1:d2:l700:k300:fwdbwd",
+                                        "conv:f32:b1:d2:l2050:k2050:post:fwdbwd"};
+    const target *t = *state;
+    for (size_t i = 0; i < COUNT_OF(exact); i++) {
+        const problem p = problem_on(t, exact[i]);
+        if (strcmp(p.engine, "exact") != 0 || !target_serves(t, &p))
+            continue;
+        arrays a = make_arrays(&p, RANDOM_NORMAL);
+        run_problem(t, &a);
+        check_side(t, &a, ARRAY_U, ARRAY_Y, false);
+        check_side(t, &a, ARRAY_DY, ARRAY_DU, true);
+        if (a.tensor[ARRAY_PRE_GATE].rank > 0) {
+            check_side(t, &a, ARRAY_PRE_GATE, ARRAY_Y, false);
+            check_side(t, &a, ARRAY_DY, ARRAY_DPRE_GATE, true);
+        }
+        arrays_free(&a);
+    }
+}
+
+PROPERTY_MAIN("causality", {"leak", check_leak}, {"wrap", check_wrap}, {"wrap_future", check_wrap_future},
+              {"exact", check_exact})

@@ -199,6 +199,21 @@ static void check_long(void **state)
     check_problem(*state, "conv:f32:b1:d1:l58000:k40:pre:fwdbwd", 1, 3);
 }
 
+/* Short rows of every length, and those around the sizes of transforms and blocks, in each mode by turns. */
+static void check_lengths(void **state)
+{
+    static const char *const modes[] = {"causal", "anticausal", "twosided", "circular"};
+    int turn = 0;
+    for (int length = 1; length <= 1030; length += length < 72 ? 1 : 3 + length / 8) {
+        char text[64];
+        const int taps = turn % 3 == 0 ? length : 1 + length / (1 + turn % 5);
+        snprintf(text, sizeof text, "conv:f32:b1:d2:l%d:k%d:%s:skip:fwdbwd", length, taps,
+                 modes[turn % (int)COUNT_OF(modes)]);
+        check_problem(*state, text, 1, 2);
+        turn++;
+    }
+}
+
 /* A row full of the largest numbers: sums that fit are right, in spite of a transform that would overflow. */
 static void check_large_of(const target *t, const char *text)
 {
@@ -228,4 +243,5 @@ static void check_large(void **state)
     check_large_of(*state, "conv:f32:b1:d2:l3000:k100:circular");
 }
 
-PROPERTY_MAIN("containment", {"all", check_all}, {"large", check_large}, {"long", check_long})
+PROPERTY_MAIN("containment", {"all", check_all}, {"lengths", check_lengths}, {"large", check_large},
+              {"long", check_long})

@@ -8,7 +8,7 @@
 
 #include "test.h"
 
-enum { TEST_PROGRAM_WORLDS = 2 };
+enum { TEST_PROGRAM_WORLDS = 2, TEST_PROGRAM_STREAMS = 6 };
 
 /* The functions of a kind of streams, and of the worlds around them. */
 typedef struct test_stream_kind {
@@ -18,7 +18,7 @@ typedef struct test_stream_kind {
     lcv_status (*fork)(void *stream, int64_t reserve, void **child);
     lcv_status (*detach)(void *stream);
     lcv_status (*reset)(void *stream);
-    lcv_status (*work)(void *stream);
+    lcv_status (*work)(void *const *streams, int64_t count); /* at most TEST_PROGRAM_STREAMS */
     lcv_status (*save)(void *stream, void *bytes, size_t size, size_t *needed);
     lcv_status (*load)(void *stream, const void *bytes, size_t size);
     lcv_status (*create_like)(void *stream, void **out);
@@ -74,10 +74,12 @@ void test_program_run(const test_program *program);
     {                                                                                                        \
         return PREFIX##_reset(stream);                                                                       \
     }                                                                                                        \
-    static lcv_status NAME##_work(void *stream)                                                              \
+    static lcv_status NAME##_work(void *const *streams, int64_t count)                                       \
     {                                                                                                        \
-        TYPE *streams[] = {stream, NULL};                                                                    \
-        return PREFIX##_work(streams, 2, NULL);                                                              \
+        TYPE *typed[TEST_PROGRAM_STREAMS] = {NULL};                                                          \
+        for (int64_t i = 0; i < count; i++)                                                                  \
+            typed[i] = streams[i];                                                                           \
+        return PREFIX##_work(typed, count, NULL);                                                            \
     }                                                                                                        \
     static lcv_status NAME##_save(void *stream, void *bytes, size_t size, size_t *needed)                    \
     {                                                                                                        \
