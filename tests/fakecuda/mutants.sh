@@ -43,7 +43,7 @@ mutant()
 
 mutant gpu_mlp gpu_sums.cuh '__syncthreads();' ''
 mutant gpu_mlp gpu_sums.cuh 'threadIdx.x + half' 'threadIdx.x + half - 1'
-mutant gpu_mlp gpu_mlp.cu 'row * strip.pitch' 'row * strip.count'
+mutant gpu_mlp gpu_mlp.cu '(sum.a) + row' '(sum.a) + 0 * row'
 mutant gpu_mlp_norm gpu_mlp_norm.cu 't * LCV_GPU_STATISTICS + SLOPE' 't * LCV_GPU_STATISTICS + PRODUCT'
 mutant gpu_mlp_norm gpu_mlp_norm.cu 'row * strip.pitch + t]' 'row * strip.pitch + t + 1]'
 mutant gpu_exponential gpu_exponential.cu '__syncthreads();' ''

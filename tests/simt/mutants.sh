@@ -26,7 +26,10 @@ mutant()
         survivors=$((survivors + 1))
         return
     fi
-    cp "$work/gpu/ring_$1.cu" "$work/kernels.cpp"
+    case $1 in
+    mend) cp "$work/gpu/gpu_mend.cu" "$work/kernels.cpp" ;;
+    *) cp "$work/gpu/ring_$1.cu" "$work/kernels.cpp" ;;
+    esac
     $compile -I"$work/gpu" -I"$root/include" -I"$root/tests/simt" "$work/kernels.cpp" \
         "$root/tests/simt/test_$1.cpp" "$common" -lm -o "$work/test"
     if "$work/test" cases "$2" >"$work/log" 2>&1; then
@@ -48,4 +51,9 @@ mutant block 1024 ring_rows.cuh 't < span.end)' 't <= span.end)'
 mutant block 1024 ring_block.cu 'blockIdx.x / p.chunk.rows * (N / 2)' '0 * (N / 2)'
 mutant split 32768 ring_split.cu 'return 1 + 4 * reversed - columns' 'return 4 * reversed - columns'
 mutant split 32768 ring_split.cu 't + p.n < end' 't + p.n + 1 < end'
+mutant mend 0 gpu_direct.cuh 'at >= w.begin && at' 'at > w.begin && at'
+mutant mend 0 gpu_direct.cuh 'if (!__syncthreads_or(alive))' 'if (!alive)'
+mutant mend 0 gpu_mend.cu '-sign * taps.first_lag' 'sign * taps.first_lag'
+mutant mend 0 gpu_mend.cu 'first_row = filter * chunk.rows' 'first_row = filter'
+mutant mend 0 gpu_mend.cu 'is_used ? ' 'false ? '
 exit $((survivors > 0))
