@@ -97,6 +97,7 @@ static void edge_task(void *arg, int64_t index)
     edge_job *job = arg;
     const size_t vectors = column_vectors(job->plan), pieces = (size_t)job->pieces;
     job->range(job, index, vectors * (size_t)index / pieces, vectors * (size_t)(index + 1) / pieces);
+    settle();
 }
 
 static void run_edge(edge_job *job, const lcv_cpu_team *team)
@@ -146,10 +147,22 @@ static source source_of_row(const lcv_simd_plan *plan, const lcv_cpu_row *row)
                     .end = row->tail != NULL ? g->out_len : g->seqlen};
 }
 
+/* Arrays of more bytes would drive the work array from the cache: they are not fetched ahead, and written
+ * around it. */
+enum { MOST_CACHED = 1 << 17 };
+
+static bool is_past(const lcv_simd_plan *plan)
+{
+    return (size_t)plan->geometry.seqlen * sizeof(real) > MOST_CACHED;
+}
+
 static target target_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink)
 {
     const lcv_cpu_geometry *g = &plan->geometry;
-    return (target){.row = *sink, .seqlen = g->seqlen, .end = sink->tail != NULL ? g->out_len : g->seqlen};
+    return (target){.row = *sink,
+                    .past = is_past(plan),
+                    .seqlen = g->seqlen,
+                    .end = sink->tail != NULL ? g->out_len : g->seqlen};
 }
 
 static void prepare(const lcv_simd_plan *plan, const void *taps, const void *future, void *spectrum,
@@ -169,9 +182,6 @@ static void prepare(const lcv_simd_plan *plan, const void *taps, const void *fut
     walk_tree(&w, team);
 }
 
-/* Arrays of more bytes would drive the work array from the cache. */
-enum { MOST_BYTES_AHEAD = 1 << 17 };
-
 static void look_ahead(lookahead *a, const void *array, size_t bytes)
 {
     if (array != NULL)
@@ -187,7 +197,7 @@ static lookahead ahead_of(const lcv_simd_plan *plan, const lcv_cpu_sink *sink, c
     for (int i = LCV_CPU_MOST_AHEAD; work->ahead != NULL && i-- > 0;)
         if (work->ahead[i].count > 0)
             a.lines[a.count++] = work->ahead[i];
-    if (work->ahead != NULL || bytes > MOST_BYTES_AHEAD)
+    if (work->ahead != NULL || is_past(plan))
         return a;
     look_ahead(&a, sink->gate2, bytes);
     look_ahead(&a, sink->out2, bytes);
@@ -202,9 +212,10 @@ static bool forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_c
     const lcv_cpu_team *team = team_for(plan, work);
     const source from = source_of_row(plan, row);
     const target to = target_of_sink(plan, sink);
-    cvec *data = keep != NULL ? keep : work->scratch;
+    cvec *data = keep != NULL && !is_past(plan) ? keep : work->scratch;
     walk w = {.plan = plan,
               .data = data,
+              .copy = is_past(plan) ? keep : NULL,
               .result = work->scratch,
               .other = spectrum,
               .ahead = ahead_of(plan, sink, work)};

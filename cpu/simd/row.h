@@ -19,9 +19,11 @@ typedef struct source {
     int64_t future_count, first_lag, period;
 } source;
 
-/* Where the reals of an inverse transform go: a row, or a filter's gradients. */
+/* Where the reals of an inverse transform go: a row, or a filter's gradients. A row that is `past` the caches
+ * is written around them. */
 typedef struct target {
     lcv_cpu_sink row;
+    bool past;
     int64_t seqlen, end;
     real *taps, *future;
     int64_t taps_count, future_count, first_lag, period;
@@ -78,7 +80,7 @@ static real *plain_place(const target *t, int64_t at, int64_t count)
     if (t->future == NULL && t->taps != NULL && at + count <= t->taps_count)
         return t->taps + at;
     if (t->taps == NULL && t->future == NULL && row->out != NULL && row->out2 == NULL && row->gate == NULL &&
-        row->x == NULL && row->bias == 0.0 && at + count <= t->seqlen)
+        row->x == NULL && row->bias == 0.0 && !t->past && at + count <= t->seqlen)
         return (real *)row->out + at;
     return NULL;
 }
@@ -121,18 +123,33 @@ static void emit(real *out, const real *gate, int64_t at, int64_t count, const r
         out[at + i] = value[i] * gate[at + i];
 }
 
+/* The same around the caches, as far as whole vectors and their places allow it. */
+static void emit_around(real *out, const real *gate, int64_t at, int64_t count, const real *value)
+{
+    int64_t i = 0;
+    if (out != NULL && (uintptr_t)(out + at) % sizeof(vec) == 0) {
+        for (; gate == NULL && i + LANES <= count; i += LANES)
+            store_around(out + at + i, load(value + i));
+        for (; i + LANES <= count; i += LANES)
+            store_around(out + at + i, load(value + i) * load(gate + at + i));
+    }
+    emit(out, gate, at + i, count - i, value + i);
+}
+
 static void deliver_row(const target *t, int64_t at, int64_t count, real *value)
 {
     const lcv_cpu_sink *row = &t->row;
     const int64_t in_row = clipped(t->seqlen - at, count), in_end = clipped(t->end - at, count);
     const bool has_skip = row->x != NULL || row->bias != 0.0;
-    if (has_skip && row->out != NULL && row->gate == NULL && row->out2 == NULL) {
+    if (has_skip && row->out != NULL && row->gate == NULL && row->out2 == NULL && !t->past) {
         add_skip(row, at, in_row, value, (real *)row->out + at);
     } else {
         if (has_skip)
             add_skip(row, at, in_row, value, value);
-        emit(row->out, row->gate, at, in_row, value);
-        emit(row->out2, row->gate2, at, in_row, value);
+        void (*const write)(real *, const real *, int64_t, int64_t, const real *) =
+            t->past ? emit_around : emit;
+        write(row->out, row->gate, at, in_row, value);
+        write(row->out2, row->gate2, at, in_row, value);
     }
     if (in_end > in_row && row->tail != NULL)
         memcpy((real *)row->tail + (at + in_row - t->seqlen), value + in_row,

@@ -17,6 +17,7 @@ typedef struct walk {
     cvec *result;      /* goes up, unless NULL; may be data */
     const cvec *other; /* result = data times other, */
     bool adjoint;      /* or times other's adjoint */
+    cvec *copy;        /* what data has become is left here for another call, around the caches */
     const cvec *kept;  /* sum += gain times data times kept's adjoint */
     cvec *sum;
     bool scaled; /* data takes the gain */
@@ -72,6 +73,14 @@ LOOP scale_leaves(cvec *p, const vec *gain, size_t leaves)
             p[i] = scaled(*gain, p[i]);
 }
 
+LOOP copy_around(cvec *to, const cvec *from, size_t vectors)
+{
+    for (size_t j = 0; j < vectors; j++) {
+        store_around((real *)&to[j].r, from[j].r);
+        store_around((real *)&to[j].i, from[j].i);
+    }
+}
+
 static void at_leaves(walk *w, size_t first, size_t leaves)
 {
     const size_t at = first * LANES;
@@ -82,6 +91,8 @@ static void at_leaves(walk *w, size_t first, size_t leaves)
         leaves_descend(w->data + at, tables, leaves, &w->ahead);
     if (w->scaled)
         scale_leaves(w->data + at, gain, leaves);
+    if (w->copy != NULL)
+        copy_around(w->copy + at, w->data + at, leaves * LANES);
     if (w->sum != NULL)
         gather_pairs(w->sum + at, w->data + at, w->kept + at, tables.lane, leaves, gain);
     if (w->result == NULL)
@@ -152,6 +163,7 @@ static void join_task(void *arg, int64_t index)
 static void block_task(void *arg, int64_t index)
 {
     depth_first(arg, 1, (size_t)index);
+    settle();
 }
 
 static void walk_with_team(walk *w, const lcv_cpu_team *team)

@@ -7,6 +7,9 @@
 #include "../typed.h"
 
 #include <stddef.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -31,6 +34,26 @@ INLINE vec load(const real *p)
 INLINE void store(real *p, vec x)
 {
     *(loose_vec *)p = x;
+}
+
+/* Around the caches, where the instruction set can: what nobody reads soon is not read before it is written.
+ * p is aligned to the vector. settle() comes before another thread reads it. */
+INLINE void store_around(real *p, vec x)
+{
+#if defined __AVX512F__ && LCV_SIMD_BYTES == 64
+    _mm512_stream_si512((void *)p, (__m512i)x);
+#elif defined __AVX2__ && LCV_SIMD_BYTES == 32
+    _mm256_stream_si256((void *)p, (__m256i)x);
+#else
+    store(p, x);
+#endif
+}
+
+INLINE void settle(void)
+{
+#if defined __AVX2__
+    _mm_sfence();
+#endif
 }
 
 INLINE vec splat(real x)
