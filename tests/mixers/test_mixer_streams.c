@@ -10,10 +10,12 @@
 
 /* ---- Bits ---- */
 
-/* Sums over the channels of a head are rounded once more in 16 bits. */
+/* Sums of several convolutions, over the channels of a head or of products, are rounded once more in 16 bits.
+ */
 static bool has_bits(const mixer_case *c, lcv_dtype dtype)
 {
-    return c->formula.head_dim <= 1 || dtype == LCV_F32 || dtype == LCV_F64;
+    return (c->formula.head_dim <= 1 && strcmp(c->mixer, "liquid_s4") != 0) || dtype == LCV_F32 ||
+           dtype == LCV_F64;
 }
 
 static void any_chunks_are_the_offline_mixer(void **state)

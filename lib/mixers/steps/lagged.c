@@ -4,8 +4,12 @@
  *     out[t] = in[t] gate[t - lag]
  *     din[t] = dout[t] gate[t - lag],   dgate[t] = dout[t + lag] in[t + lag]
  *
- * `in` and `gate` may be the same rows. In double, on the host's threads. Slots: IN, PRE_GATE. */
+ * `in` and `gate` may be the same rows. In double, on the host's threads. A stream keeps the last samples of
+ * `gate` and how many there are. Slots: IN, PRE_GATE. */
+#include "../../size.h"
 #include "host.h"
+
+#include <string.h>
 
 enum { CHUNK = 256 };
 
@@ -102,6 +106,47 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
     return run_all(run, step, true);
 }
 
+/* ---- Streams ---- */
+
+/* `past`: the last `lag` samples of a channel's gate, the earliest first, then how many of them are there. */
+static void stream_span(const job *j, const span *s, double *past)
+{
+    const lcvi_step *step = j->step;
+    double in[CHUNK], gate[CHUNK], *known = past + step->lag;
+    lcvi_ref_load(lcvi_host_samples(j->run, step->slot[LCVI_IN], false, s->b, s->c, s->t), s->count, 0.0, in);
+    lcvi_ref_load(lcvi_host_samples(j->run, step->slot[LCVI_PRE_GATE], false, s->b, s->c, s->t), s->count,
+                  0.0, gate);
+    for (int64_t i = 0; i < s->count; i++) {
+        const bool is_there = *known >= (double)step->lag;
+        in[i] = is_there ? in[i] * past[0] : 0.0;
+        memmove(past, past + 1, (size_t)(step->lag - 1) * sizeof *past);
+        past[step->lag - 1] = gate[i];
+        *known += is_there ? 0.0 : 1.0;
+    }
+    lcvi_ref_store(lcvi_host_samples(j->run, step->out, false, s->b, s->c, s->t), s->count, in, false);
+}
+
+static lcv_status stream(const lcvi_mixer_run *run, const lcvi_step *step)
+{
+    const job j = {run, step, false};
+    const int64_t batch = run->program->params.batch;
+    double *past = run->state + step->state;
+    span s;
+    for (s.b = 0; s.b < batch; s.b++)
+        for (s.c = 0; s.c < step->out.count; s.c++, past += step->lag + 1)
+            for (s.t = 0; s.t < run->seqlen; s.t += CHUNK) {
+                s.count = run->seqlen - s.t < CHUNK ? run->seqlen - s.t : CHUNK;
+                stream_span(&j, &s, past);
+            }
+    return LCV_OK;
+}
+
+static bool state(const lcvi_program *program, const lcvi_step *step, int64_t *doubles)
+{
+    return lcvi_mul(step->out.count, step->lag + 1, doubles) &&
+           lcvi_mul(*doubles, program->params.batch, doubles);
+}
+
 static lcv_status query(const lcvi_program *program, const lcvi_step *step, const lcvi_backend *backend,
                         size_t *workspace)
 {
@@ -110,5 +155,10 @@ static lcv_status query(const lcvi_program *program, const lcvi_step *step, cons
     return lcvi_host_query(program, backend);
 }
 
-const lcvi_step_kind lcvi_lagged_step = {
-    .engine = "none", .query = query, .forward = forward, .backward = backward, .in_place = false};
+const lcvi_step_kind lcvi_lagged_step = {.engine = "none",
+                                         .query = query,
+                                         .forward = forward,
+                                         .stream = stream,
+                                         .state = state,
+                                         .backward = backward,
+                                         .in_place = false};
