@@ -70,7 +70,19 @@ def arguments():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--prompt", default="The ", help="what the written text begins with")
     parser.add_argument("--temperature", type=float, default=0.8)
-    return parser.parse_args()
+    options = parser.parse_args()
+    for name in ("steps", "width", "layers", "batch"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name}: expected a whole number from 1 on, given {getattr(options, name)}")
+    if options.length < max(len(options.prompt), 1) + 2:
+        parser.error(f"--length: expected at least the prompt and two characters, {max(len(options.prompt), 1) + 2}, "
+                     f"given {options.length}")
+    if not options.temperature > 0:
+        parser.error(f"--temperature: expected a number above 0, given {options.temperature}")
+    for name in options.files:
+        if not pathlib.Path(name).is_file():
+            parser.error(f"FILE: {name} is not a file")
+    return options
 
 
 @torch.no_grad()
