@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fake.h where the device is a real one: nothing is counted there and nothing can be made to fail, so that tests which
- * do not ask for that run on a GPU as they are. */
+/* fake.h where the device is a real one: nothing is counted there and nothing can be made to fail, so that
+ * tests which do not ask for that run on a GPU as they are. */
 #include "fake.h"
 
 #include "test.h"
