@@ -5,6 +5,7 @@
 #include "gpu_filter.h"
 #include "gpu_gate.h"
 #include "gpu_matmul.h"
+#include "gpu_steps.h"
 
 #include <stdio.h>
 
@@ -67,6 +68,9 @@ static const lcv_backend table = {
     .filter_query = lcv_gpu_filter_query,
     .filter_evaluate = lcv_gpu_filter_evaluate,
     .filter_backward = lcv_gpu_filter_backward,
+    .step_query = lcv_gpu_step_query,
+    .step_forward = lcv_gpu_step_forward,
+    .step_backward = lcv_gpu_step_backward,
 };
 
 LCV_API const lcv_backend *lcv_backend_entry(void);

@@ -58,6 +58,9 @@ static const char *missing_entry(const lcv_backend *table)
     if ((table->filter_query != NULL) != (table->filter_evaluate != NULL) ||
         (table->filter_query != NULL) != (table->filter_backward != NULL))
         return "filter_query, filter_evaluate, filter_backward (all or none)";
+    if ((table->step_query != NULL) != (table->step_forward != NULL) ||
+        (table->step_query != NULL) != (table->step_backward != NULL))
+        return "step_query, step_forward, step_backward (all or none)";
     return NULL;
 }
 

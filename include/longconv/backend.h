@@ -209,6 +209,71 @@ typedef struct lcv_filter_call {
     lcv_exec exec;         /* workspace: at least what filter_query said, any alignment */
 } lcv_filter_call;
 
+/* ---- Steps of mixers that a backend computes by itself ----
+ *
+ * Data are (batch, channel, time), vectors (0, 0, entry), matrices (0, row, column); data have the problem's
+ * dtype, the others its compute dtype. Forward makes `out` of the operands. Backward reads the operands and
+ * the gradient of `out`, and writes the operands' gradients, or adds to them where `adds` is 1. The kinds:
+ *
+ *   glu     out = IN sigmoid(PRE_GATE)
+ *   spread  out[i] = IN[0], vectors of `channels` entries and of one
+ *   lagged  out[t] = IN[t] PRE_GATE[t - lag], 0 where there is no such sample             lcv_lagged_step
+ *   norm    out[c] = SKIP[c] (IN[c] - mean) / sqrt(variance + epsilon) + BIAS[c], at every time over the
+ *           channels; SKIP, BIAS: vectors                                                 lcv_norm_step
+ *
+ *   wkv     num / den, times sigmoid(POST_GATE) where it is there: of v = IN, k = PRE_GATE, and the vectors
+ *           u = SKIP, w = -exp(BIAS),
+ *               num_t = sum_{s<t} e^{(t-1-s) w + k_s} v_s + e^{u + k_t} v_t,   den_t: the same with 1 for v,
+ *           without overflow, and with an error that is relative to each den_t
+ *   scan    of complex states, whose real and imaginary parts are neighbouring channels of IN and out,
+ *               z[t] = pole z[t - 1] + gain IN[t],   out = factor (Re z, -Im z);         lcv_scan_step
+ *           with the eigenvalues A = WEIGHT, a matrix [channels / 2, 2], real parts at most largest_real, the
+ *           vector BIAS, dt = rate e^BIAS and a = dt A: pole e^a and gain (e^a - 1) / A, dt where A is 0;
+ *           bilinear: pole (1 + a/2) / (1 - a/2), gain dt / (1 - a/2)
+ *
+ * Of glu, out may be exactly where IN is, and the gradient of IN where that of out is. IN and PRE_GATE may be
+ * the same rows; then the gradient of the latter adds. Nothing else overlaps. */
+typedef enum lcv_step_operand {
+    LCV_STEP_IN,
+    LCV_STEP_WEIGHT,
+    LCV_STEP_SKIP,
+    LCV_STEP_BIAS,
+    LCV_STEP_PRE_GATE,
+    LCV_STEP_POST_GATE,
+    LCV_STEP_FUTURE,
+    LCV_STEP_OPERANDS
+} lcv_step_operand;
+
+typedef struct lcv_lagged_step {
+    int64_t lag; /* at least 0 */
+} lcv_lagged_step;
+
+typedef struct lcv_norm_step {
+    double epsilon;
+} lcv_norm_step;
+
+typedef struct lcv_scan_step {
+    int32_t bilinear; /* 0 or 1 */
+    int32_t reversed; /* 1: from the last sample to the first, t + 1 for t - 1 */
+    double rate, largest_real, factor;
+} lcv_scan_step;
+
+/* One step. */
+typedef struct lcv_step_problem {
+    const char *kind;
+    lcv_dtype dtype;
+    int64_t batch, channels, seqlen; /* any of them may be 0; channels: of out, unless the kind says else */
+    const void *details;             /* the kind's struct, NULL where it has none */
+} lcv_step_problem;
+
+typedef struct lcv_step_call {
+    lcv_array operand[LCV_STEP_OPERANDS];  /* data NULL: the kind has none, or this step has not */
+    lcv_array out;                         /* backward: its gradient, read */
+    lcv_array gradient[LCV_STEP_OPERANDS]; /* backward: there for all operands */
+    int32_t adds[LCV_STEP_OPERANDS];
+    lcv_exec exec; /* workspace: at least what step_query said, any alignment */
+} lcv_step_call;
+
 /* What a query answers. */
 typedef struct lcv_backend_plan_info {
     const char *engine; /* static text */
@@ -421,6 +486,14 @@ typedef struct lcv_backend {
     lcv_status (*stream_load)(void *shared, const lcv_stream_load_call *call);
     lcv_status (*stream_tile)(void *shared, const lcv_stream_tile_call *call);
     lcv_status (*stream_dot)(void *shared, const lcv_stream_dot_call *call);
+
+    /* Optional, all or none. Steps of mixers that the backend computes by itself, as above; UNSUPPORTED for
+     * others, which the core computes in the host's memory. All arrays and the workspace are in the memory of
+     * the backend's device. Sums have an order that the problem and the strides alone decide. */
+    lcv_status (*step_query)(void *device, const lcv_step_problem *problem, int32_t backward,
+                             size_t *workspace_bytes);
+    lcv_status (*step_forward)(void *device, const lcv_step_problem *problem, const lcv_step_call *call);
+    lcv_status (*step_backward)(void *device, const lcv_step_problem *problem, const lcv_step_call *call);
 } lcv_backend;
 
 /* The symbol of a module. It returns a static table, or NULL when the module has none. */

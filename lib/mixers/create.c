@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A finished program on a backend: the query of all that it needs, its parts, the sizes of its memory. */
 #include "mixer.h"
+#include "steps/by_backend.h"
 #include "../ops/conv.h"
 
 #include <stdio.h>
@@ -31,6 +32,7 @@ lcv_status lcvi_program_query(const lcvi_backend *backend, const void *params, l
     const lcvi_program *program = params;
     lcv_backend_plan_info part;
     size_t workspace = 0;
+    bool by_backend;
     lcv_status status = LCV_OK;
     memset(info, 0, sizeof *info);
     for (int32_t i = 0; status == LCV_OK && i < program->part_count; i++) {
@@ -39,7 +41,7 @@ lcv_status lcvi_program_query(const lcvi_backend *backend, const void *params, l
             take_info(info, &part);
     }
     for (int32_t i = 0; status == LCV_OK && i < program->step_count; i++)
-        status = program->step[i].kind->query(program, &program->step[i], backend, &workspace);
+        status = lcvi_step_query(program, &program->step[i], backend, &workspace, &by_backend);
     if (info->engine == NULL) { /* no convolutions */
         info->engine = program->step_count > 0 ? program->step[0].kind->engine : "none";
         info->threads = program->params.num_threads > 0 ? program->params.num_threads
@@ -69,8 +71,8 @@ static lcv_status create_parts(lcvi_program *program)
             program->inner_bytes = program->part[i].plan->info.workspace_bytes;
     }
     for (int32_t i = 0; status == LCV_OK && i < program->step_count; i++)
-        status =
-            program->step[i].kind->query(program, &program->step[i], program->backend, &program->inner_bytes);
+        status = lcvi_step_query(program, &program->step[i], program->backend, &program->inner_bytes,
+                                 &program->step[i].by_backend);
     return status;
 }
 

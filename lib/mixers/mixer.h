@@ -64,23 +64,34 @@ typedef struct lcvi_rows {
 /* ---- Steps ---- */
 
 typedef enum lcvi_slot {
-    LCVI_IN,
-    LCVI_WEIGHT, /* filter, or matrix of a projection */
-    LCVI_SKIP,
-    LCVI_BIAS,
-    LCVI_PRE_GATE,
-    LCVI_POST_GATE,
-    LCVI_FUTURE, /* the filter for the future, of a two-sided convolution */
-    LCVI_SLOTS
+    LCVI_IN = LCV_STEP_IN,
+    LCVI_WEIGHT = LCV_STEP_WEIGHT, /* filter, or matrix of a projection */
+    LCVI_SKIP = LCV_STEP_SKIP,
+    LCVI_BIAS = LCV_STEP_BIAS,
+    LCVI_PRE_GATE = LCV_STEP_PRE_GATE,
+    LCVI_POST_GATE = LCV_STEP_POST_GATE,
+    LCVI_FUTURE = LCV_STEP_FUTURE, /* the filter for the future, of a two-sided convolution */
+    LCVI_SLOTS = LCV_STEP_OPERANDS
 } lcvi_slot;
 
 typedef struct lcvi_step lcvi_step;
 typedef struct lcvi_program lcvi_program;
 typedef struct lcvi_mixer_run lcvi_mixer_run;
 
+/* What kinds of steps have beside arrays and sizes, as a backend that computes them sees it. */
+typedef union lcvi_step_details {
+    lcv_lagged_step lagged;
+    lcv_norm_step norm;
+    lcv_scan_step scan;
+} lcvi_step_details;
+
 /* What a step does. */
 typedef struct lcvi_step_kind {
     const char *engine; /* what a mixer without convolutions says is its engine */
+    const char *name;   /* as backends know it that compute it by themselves; NULL: none is asked */
+
+    /* Fills the details of its name; false: backends do not know such a step. NULL: there are none. */
+    bool (*describe)(const lcvi_step *step, lcvi_step_details *details);
 
     /* Names the parts and spectra that the step needs, before any backend is known. NULL: it needs none. */
     void (*declare)(lcvi_program *program, lcvi_step *step);
@@ -159,6 +170,8 @@ struct lcvi_step {
     int32_t spectrum[2]; /* of forward and of backward, -1: none */
 
     lcvi_scan scan;
+
+    bool by_backend; /* its table computes the step, not the kind's functions */
 };
 
 /* ---- Programs ---- */

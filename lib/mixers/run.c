@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Executions of a mixer's plan: every tensor is checked once, then the steps run one after the other. */
 #include "mixer.h"
+#include "steps/by_backend.h"
 
 #include <string.h>
 
@@ -196,9 +197,9 @@ static lcv_status run_steps(const lcvi_mixer_run *run)
     lcv_status status = LCV_OK;
     for (int32_t i = 0; status == LCV_OK && i < program->step_count; i++)
         if (!run->backward || lcvi_program_runs_again(program, &program->step[i]))
-            status = program->step[i].kind->forward(run, &program->step[i]);
+            status = lcvi_step_forward(run, &program->step[i]);
     for (int32_t i = program->step_count - 1; status == LCV_OK && run->backward && i >= 0; i--)
-        status = program->step[i].kind->backward(run, &program->step[i]);
+        status = lcvi_step_backward(run, &program->step[i]);
     return status;
 }
 

@@ -9,6 +9,7 @@
 
 #include <longconv/memory.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,6 +36,21 @@ static void run_reference(lcv_context *context, const mixer_case *c, const mixer
     lcv_plan_destroy(&plan);
 }
 
+static double largest_of(const lcv_tensor *tensor)
+{
+    const lcv_tensor flat = mixer_flat(tensor);
+    double largest = 0.0;
+    for (int64_t i = 0; i < flat.shape[0]; i++)
+        largest = fmax(largest, fabs(tensor_get(&flat, i)));
+    return largest;
+}
+
+/* The relative error; of what is 0 but for roundings, the error itself. */
+static double error_of(const lcv_tensor *got, const lcv_tensor *exact)
+{
+    return largest_of(exact) < 1e-14 ? largest_of(got) : mixer_difference(got, exact);
+}
+
 static void compare(const mixer_case *c, const mixer_arrays *got, const mixer_arrays *exact, lcv_dtype dtype)
 {
     static const double values[] = {[LCV_F32] = 3e-6, [LCV_F64] = 1e-14, [LCV_F16] = 3e-3, [LCV_BF16] = 2e-2};
@@ -46,7 +62,7 @@ static void compare(const mixer_case *c, const mixer_arrays *got, const mixer_ar
         const lcv_tensor *b = is_output ? &exact->tensor[port] : &exact->gradient[port];
         if (!is_output && !got->port[port].trainable)
             continue;
-        const double error = mixer_difference(a, b);
+        const double error = error_of(a, b);
         if (!(error <= bound))
             fail_msg("%s '%s' in %s: %s: error %.3g, allowed %.3g", c->mixer, c->options,
                      lcv_dtype_name(dtype), got->name[port], error, bound);
@@ -64,7 +80,7 @@ static void check_accumulation(device_mixer *d, const mixer_case *c, const mixer
         const lcv_tensor flat = mixer_flat(&d->host.gradient[port]);
         for (int64_t i = 0; i < flat.shape[0]; i++)
             tensor_set(&flat, i, 0.5 * tensor_get(&flat, i));
-        const double error = mixer_difference(&d->host.gradient[port], &exact->gradient[port]);
+        const double error = error_of(&d->host.gradient[port], &exact->gradient[port]);
         if (!(error <= 1e-13))
             fail_msg("%s '%s': %s, added: error %.3g", c->mixer, c->options, d->host.name[port], error);
     }
@@ -147,6 +163,8 @@ static void executions_can_be_recorded(void **state)
 static const mixer_case failing[] = {
     {"hyena", "", 1, 2, 12, {0}},
     {"h3", "head_dim=2 shift_len=4 projections=none", 1, 2, 12, {0}},
+    {"bigs", "hidden=3", 1, 2, 6, {0}},
+    {"liquid_s4", "", 1, 2, 8, {0}},
 };
 
 /* A plan's life on arrays that are there already. */

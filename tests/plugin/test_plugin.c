@@ -277,6 +277,7 @@ static void broken_modules_have_reasons(void **state)
         {"export", "its table lacks a required entry: planning_export, planning_import"},
         {"matmul", "its table lacks a required entry: matmul_query, matmul"},
         {"evaluates", "its table lacks a required entry: filter_query, filter_evaluate, filter_backward"},
+        {"steps", "its table lacks a required entry: step_query, step_forward, step_backward"},
         {"nothing", "the module has no table"},
         {"absent", "no abacus of kind 3 is plugged in"},
         {"broken", "the lid is stuck"},

@@ -79,6 +79,7 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
 }
 
 const lcvi_step_kind lcvi_glu_step = {.engine = "none",
+                                      .name = "glu",
                                       .query = query,
                                       .forward = forward,
                                       .stream = forward,

@@ -155,7 +155,15 @@ static lcv_status query(const lcvi_program *program, const lcvi_step *step, cons
     return lcvi_host_query(program, backend);
 }
 
+static bool describe(const lcvi_step *step, lcvi_step_details *details)
+{
+    details->lagged = (lcv_lagged_step){step->lag};
+    return true;
+}
+
 const lcvi_step_kind lcvi_lagged_step = {.engine = "none",
+                                         .name = "lagged",
+                                         .describe = describe,
                                          .query = query,
                                          .forward = forward,
                                          .stream = stream,

@@ -198,7 +198,15 @@ static lcv_status query(const lcvi_program *program, const lcvi_step *step, cons
     return lcvi_host_workspace(program, doubles, workspace);
 }
 
+static bool describe(const lcvi_step *step, lcvi_step_details *details)
+{
+    details->norm = (lcv_norm_step){step->epsilon};
+    return true;
+}
+
 const lcvi_step_kind lcvi_norm_step = {.engine = "none",
+                                       .name = "norm",
+                                       .describe = describe,
                                        .query = query,
                                        .forward = forward,
                                        .stream = forward,

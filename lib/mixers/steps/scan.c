@@ -350,7 +350,21 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
     return LCV_OK;
 }
 
-const lcvi_step_kind lcvi_scan_step = {.declare = declare,
+static bool describe(const lcvi_step *step, lcvi_step_details *details)
+{
+    const lcvi_scan *how = &step->scan;
+    const bool bilinear = how->discretisation == LCVI_DISCRETISATION_BILINEAR;
+    details->scan = (lcv_scan_step){.bilinear = bilinear,
+                                    .reversed = how->reversed,
+                                    .rate = how->rate,
+                                    .largest_real = how->largest_real,
+                                    .factor = how->factor};
+    return bilinear || how->discretisation == LCVI_DISCRETISATION_ZOH;
+}
+
+const lcvi_step_kind lcvi_scan_step = {.name = "scan",
+                                       .describe = describe,
+                                       .declare = declare,
                                        .query = query,
                                        .forward = forward,
                                        .stream = forward,

@@ -31,5 +31,9 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
     return LCV_OK;
 }
 
-const lcvi_step_kind lcvi_spread_step = {
-    .engine = "none", .query = query, .forward = forward, .backward = backward, .in_place = false};
+const lcvi_step_kind lcvi_spread_step = {.engine = "none",
+                                         .name = "spread",
+                                         .query = query,
+                                         .forward = forward,
+                                         .backward = backward,
+                                         .in_place = false};

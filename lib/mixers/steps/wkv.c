@@ -405,6 +405,7 @@ static bool state(const lcvi_program *program, const lcvi_step *step, int64_t *d
 }
 
 const lcvi_step_kind lcvi_wkv_step = {.engine = "scan",
+                                      .name = "wkv",
                                       .query = query,
                                       .forward = forward,
                                       .stream = forward,
