@@ -21,7 +21,7 @@ extern "C" {
 #endif
 
 /* Raised whenever the meaning or layout of anything in this header changes. New entries go to the end. */
-#define LCV_BACKEND_ABI 7u
+#define LCV_BACKEND_ABI 8u
 
 /* Services of the core, valid from `probe` to the context's end. Thread-safety: all safe. */
 typedef struct lcv_backend_host lcv_backend_host;
