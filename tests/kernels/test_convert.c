@@ -64,7 +64,7 @@ static bool is_same(float a, float b)
 static void check_halves(const lcv_cpu_kernels_f32 *k, int which, int64_t count, int64_t stride,
                          uint64_t *random)
 {
-    float values[MOST], back[MOST];
+    float values[MOST] = {0}, back[MOST];
     uint16_t data[ROOM];
     char *place = (char *)data + 1;
     for (int64_t i = 0; i < count; i++)
