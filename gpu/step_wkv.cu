@@ -44,7 +44,8 @@ struct sample {
     double now, past;   /* e^{u + k - top}, e^{scale - top} */
 };
 
-LCV_GPU_DEVICE past_sums no_past() { return {0.0, 0.0, -HUGE_VAL, 0.0, 0.0}; }
+/* The scale of nothing is finite, so that keys may be -infinity. */
+LCV_GPU_DEVICE past_sums no_past() { return {0.0, 0.0, -1e300, 0.0, 0.0}; }
 LCV_GPU_DEVICE later_sums no_later() { return {0.0, 0.0, -HUGE_VAL}; }
 
 template <class R> LCV_GPU_DEVICE weights weights_of(const wkv &p, int64_t c)

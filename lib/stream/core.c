@@ -130,8 +130,8 @@ static void make_room_for_sums(lcvi_stream_core *core)
             core->ring = lcvi_max(core->ring, round_up_to(sums + 2 * LCVI_BLOCK, each) + largest);
         return;
     }
-    const int64_t whole = round_up_to(core->params.generate_len, LCVI_BLOCK);
     const int64_t ring = blocks_for(lcvi_max(core->params.filter_len - 1, 0));
+    const int64_t whole = round_up_to(lcvi_min(core->params.generate_len, ring), LCVI_BLOCK);
     core->ring = lcvi_min(ring, whole);
     core->tiles.largest = ring <= whole ? ring : blocks_for(whole) / 2;
     if (core->tiles.largest < LCVI_BLOCK)

@@ -85,8 +85,10 @@ static lcv_status transform_filters(const lcvi_stream_core *core, lcvi_prompt *p
 static lcv_status new_prompt(lcvi_stream_core *core, int64_t count, bool transformed, lcvi_prompt **out)
 {
     lcvi_prompt *prompt = lcvi_alloc(core->context, sizeof *prompt, _Alignof(lcvi_prompt));
-    if (prompt == NULL)
-        return lcvi_fail(core->context, LCV_OUT_OF_MEMORY, "prompt: no memory for %zu bytes", sizeof *prompt);
+    if (prompt == NULL) {
+        lcvi_fail(core->context, LCV_OUT_OF_MEMORY, "prompt: no memory for %zu bytes", sizeof *prompt);
+        return LCV_OUT_OF_MEMORY;
+    }
     *prompt = (lcvi_prompt){.references = 1};
     lcv_status status = create_plan(core, count, &prompt->plan);
     if (status == LCV_OK && transformed)

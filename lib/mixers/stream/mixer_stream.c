@@ -479,6 +479,8 @@ static lcv_status check_parts(const lcv_mixer_stream *stream, const char *at, co
                               int64_t position)
 {
     const lcvi_mixer_stream_core *core = stream->core;
+    if (position < 0 || position > (core->max_len > 0 ? core->max_len : INT64_MAX / 2))
+        return lcvi_snapshot_damaged(core->context, "its position is out of range");
     for (int32_t i = 0; i < core->count; i++) {
         size_t size = 0, expected = 0;
         lcv_stream_save(stream->streams[i], NULL, 0, &expected);

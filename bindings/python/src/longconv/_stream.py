@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Streams: the convolution, or a whole layer, one token at a time."""
+import contextlib
 import ctypes as c
+import operator
 import threading
 
 import numpy
 
-from . import _errors, _mixers, _options, _problem, _words, filters
+from . import _conv, _errors, _mixers, _options, _problem, _words, filters
 from ._arrays import Arrays, tensor_of, view
 from ._native import library, structs
 
@@ -16,6 +18,17 @@ _MOST_CALLS = 16  # argument structs that a stream keeps
 def address_and_view(array):
     """What _execute wants of an array."""
     return array.__array_interface__["data"][0], view(array)
+
+
+def _whole(name, value):
+    """A number that C takes as int64."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise _errors.InvalidArgumentError(f"{name}: expected a whole number, given {value!r}") from None
+    if not -2 ** 63 <= number < 2 ** 63:
+        raise _errors.InvalidArgumentError(f"{name}: expected a number of 64 bits, given {number}")
+    return number
 
 
 class _Call:
@@ -92,9 +105,15 @@ class _Stream:
 
     def work(self, *others):
         """Does now, for this stream and others of its kind, what their next steps would begin with. Optional."""
-        streams = (self, *others)
-        handles = (c.c_void_p * len(streams))(*(stream._handle.value for stream in streams))
-        library.check(self._functions["work"](handles, len(streams), None))
+        strange = [type(stream).__name__ for stream in others if not isinstance(stream, type(self))]
+        if strange:
+            raise _errors.InvalidArgumentError(f"others: expected a {type(self).__name__}, given {', '.join(strange)}")
+        streams = list({id(stream): stream for stream in (self, *others)}.values())
+        with contextlib.ExitStack() as held:
+            for stream in sorted(streams, key=id):  # in one order, so that no two calls wait for each other
+                held.enter_context(stream._lock)
+            handles = (c.c_void_p * len(streams))(*(stream._handle.value for stream in streams))
+            library.check(self._functions["work"](handles, len(streams), None))
 
     def reset(self):
         """Back to position 0."""
@@ -102,7 +121,7 @@ class _Stream:
 
     def mark(self, reserve):
         """Remembers the position; up to `reserve` tokens may follow. Marks nest."""
-        self._check("mark", reserve)
+        self._check("mark", _whole("reserve", reserve))
 
     def rollback(self):
         """Back to the last mark, which stays."""
@@ -116,7 +135,7 @@ class _Stream:
         """Another stream at this position, sharing the past. Each of the two may see `reserve` more tokens until the
         other is closed or detached."""
         child = c.c_void_p()
-        self._check("fork", reserve, c.byref(child))
+        self._check("fork", _whole("reserve", reserve), c.byref(child))
         return self._new(child)
 
     def detach(self):
@@ -139,7 +158,10 @@ class _Stream:
 
     def load(self, snapshot):
         """Takes the state over from what `save` of a stream of the same problem gave. Every byte is checked first."""
-        data = numpy.frombuffer(snapshot, numpy.uint8)
+        try:
+            data = numpy.frombuffer(snapshot, numpy.uint8)
+        except (TypeError, ValueError) as error:
+            raise _errors.InvalidArgumentError(f"snapshot: expected bytes, given {type(snapshot).__name__}: {error}") from None
         self._check("load", data.ctypes.data, data.size)
 
     def _run(self, verb, inputs, result, out):
@@ -200,7 +222,8 @@ class Stream(_Stream):
         elif family is None:
             arrays["filter"] = numpy.ascontiguousarray(filter, compute).reshape(shape)
         self._create(problem, arrays, family, dict(
-            max_len=max_len, generate_len=generate_len, order=order, tolerance=tolerance, num_threads=threads,
+            max_len=_whole("max_len", max_len), generate_len=_whole("generate_len", generate_len),
+            order=_whole("order", order), tolerance=tolerance, num_threads=threads,
             mode=_words.number(MODES, "mode", mode)))
 
     def _create(self, problem, arrays, family, own):
@@ -219,7 +242,7 @@ class Stream(_Stream):
         return args, {name: getattr(args, name) for name in ("u", "pre_gate", "post_gate", "y")}
 
     def _output(self, u, out):
-        return numpy.empty(u.shape, u.dtype) if out is None else out
+        return _conv._output(out, u)
 
     def step(self, u, pre_gate=None, post_gate=None, out=None):
         """One token: [batch, channels] to the same."""
@@ -253,8 +276,8 @@ class MixerStream(_Stream):
         self._inputs = plan.ports_of(_mixers.INPUT)
         self._bdl = self._output_shape["axes"] == "batch, channels, seqlen"
         self._create(plan, _values(plan, arrays, _words.COMPUTE[self._dtype]), dict(
-            mode=_words.number(MODES, "mode", mode), max_len=max_len, order=order, tolerance=tolerance,
-            num_threads=threads, generate_len=generate_len))
+            mode=_words.number(MODES, "mode", mode), max_len=_whole("max_len", max_len), order=_whole("order", order),
+            tolerance=tolerance, num_threads=threads, generate_len=_whole("generate_len", generate_len)))
 
     def _create(self, plan, values, own):
         lib, handle, count = library.library(), c.c_void_p(), len(plan.ports)
@@ -285,7 +308,7 @@ class MixerStream(_Stream):
     def _output(self, x, out):
         if x.ndim not in (2, 3):
             raise _errors.InvalidArgumentError(f"x: expected rank 2 or 3, given shape {list(x.shape)}")
-        return numpy.empty(self.output_shape(x.shape), x.dtype) if out is None else out
+        return numpy.empty(self.output_shape(x.shape), x.dtype) if out is None else _conv._output(out, x)
 
     def _take_in(self, verb, x, others, out):
         given = dict(zip(self._inputs, [x])) | others

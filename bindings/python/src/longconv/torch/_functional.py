@@ -29,6 +29,8 @@ def _direct(tensors):
 
 def _refuse_tangents(tensors):
     """Forward-mode differentiation would lose them."""
+    if torch.compiler.is_compiling() or forward_ad._current_level < 0:
+        return
     for tensor in tensors:
         if tensor is not None and forward_ad.unpack_dual(tensor).tangent is not None:
             raise _errors.UnsupportedError("forward-mode differentiation is not served; use reverse mode")

@@ -7,7 +7,7 @@ import torch
 
 from .. import _errors, _mixers, _options, _plans
 from .._native import structs
-from . import _kernels
+from . import _functional, _kernels
 from ._ops import autocast_data, autocast_parameter, library
 
 _WORDS = "str mixer, str options, int channels, str backend"
@@ -234,6 +234,7 @@ def _is_transformed():
 
 def mixer(arrays, *words):
     """The results of a mixer."""
+    _functional._refuse_tangents(arrays)
     if _is_transformed():
         return list(_Mapped.apply(words, *arrays))
     return torch.ops.longconv.mixer(arrays, *words)
@@ -279,9 +280,14 @@ class Operator:
 
     def initial(self, dtype=None):
         """Initial values by name, drawn with a seed of PyTorch's generator; None for the taps of long filters."""
-        plan, seed = self._plan(_kernels._DTYPES[dtype or torch.get_default_dtype()]), int(torch.randint(1 << 62, ()))
+        dtype = dtype or torch.get_default_dtype()
+        if dtype not in _kernels._DTYPES:
+            raise _errors.InvalidArgumentError(
+                f"dtype: expected one of {', '.join(map(str, _kernels._DTYPES))}, given {dtype}")
+        plan, seed = self._plan(_kernels._DTYPES[dtype]), int(torch.randint(1 << 62, (), device="cpu"))
         values = {name: plan.initial(name, seed) for name in plan.ports_of(_mixers.PARAMETER)}
-        return {name: None if value is None else torch.from_numpy(value) for name, value in values.items()}
+        return {name: None if value is None else torch.from_numpy(value).to(torch.get_default_device(), dtype)
+                for name, value in values.items()}
 
     def __call__(self, **arrays):
         """The result (a tuple, if there are several) for all arrays by name, differentiable once. Parameters are

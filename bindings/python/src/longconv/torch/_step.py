@@ -34,7 +34,11 @@ def _described(name, tensor):
 
 def _run(stream, verb, result_shape, **inputs):
     """Runs on tensors; returns the result in the dtype of the stream."""
-    given = {name: tensor.detach() for name, tensor in inputs.items() if tensor is not None}
+    kind = Stream if "u" in inputs else MixerStream
+    if not isinstance(stream, kind):
+        raise _errors.InvalidArgumentError(f"stream: expected what stream() or prefill() of this layer made, given "
+                                           f"{type(stream).__name__}")
+    given = {name: tensor.detach().resolve_neg() for name, tensor in inputs.items() if tensor is not None}
     first = next(iter(given.values()))
     result = torch.empty(result_shape, dtype=first.dtype, device=first.device)
     stream._execute(verb, {name: _described(name, tensor) for name, tensor in {**given, "y": result}.items()})

@@ -8,10 +8,10 @@ import threading
 import torch
 
 from .. import _errors, _options, _plans, filters
-from . import _kernels
+from . import _functional, _kernels
 from ._ops import library
 
-_WORDS = "str family, str options, int channels, int max_len, int filters, int seqlen"
+_WORDS = "str family, str options, int channels, int max_len, int filters, SymInt seqlen"
 SCHEMAS = {
     "taps": f"(Tensor[] parameters, {_WORDS}) -> Tensor",
     "taps_backward": f"(Tensor dtaps, Tensor[] parameters, {_WORDS}) -> Tensor[]",
@@ -100,10 +100,12 @@ class Family:
     def initial(self, dtype=None):
         """Initial values by name, drawn with a seed of PyTorch's generator."""
         dtype = dtype or torch.get_default_dtype()
-        seed = int(torch.randint(1 << 62, ()))
-        made = filters.Filter(self.family, self.channels, self.max_len, dtype=str(dtype).split(".")[1], seed=seed,
+        seed = int(torch.randint(1 << 62, (), device="cpu"))
+        compute = str(_kernels.compute_dtype(dtype)).removeprefix("torch.")
+        made = filters.Filter(self.family, self.channels, self.max_len, dtype=compute, seed=seed,
                               **_options.of_text(self.options))
-        return {name: torch.from_numpy(value) for name, value in made.parameters.items()}
+        return {name: torch.from_numpy(value).to(torch.get_default_device(), dtype)
+                for name, value in made.parameters.items()}
 
     def taps(self, values, length):
         """Taps [filters, length] of values by name, differentiable once in them. Their shapes may differ from those in C
@@ -111,5 +113,7 @@ class Family:
         if length > self.max_len:
             raise _errors.InvalidArgumentError(f"length: expected at most {self.max_len}, given {length}")
         parameters = [values[name].reshape(port["shape"]) for name, port in self.ports.items()]
+        _functional._refuse_tangents(parameters)
+        parameters = [value.to(_kernels.compute_dtype(value.dtype)) for value in parameters]
         return torch.ops.longconv.taps(parameters, self.family, self.options, self.channels, self.max_len, self.filters,
                                        length)

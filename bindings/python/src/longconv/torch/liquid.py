@@ -24,6 +24,10 @@ class LiquidS4(nn.Module):
         if degree < 2 or kernel not in ("own", "scaled"):
             raise _errors.InvalidArgumentError(
                 f"expected degree from 2 on and kernel 'own' or 'scaled', given {degree}, {kernel!r}")
+        transforms = {"real", "imag", "imag_sign", "dt", "dt_form", "rate"} & set(options)
+        if disc not in ("zoh", "bilinear", "exp") or transforms:
+            raise _errors.UnsupportedError(f"disc: expected 'zoh', 'bilinear' or 'exp' and no other forms of parameters, "
+                                           f"given {disc!r}, {', '.join(sorted(transforms)) or 'none'}")
         self.degree, self.form, self.disc = degree, kernel, disc
         self.D, self.kernel = nn.Parameter(torch.randn(1, d_model)), S4DKernel(d_model, d_state, disc=disc, **options)
         if self.kernel.B.shape[1] != d_model or self.kernel.A_imag is None:

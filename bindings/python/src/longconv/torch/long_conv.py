@@ -120,7 +120,7 @@ class ButterflyConv(_Layer):
 
     def forward(self, x):
         length = x.shape[2]
-        points = 1 << (2 * length - 1).bit_length()
+        points = 1 << (2 * int(length) - 1).bit_length()
         matrices = {"x_matrices": self.block_fft_u.numbers(points, self.d_model),
                     "filter_matrices": self.block_fft_k.numbers(points, self.d_model)}
         taps = self.kernel(length).unflatten(0, (self.channels, self.d_model))

@@ -33,13 +33,13 @@ class MonarchLinear(nn.Module):
         for blocks in (self.blkdiag1, self.blkdiag2):
             nn.init.uniform_(blocks, -1 / math.sqrt(blocks.shape[2]), 1 / math.sqrt(blocks.shape[2]))
         if self.bias is not None:
-            nn.init.uniform_(self.bias, -1 / math.sqrt(self.in_features), 1 / math.sqrt(self.in_features))
+            nn.init.uniform_(self.bias, -1 / math.sqrt(self.out_features), 1 / math.sqrt(self.out_features))
 
     def forward(self, x):
         rows = functional.pad(x.reshape(1, -1, self.in_features), (0, self.fill))
         y = self.operator(x=rows, first=self.blkdiag1.flatten(0, 1), second=self.blkdiag2.flatten(0, 1))
         y = y[0, :, :self.out_features].reshape(*x.shape[:-1], self.out_features)
-        return y if self.bias is None else y + self.bias
+        return y if self.bias is None else y + self.bias.to(y.dtype)
 
     def extra_repr(self):
         return f"{self.in_features}, {self.out_features}, nblocks={self.blkdiag1.shape[0]}, bias={self.bias is not None}"

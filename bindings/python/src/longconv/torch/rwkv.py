@@ -31,6 +31,6 @@ class RWKVTimeMix(nn.Module):
 
     def forward(self, x):
         before = functional.pad(x, (0, 0, 1, 0))[:, :-1]
-        k, v, r = (linear(torch.lerp(before, x, mix)) for linear, mix in (
+        k, v, r = (linear(before + mix * (x - before)) for linear, mix in (
             (self.key, self.time_mix_k), (self.value, self.time_mix_v), (self.receptance, self.time_mix_r)))
         return self.output(self.operator(k=k, v=v, r=r, time_decay=self.time_decay, time_first=self.time_first))

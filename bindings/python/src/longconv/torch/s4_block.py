@@ -31,7 +31,9 @@ class S4Block(nn.Module):
                                  activation=activation or "none", layout=layout.lower())
 
     def forward(self, x):
-        taps, linear = self.layer.kernel(x.shape[self.operator.time_axis]), self.output_linear[0]
+        length, l_max, linear = x.shape[self.operator.time_axis], self.layer.l_max, self.output_linear[0]
+        count = length if l_max is None else min(length, l_max)
+        taps = nn.functional.pad(self.layer.kernel(count), (0, length - count))
         if self.bidirectional:
             past, future = taps.chunk(2)
             filters = {"filter": past, "filter_future": future}

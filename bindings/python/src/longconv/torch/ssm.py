@@ -95,7 +95,7 @@ class S4Kernel(nn.Module):
         self.C = nn.Parameter(value["c"].unflatten(0, (channels, d_model)))
 
     def _set_family(self):
-        length = int(self.l_kernel)
+        length = 0 if self.l_kernel.is_meta else int(self.l_kernel)
         words = {"c_form": "truncated", "kernel_len": length} if length else {}
         self.family = Family("s4_dplr", self.d_model, length or LONGEST, **self.options, **words)
 
