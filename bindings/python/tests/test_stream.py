@@ -202,3 +202,15 @@ def test_a_layer_of_several_inputs(rng, layout):
         stream.load(snapshot)
     with pytest.raises(longconv.InvalidArgumentError, match="inputs k, v, r, given k, v"):
         stream.push(prompt[0], v=prompt[1])
+
+
+def test_what_is_not_a_streams_own_is_refused():
+    taps = np.ones((2, 8), np.float32)
+    stream, layer = longconv.Stream(taps), longconv.MixerStream(
+        "rwkv4_wkv", 5, **longconv.ops.rwkv4_wkv.initial(channels=5, seqlen=20))
+    for call, name in ((lambda: stream.work(layer), "others"), (lambda: stream.fork("x"), "reserve"),
+                       (lambda: stream.mark(2.5), "reserve"), (lambda: stream.load("abc"), "snapshot"),
+                       (lambda: longconv.Stream(taps, generate_len=2 ** 64 + 3), "generate_len"),
+                       (lambda: stream.step(np.ones((1, 2), np.float32), out=[1]), "out")):
+        with pytest.raises(longconv.InvalidArgumentError, match=f"{name}: expected"):
+            call()

@@ -469,3 +469,19 @@ def test_golden_monarch(folder):
                      out_blocks=hyper["l"], width=hyper["l"] * hyper["s"])
     layer.load_state_dict({"first": arrays["p_w1"].flatten(0, 1), "second": arrays["p_w2"].flatten(0, 1)})
     torch.testing.assert_close(layer(arrays["in_x"][None])[0], arrays["out_y"])
+
+
+def test_a_block_stops_at_l_max():
+    layer, x = lt.S4Block(3, 4, l_max=5), torch.randn(1, 3, L)
+    changed = x.clone()
+    changed[..., 0] += 1
+    distance = (layer(changed) - layer(x)).abs().amax((0, 1))
+    assert distance[4] > 0 and (distance[5:] < 1e-5).all()
+
+
+def test_layers_in_bfloat16_and_under_autocast():
+    x = torch.randn(1, 3, L).bfloat16()
+    assert lt.S4(3, 4).bfloat16()(x).dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        assert lt.RWKVTimeMix(4).float()(torch.randn(1, L, 4).bfloat16()).dtype == torch.bfloat16
+        assert lt.MonarchLinear(7, 10, 3).float()(torch.randn(2, 7).float()).dtype == torch.bfloat16
