@@ -127,7 +127,8 @@ typedef struct lcv_filter_args {
     int64_t first;   /* position of the first tap asked for: taps [first, first + count) of [0, seqlen) */
     lcv_tensor taps; /* out: [filters, count], the filter's dtype, any strides, on the filter's device */
     lcv_exec exec;   /* workspace (on the filter's device) NULL: it is allocated for this call, which on a
-                      * device waits for its end; otherwise nothing is allocated and nothing waited for */
+                      * device waits for its end; otherwise nothing is allocated and nothing waited for, but
+                      * for sums of exponentials on a device: these need host memory, and wait for copies */
 } lcv_filter_args;
 
 #define LCV_FILTER_ARGS_INIT                                                                                 \
