@@ -12,8 +12,8 @@ static inline sheet data_sheet(const lcv_cpu_plan *p, const lcv_array *array, co
     return sheet_of(array, p->params.dtype, at->b, at->c, at->width);
 }
 
-/* Lines of a panel that are more, and bytes of a row, would not stay in the cache until they are used. */
-enum { MOST_LINES_AHEAD = 1 << 13, MOST_BYTES_AHEAD = 1 << 17 };
+/* Lines of a panel that are more would not stay in the cache until they are used. */
+enum { MOST_LINES_AHEAD = 1 << 13 };
 
 /* What row k has fetched of a panel's rows of an array: its share of their lines where channels lie side by
  * side, else a row that lies in one piece. `panel` NULL: nothing. */
@@ -29,7 +29,7 @@ static inline lcv_cpu_lines ahead_of(const lcv_cpu_plan *p, const lcv_array *arr
     if (is_interleaved(&s))
         return seqlen <= MOST_LINES_AHEAD ? (lcv_cpu_lines){place(&s, 0, from), to - from, s.stride * size}
                                           : none;
-    if (s.stride != 1 || seqlen * size > MOST_BYTES_AHEAD)
+    if (s.stride != 1 || seqlen * size > LCV_CPU_MOST_CACHED)
         return none;
     return (lcv_cpu_lines){place(&s, k, 0), seqlen * size / LCV_CPU_LINE + 1, LCV_CPU_LINE};
 }
@@ -42,7 +42,7 @@ static inline lcv_cpu_lines spectrum_ahead(const lcv_cpu_plan *p, const lcv_cpu_
     if (k + 1 < panel->width)
         next = panel->filters[k + 1].spectrum != panel->filters[k].spectrum ? panel->filters[k + 1].spectrum
                                                                             : NULL;
-    if (next == NULL || p->info.spectrum_bytes > MOST_BYTES_AHEAD)
+    if (next == NULL || p->info.spectrum_bytes > LCV_CPU_MOST_CACHED)
         return (lcv_cpu_lines){.count = 0};
     return (lcv_cpu_lines){next, (int64_t)p->info.spectrum_bytes / LCV_CPU_LINE, LCV_CPU_LINE};
 }

@@ -56,7 +56,8 @@ typedef struct lcv_cpu_lines {
     int64_t count, step;
 } lcv_cpu_lines;
 
-enum { LCV_CPU_LINE = 64, LCV_CPU_MOST_AHEAD = 5 };
+/* Arrays of a row that are longer would drive others from the cache: they are not fetched ahead. */
+enum { LCV_CPU_LINE = 64, LCV_CPU_MOST_AHEAD = 5, LCV_CPU_MOST_CACHED = 1 << 17 };
 
 /* What one worker brings to a call. */
 typedef struct lcv_cpu_work {

@@ -76,6 +76,20 @@ template <class F> LCV_GPU_DEVICE void lcv_gpu_each_row(const lcv_gpu_chunks &ch
         f(row / chunks.shape.channels, row % chunks.shape.channels);
 }
 
+/* Replaces what each chunk of a row adds by the state that the chunk begins from: state, then join(state, own) behind each
+ * chunk; `backwards` from the row's end. */
+template <class S, class F>
+LCV_GPU_DEVICE void lcv_gpu_carry(const lcv_gpu_chunks &chunks, S *states, int64_t b, int64_t c, bool backwards, S state,
+                                  F join)
+{
+    for (int64_t i = 0; i < chunks.count; i++) {
+        S *place = states + lcv_gpu_index_of(chunks, b, c, backwards ? chunks.count - 1 - i : i);
+        const S own = *place;
+        *place = state;
+        state = join(state, own);
+    }
+}
+
 static inline dim3 lcv_gpu_chunk_grid(const lcv_gpu_chunks &chunks)
 {
     return lcv_gpu_grid(lcv_gpu_items_of(chunks), 1);

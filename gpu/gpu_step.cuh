@@ -73,6 +73,32 @@ static inline dim3 lcv_gpu_grid_of(const lcv_gpu_shape &shape)
     ((is_double) ? lcv_gpu_launch(kernel<double>, grid, dim3(LCV_GPU_THREADS), shared, stream, __VA_ARGS__)            \
                  : lcv_gpu_launch(kernel<float>, grid, dim3(LCV_GPU_THREADS), shared, stream, __VA_ARGS__))
 
+/* ---- Steps of an input and a gate, sample by sample ---- */
+
+struct lcv_gpu_gated {
+    lcv_gpu_shape shape;
+    lcv_gpu_signal in, gate, out, din, dgate; /* out: its gradient in backward */
+    int32_t adds_in, adds_gate;
+};
+
+static inline lcv_gpu_gated lcv_gpu_gated_of(const lcv_step_problem *p, const lcv_step_call *call)
+{
+    return {lcv_gpu_shape_of(p, call->operand[LCV_STEP_IN]),
+            lcv_gpu_data(p, call->operand[LCV_STEP_IN]),
+            lcv_gpu_data(p, call->operand[LCV_STEP_PRE_GATE]),
+            lcv_gpu_data(p, call->out),
+            lcv_gpu_data(p, call->gradient[LCV_STEP_IN]),
+            lcv_gpu_data(p, call->gradient[LCV_STEP_PRE_GATE]),
+            call->adds[LCV_STEP_IN],
+            call->adds[LCV_STEP_PRE_GATE]};
+}
+
+/* Launches a kernel that calls lcv_gpu_each_sample, with a step's struct. The value is the error code. */
+#define LCV_GPU_LAUNCH_SAMPLES(p, kernel, of_shape, stream, ...)                                                       \
+    (lcv_gpu_is_empty(of_shape) ? 0                                                                                    \
+                                : LCV_GPU_LAUNCH_REALS(lcv_gpu_is_double(p), kernel, lcv_gpu_grid_of(of_shape), 0,     \
+                                                       stream, __VA_ARGS__))
+
 /* ---- Sums over the lanes of a block ----
  *
  * The threads of a block are `near` x `far`, the first along what lies closest together. Sums over one of the two, in

@@ -5,13 +5,7 @@
 namespace
 {
 
-struct glu {
-    lcv_gpu_shape shape;
-    lcv_gpu_signal in, gate, out, din, dgate; /* out: its gradient in backward */
-    int32_t adds_in, adds_gate;
-};
-
-template <class R> __global__ void multiply(glu g)
+template <class R> __global__ void multiply(lcv_gpu_gated g)
 {
     lcv_gpu_each_sample(g.shape, [&](const lcv_gpu_place &at, int64_t t) {
         const R s = lcv_gpu_logistic(lcv_gpu_at(g.gate, at, t, R(0)));
@@ -19,7 +13,7 @@ template <class R> __global__ void multiply(glu g)
     });
 }
 
-template <class R> __global__ void multiply_back(glu g)
+template <class R> __global__ void multiply_back(lcv_gpu_gated g)
 {
     lcv_gpu_each_sample(g.shape, [&](const lcv_gpu_place &at, int64_t t) {
         const R gate = lcv_gpu_at(g.gate, at, t, R(0)), in = lcv_gpu_at(g.in, at, t, R(0));
@@ -29,32 +23,16 @@ template <class R> __global__ void multiply_back(glu g)
     });
 }
 
-glu glu_of(const lcv_step_problem *p, const lcv_step_call *call)
-{
-    return {lcv_gpu_shape_of(p, call->operand[LCV_STEP_IN]),
-            lcv_gpu_data(p, call->operand[LCV_STEP_IN]),
-            lcv_gpu_data(p, call->operand[LCV_STEP_PRE_GATE]),
-            lcv_gpu_data(p, call->out),
-            lcv_gpu_data(p, call->gradient[LCV_STEP_IN]),
-            lcv_gpu_data(p, call->gradient[LCV_STEP_PRE_GATE]),
-            call->adds[LCV_STEP_IN],
-            call->adds[LCV_STEP_PRE_GATE]};
-}
-
 int forward(const lcv_step_problem *p, const lcv_step_call *call, double *, void *stream)
 {
-    const glu g = glu_of(p, call);
-    if (lcv_gpu_is_empty(g.shape))
-        return 0;
-    return LCV_GPU_LAUNCH_REALS(lcv_gpu_is_double(p), multiply, lcv_gpu_grid_of(g.shape), 0, stream, g);
+    const lcv_gpu_gated g = lcv_gpu_gated_of(p, call);
+    return LCV_GPU_LAUNCH_SAMPLES(p, multiply, g.shape, stream, g);
 }
 
 int backward(const lcv_step_problem *p, const lcv_step_call *call, double *, void *stream)
 {
-    const glu g = glu_of(p, call);
-    if (lcv_gpu_is_empty(g.shape))
-        return 0;
-    return LCV_GPU_LAUNCH_REALS(lcv_gpu_is_double(p), multiply_back, lcv_gpu_grid_of(g.shape), 0, stream, g);
+    const lcv_gpu_gated g = lcv_gpu_gated_of(p, call);
+    return LCV_GPU_LAUNCH_SAMPLES(p, multiply_back, g.shape, stream, g);
 }
 
 } // namespace

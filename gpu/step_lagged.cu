@@ -6,10 +6,7 @@
 namespace
 {
 
-struct lagged {
-    lcv_gpu_shape shape;
-    lcv_gpu_signal in, gate, out, din, dgate; /* out: its gradient in backward */
-    int32_t adds_in, adds_gate;
+struct lagged : lcv_gpu_gated {
     int64_t lag;
 };
 
@@ -41,31 +38,19 @@ template <class R> __global__ void multiply_back(lagged l)
 lagged lagged_of(const lcv_step_problem *p, const lcv_step_call *call)
 {
     const int64_t lag = static_cast<const lcv_lagged_step *>(p->details)->lag;
-    return {lcv_gpu_shape_of(p, call->operand[LCV_STEP_IN]),
-            lcv_gpu_data(p, call->operand[LCV_STEP_IN]),
-            lcv_gpu_data(p, call->operand[LCV_STEP_PRE_GATE]),
-            lcv_gpu_data(p, call->out),
-            lcv_gpu_data(p, call->gradient[LCV_STEP_IN]),
-            lcv_gpu_data(p, call->gradient[LCV_STEP_PRE_GATE]),
-            call->adds[LCV_STEP_IN],
-            call->adds[LCV_STEP_PRE_GATE],
-            lag < p->seqlen ? lag : p->seqlen};
+    return {lcv_gpu_gated_of(p, call), lag < p->seqlen ? lag : p->seqlen};
 }
 
 int forward(const lcv_step_problem *p, const lcv_step_call *call, double *, void *stream)
 {
     const lagged l = lagged_of(p, call);
-    if (lcv_gpu_is_empty(l.shape))
-        return 0;
-    return LCV_GPU_LAUNCH_REALS(lcv_gpu_is_double(p), multiply, lcv_gpu_grid_of(l.shape), 0, stream, l);
+    return LCV_GPU_LAUNCH_SAMPLES(p, multiply, l.shape, stream, l);
 }
 
 int backward(const lcv_step_problem *p, const lcv_step_call *call, double *, void *stream)
 {
     const lagged l = lagged_of(p, call);
-    if (lcv_gpu_is_empty(l.shape))
-        return 0;
-    return LCV_GPU_LAUNCH_REALS(lcv_gpu_is_double(p), multiply_back, lcv_gpu_grid_of(l.shape), 0, stream, l);
+    return LCV_GPU_LAUNCH_SAMPLES(p, multiply_back, l.shape, stream, l);
 }
 
 } // namespace

@@ -201,13 +201,9 @@ template <class R> __global__ void sum_past(scan s)
 /* Chunk by chunk, the last chunk first when `factor` is the conjugate of the pole's power. */
 LCV_GPU_DEVICE void carry(const scan &s, complex *states, int64_t b, int64_t c, complex factor, bool backwards)
 {
-    complex state = {0.0, 0.0};
-    for (int64_t i = 0; i < s.chunks.count; i++) {
-        complex *place = states + lcv_gpu_index_of(s.chunks, b, c, backwards ? s.chunks.count - 1 - i : i);
-        const complex own = *place;
-        *place = state;
-        state = plus(lcv_gpu_times(factor, state), own);
-    }
+    lcv_gpu_carry(s.chunks, states, b, c, backwards, complex{0.0, 0.0}, [&](const complex &state, const complex &own) {
+        return plus(lcv_gpu_times(factor, state), own);
+    });
 }
 
 __global__ void carry_past(scan s)

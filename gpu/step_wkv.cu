@@ -115,13 +115,8 @@ template <class R> __global__ void carry_past(wkv p)
 {
     lcv_gpu_each_row(p.chunks, [&](int64_t b, int64_t c) {
         const double w = weights_of<R>(p, c).w;
-        past_sums state = no_past();
-        for (int64_t chunk = 0; chunk < p.chunks.count; chunk++) {
-            past_sums *place = p.past + lcv_gpu_index_of(p.chunks, b, c, chunk);
-            const past_sums own = *place;
-            *place = state;
-            state = join(state, own, w);
-        }
+        lcv_gpu_carry(p.chunks, p.past, b, c, false, no_past(),
+                      [&](const past_sums &before, const past_sums &own) { return join(before, own, w); });
     });
 }
 
@@ -190,13 +185,8 @@ template <class R> __global__ void carry_later(wkv p)
 {
     lcv_gpu_each_row(p.chunks, [&](int64_t b, int64_t c) {
         const double w = weights_of<R>(p, c).w;
-        later_sums state = no_later();
-        for (int64_t chunk = p.chunks.count - 1; chunk >= 0; chunk--) {
-            later_sums *place = p.later + lcv_gpu_index_of(p.chunks, b, c, chunk);
-            const later_sums own = *place;
-            *place = state;
-            state = join(state, own, w);
-        }
+        lcv_gpu_carry(p.chunks, p.later, b, c, true, no_later(),
+                      [&](const later_sums &after, const later_sums &own) { return join(after, own, w); });
     });
 }
 

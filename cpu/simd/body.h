@@ -147,13 +147,10 @@ static source source_of_row(const lcv_simd_plan *plan, const lcv_cpu_row *row)
                     .end = row->tail != NULL ? g->out_len : g->seqlen};
 }
 
-/* Arrays of more bytes would drive the work array from the cache: they are not fetched ahead, and written
- * around it. */
-enum { MOST_CACHED = 1 << 17 };
-
+/* Are a row's arrays too long for the cache? Then they are also written around it. */
 static bool is_past(const lcv_simd_plan *plan)
 {
-    return (size_t)plan->geometry.seqlen * sizeof(real) > MOST_CACHED;
+    return (size_t)plan->geometry.seqlen * sizeof(real) > LCV_CPU_MOST_CACHED;
 }
 
 static target target_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink)

@@ -19,10 +19,8 @@ typedef struct leaf_tables {
 
 /* Memory that will be needed soon, and is fetched while leaves are worked on, a little with each leaf: the
  * last lines first. */
-enum { MOST_AHEAD = 5 };
-
 typedef struct lookahead {
-    lcv_cpu_lines lines[MOST_AHEAD];
+    lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD];
     int count;
 } lookahead;
 

@@ -8,37 +8,18 @@ archive=$2
 fake=$3
 test=$4
 shift 4
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-survivors=0
+. "$root/tests/simt/mutate.sh"
 compile="$*"
 
-# mutant KERNELS FILE OLD NEW: OLD and NEW are plain text in gpu/FILE, which gpu/KERNELS.cu is or includes.
+# mutant KERNELS FILE OLD NEW: gpu/KERNELS.cu is FILE or includes it.
 mutant()
 {
-    rm -rf "$work/gpu"
-    cp -r "$root/gpu" "$work/gpu"
-    MUTANT_OLD=$3 MUTANT_NEW=$4 awk '
-        !done && (at = index($0, ENVIRON["MUTANT_OLD"])) > 0 {
-            $0 = substr($0, 1, at - 1) ENVIRON["MUTANT_NEW"] substr($0, at + length(ENVIRON["MUTANT_OLD"]))
-            done = 1
-        }
-        { print }' "$root/gpu/$2" >"$work/gpu/$2"
-    if cmp -s "$root/gpu/$2" "$work/gpu/$2"; then
-        echo "NOT FOUND in $2: $3"
-        survivors=$((survivors + 1))
-        return
-    fi
+    mutate "$2" "$3" "$4" || return 0
     cp "$work/gpu/$1.cu" "$work/kernels.cpp"
     $compile -fPIC -shared -I"$work/gpu" -I"$root/include" -I"$root/tests/simt" -I"$root/tests/fakecuda/include" \
         "$work/kernels.cpp" -Wl,-u,lcv_backend_entry "$archive" "$fake" "-Wl,-rpath,$(dirname "$fake")" -lm \
         -o "$work/longconv-cuda.so"
-    if LONGCONV_BACKEND_PATH=$work LONGCONV_TEST_BACKEND=cuda "$test" >"$work/log" 2>&1; then
-        echo "SURVIVED $2: $3 -> $4"
-        survivors=$((survivors + 1))
-    else
-        echo "found    $2: $3 -> $4"
-    fi
+    expect_failure "$2" "$3" "$4" env LONGCONV_BACKEND_PATH="$work" LONGCONV_TEST_BACKEND=cuda "$test"
 }
 
 mutant gpu_mlp gpu_sums.cuh '__syncthreads();' ''

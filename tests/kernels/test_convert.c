@@ -16,31 +16,11 @@ static const char *const masks[] = {"c", "avx2"};
 
 enum { MOST = 70, ROOM = 4 * MOST };
 
-static uint16_t to_f16(float value)
-{
-    return lcv_f32_to_f16(value);
-}
-
-static uint16_t to_bf16(float value)
-{
-    return lcv_f32_to_bf16(value);
-}
-
-static float from_f16(uint16_t half)
-{
-    return lcv_f16_to_f32(half);
-}
-
-static float from_bf16(uint16_t half)
-{
-    return lcv_bf16_to_f32(half);
-}
-
 static const struct {
     lcv_dtype dtype;
     uint16_t (*to)(float);
     float (*from)(uint16_t);
-} halves[] = {{LCV_F16, to_f16, from_f16}, {LCV_BF16, to_bf16, from_bf16}};
+} halves[] = {{LCV_F16, lcv_f32_to_f16, lcv_f16_to_f32}, {LCV_BF16, lcv_f32_to_bf16, lcv_bf16_to_f32}};
 
 /* Mostly usual numbers; also ties, infinities, NaNs, numbers next to zero and next to the largest. */
 static float any_number(uint64_t *random)

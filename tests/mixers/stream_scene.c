@@ -9,7 +9,7 @@ enum { SEED = 5 };
 lcv_context *scene_context;
 
 const mixer_case scene_small = {"hyena", "order=3", 1, 4, 300, {.order = 3, .short_taps = 3}};
-const mixer_case scene_summed = {"rwkv4_wkv", "gate=1", 1, 4, 300, {.host_only = true}};
+const mixer_case scene_summed = {"rwkv4_wkv", "gate=1", 1, 4, 300, {0}};
 
 static int64_t scene_pick(scene *s, int64_t below)
 {

@@ -6,38 +6,19 @@ set -eu
 root=$1
 common=$2
 shift 2
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-survivors=0
+. "$root/tests/simt/mutate.sh"
 
-# mutant ENGINE SIZE FILE OLD NEW: OLD and NEW are plain text.
+# mutant ENGINE SIZE FILE OLD NEW
 mutant()
 {
-    rm -rf "$work/gpu"
-    cp -r "$root/gpu" "$work/gpu"
-    MUTANT_OLD=$4 MUTANT_NEW=$5 awk '
-        !done && (at = index($0, ENVIRON["MUTANT_OLD"])) > 0 {
-            $0 = substr($0, 1, at - 1) ENVIRON["MUTANT_NEW"] substr($0, at + length(ENVIRON["MUTANT_OLD"]))
-            done = 1
-        }
-        { print }' "$root/gpu/$3" >"$work/gpu/$3"
-    if cmp -s "$root/gpu/$3" "$work/gpu/$3"; then
-        echo "NOT FOUND in $3: $4"
-        survivors=$((survivors + 1))
-        return
-    fi
+    mutate "$3" "$4" "$5" || return 0
     case $1 in
     mend) cp "$work/gpu/gpu_mend.cu" "$work/kernels.cpp" ;;
     *) cp "$work/gpu/ring_$1.cu" "$work/kernels.cpp" ;;
     esac
     $compile -I"$work/gpu" -I"$root/include" -I"$root/tests/simt" "$work/kernels.cpp" \
         "$root/tests/simt/test_$1.cpp" "$common" -lm -o "$work/test"
-    if "$work/test" cases "$2" >"$work/log" 2>&1; then
-        echo "SURVIVED $3: $4 -> $5"
-        survivors=$((survivors + 1))
-    else
-        echo "found    $3: $4 -> $5"
-    fi
+    expect_failure "$3" "$4" "$5" "$work/test" cases "$2"
 }
 
 compile="$*"

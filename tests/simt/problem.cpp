@@ -73,6 +73,15 @@ double convolve(const Data &data, int64_t filter, int64_t t, int64_t length, int
 
 } // namespace
 
+Problem problem(const char *name, int64_t seqlen, int64_t past)
+{
+    Problem p;
+    p.name = name;
+    p.seqlen = seqlen;
+    p.past = past;
+    return p;
+}
+
 // ---- Arrays ----
 
 Array::Array(const Problem &problem, int64_t length, int32_t dtype, bool random, double scale) : dtype_(dtype)

@@ -22,6 +22,9 @@ struct Problem {
     bool constant = false;    // all samples are equal, all taps are equal: rounding errors add up
 };
 
+// One of so many samples, with so many taps of the past.
+Problem problem(const char *name, int64_t seqlen, int64_t past);
+
 // A strided array of the dtype, and what it holds as doubles in the order [batch][channel][time].
 class Array
 {

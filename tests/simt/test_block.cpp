@@ -82,15 +82,6 @@ Worst run(const Problem &problem, int64_t n)
     return worst;
 }
 
-Problem problem(const char *name, int64_t seqlen, int64_t past)
-{
-    Problem p;
-    p.name = name;
-    p.seqlen = seqlen;
-    p.past = past;
-    return p;
-}
-
 std::vector<Problem> problems(int64_t n)
 {
     std::vector<Problem> all;

@@ -169,15 +169,6 @@ double run(const Case &k)
     return worst;
 }
 
-Problem problem(const char *name, int64_t seqlen, int64_t past)
-{
-    Problem p;
-    p.name = name;
-    p.seqlen = seqlen;
-    p.past = past;
-    return p;
-}
-
 std::vector<Problem> problems()
 {
     std::vector<Problem> all;

@@ -126,22 +126,19 @@ Worst run(const Problem &problem, int64_t n)
     return worst;
 }
 
-Problem problem(const char *name, int64_t seqlen, int64_t past)
+Problem one_channel(const char *name, int64_t seqlen, int64_t past)
 {
-    Problem p;
-    p.name = name;
+    Problem p = problem(name, seqlen, past);
     p.channels = 1;
-    p.seqlen = seqlen;
-    p.past = past;
     return p;
 }
 
 std::vector<Problem> problems(int64_t n)
 {
     std::vector<Problem> all;
-    all.push_back(problem("gated", n - 100, 1000));
+    all.push_back(one_channel("gated", n - 100, 1000));
     all.back().pre = all.back().post = all.back().skip = all.back().bias = all.back().in_place = true;
-    all.push_back(problem("constant", n, n));
+    all.push_back(one_channel("constant", n, n));
     all.back().constant = true, all.back().batch = 1;
     return all;
 }
@@ -150,18 +147,18 @@ std::vector<Problem> problems(int64_t n)
 std::vector<Problem> small_problems()
 {
     std::vector<Problem> all;
-    all.push_back(problem("plain", 32768, 32768));
-    all.push_back(problem("longer than half of the reals", 65000, 500));
+    all.push_back(one_channel("plain", 32768, 32768));
+    all.push_back(one_channel("longer than half of the reals", 65000, 500));
     all.back().skip = all.back().pre = true;
-    all.push_back(problem("bfloat16, time major, filter per sample", 40000, 300));
+    all.push_back(one_channel("bfloat16, time major, filter per sample", 40000, 300));
     all.back().dtype = LCV_BF16, all.back().time_major = true, all.back().group = 0, all.back().channels = 2;
-    all.push_back(problem("circular", 20000, 700));
+    all.push_back(one_channel("circular", 20000, 700));
     all.back().period = 20000;
-    all.push_back(problem("two-sided", 30000, 500));
+    all.push_back(one_channel("two-sided", 30000, 500));
     all.back().future = 400, all.back().post = true;
-    all.push_back(problem("state", 33000, 900));
+    all.push_back(one_channel("state", 33000, 900));
     all.back().state = all.back().bias = true;
-    all.push_back(problem("activation", 30000, 100));
+    all.push_back(one_channel("activation", 30000, 100));
     all.back().activation = LCV_ACTIVATION_SILU, all.back().post = true;
     return all;
 }

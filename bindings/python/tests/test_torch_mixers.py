@@ -6,21 +6,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from longconv import InvalidArgumentError, TooLargeError, UnsupportedError, ops  # noqa: E402
 from longconv.torch import FilterFamily, Mixer  # noqa: E402
+from test_torch_families import double  # noqa: E402, F401
 
 LENGTH = 16  # a power of two for block_transform
 
 
 @pytest.fixture(autouse=True)
-def double():
-    """One thread: numeric derivatives are many small calls, each of which would wake another one."""
-    torch.manual_seed(0)
+def fresh_compiler():
     torch._dynamo.reset()
-    default, threads = torch.get_default_dtype(), torch.get_num_threads()
-    torch.set_default_dtype(torch.float64)
-    torch.set_num_threads(1)
-    yield
-    torch.set_default_dtype(default)
-    torch.set_num_threads(threads)
 
 
 def layer_of(name, **options):

@@ -31,9 +31,9 @@ class S4Block(nn.Module):
                                  activation=activation or "none", layout=layout.lower())
 
     def forward(self, x):
-        length, l_max, linear = x.shape[self.operator.time_axis], self.layer.l_max, self.output_linear[0]
-        count = length if l_max is None else min(length, l_max)
-        taps = nn.functional.pad(self.layer.kernel(count), (0, length - count))
+        length, linear = x.shape[self.operator.time_axis], self.output_linear[0]
+        taps = self.layer.taps(length)
+        taps = nn.functional.pad(taps, (0, length - taps.shape[1]))
         if self.bidirectional:
             past, future = taps.chunk(2)
             filters = {"filter": past, "filter_future": future}

@@ -126,9 +126,12 @@ class _Convolution(nn.Module):
         self.D = nn.Parameter(torch.randn(channels, d_model))
         self.kernel = self.kernel_class(d_model, d_state, channels=channels * (2 if bidirectional else 1), **kernel)
 
+    def taps(self, length):
+        """Those of a sequence of so many samples: no more than l_max."""
+        return self.kernel(length if self.l_max is None else min(length, self.l_max))
+
     def forward(self, u):
-        length = u.shape[2 if self.layout == "BDL" else 1]
-        taps = self.kernel(length if self.l_max is None else min(length, self.l_max))
+        taps = self.taps(u.shape[2 if self.layout == "BDL" else 1])
         taps = taps.unflatten(0, (-1, self.channels, self.d_model))
         words = {"activation": self.activation, "layout": self.layout}
         if self.bidirectional:
