@@ -92,10 +92,14 @@ typedef struct {
     lcvi_rows x, eigenvalues, log_step, b, c, skip, y;
 } s5;
 
-/* Parts of complex normal numbers whose sums of `terms` have a variance of 1. */
-static lcvi_initial normal_over(int64_t terms)
+/* The authors draw a real B and a complex C for the model before A is diagonalised, whose n states are the
+ * eigenvalues with their conjugates. Entries of B and parts of C have a variance of 1/n there (in B's case
+ * too it is the states that count, not the inputs). Of B in the basis of eigenvectors each part has half of
+ * it. */
+static lcvi_initial normal_of(const lcvi_program *p, const s5 *m, double variance)
 {
-    return (lcvi_initial){LCVI_NORMAL, terms > 0 ? sqrt(0.5 / (double)terms) : 0.0};
+    const int64_t states = m->states * (lcvi_mixer_integer(p, CONJUGATE) != 0 ? 2 : 1);
+    return (lcvi_initial){LCVI_NORMAL, sqrt(variance / (double)states)};
 }
 
 static void declare(lcvi_program *p, s5 *m)
@@ -108,10 +112,9 @@ static void declare(lcvi_program *p, s5 *m)
                                        "of the state matrix, in continuous time (Lambda)");
     m->log_step = lcvi_mixer_vector(p, "log_step", m->states, "states", own, "logarithms of the time steps");
     m->b = lcvi_mixer_matrix(p, "b", 2 * m->states, channels, "states * complex, channels",
-                             normal_over(channels), "B; rows: real and imaginary part of each state");
+                             normal_of(p, m, 0.5), "B; rows: real and imaginary part of each state");
     m->c = lcvi_mixer_matrix(
-        p, "c", channels, 2 * m->sides * m->states, "channels, states * complex",
-        normal_over(m->sides * m->states),
+        p, "c", channels, 2 * m->sides * m->states, "channels, states * complex", normal_of(p, m, 1.0),
         "C; columns: real and imaginary part of each state, of the second scan after the first");
     if (lcvi_mixer_integer(p, SKIP))
         m->skip = lcvi_mixer_vector(p, "skip", channels, "channels", (lcvi_initial){LCVI_NORMAL, 1.0}, "D");

@@ -304,6 +304,43 @@ static void initial_values_follow_from_the_seed(void **state)
     lcv_context_destroy(&context);
 }
 
+/* Mean square of the numbers that a parameter starts with. */
+static double initial_power(lcv_context *context, const char *mixer, const char *options, const char *port)
+{
+    const lcv_mixer_params params = params_of(mixer, options);
+    lcv_plan *plan = plan_of(context, &params);
+    const int32_t index = lcv_mixer_port_find(plan, port);
+    lcv_port_info info = {.struct_size = sizeof info};
+    assert_int_equal(lcv_mixer_port(plan, index, &info), LCV_OK);
+    const int64_t count = mixer_port_elements(&info);
+    float *values = malloc((size_t)count * sizeof *values);
+    assert_non_null(values);
+    const lcv_tensor into = lcv_tensor_compact(values, LCV_F32, info.rank, info.shape);
+    double sum = 0.0;
+    assert_int_equal(lcv_mixer_initialise(plan, index, 3, &into), LCV_OK);
+    for (int64_t i = 0; i < count; i++)
+        sum += (double)values[i] * (double)values[i];
+    free(values);
+    lcv_plan_destroy(&plan);
+    return sum / (double)count;
+}
+
+/* As the authors': B and C of the model with all states, pairs counted, whatever the channels and sides. */
+static void s5_starts_as_published(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options;
+        double states;
+    } rows[] = {{"states=512", 1024.0}, {"states=512 conjugate=0", 512.0}, {"states=512 twosided=1", 1024.0}};
+    lcv_context *context = test_context(NULL);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        assert_true(fabs(initial_power(context, "s5", rows[i].options, "b") * rows[i].states - 0.5) < 0.05);
+        assert_true(fabs(initial_power(context, "s5", rows[i].options, "c") * rows[i].states - 1.0) < 0.1);
+    }
+    lcv_context_destroy(&context);
+}
+
 /* ---- Memory ---- */
 
 /* Executions allocate nothing; every failing allocation of a creation is reported and leaks nothing. */
@@ -494,6 +531,7 @@ int main(void)
         cmocka_unit_test(bad_tensors_are_named),
         cmocka_unit_test(forward_plans_have_no_backward),
         cmocka_unit_test(initial_values_follow_from_the_seed),
+        cmocka_unit_test(s5_starts_as_published),
         cmocka_unit_test(allocations_fail_cleanly),
         cmocka_unit_test(callers_workspace_is_enough),
         cmocka_unit_test(any_strides_are_served),
