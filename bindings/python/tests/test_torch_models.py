@@ -18,6 +18,7 @@ LAYERS = {
     "s4": (lambda: lt.S4(3, 4, channels=2), (2, 3, L)),
     "s4_block": (lambda: lt.S4Block(3, 4, channels=2, bidirectional=True), (2, 3, L)),
     "s4d_block": (lambda: lt.S4Block(3, 4, model="s4d", final_act=None, layout="BLD"), (2, L, 3)),
+    "s4_block_hyper": (lambda: lt.S4Block(3, 4, model="s4d", channels=2, hyper_act="silu"), (2, 3, L)),
     "s5": (lambda: lt.S5(3, 4), (2, L, 3)),
     "s5_two_sided": (lambda: lt.S5(3, 4, bidirectional=True, discretization="bilinear"), (2, L, 3)),
     "ckconv": (lambda: lt.CKConv(3, 2, 20, 8), (2, 3, L)),
@@ -76,6 +77,12 @@ def s4_block(block, x):
 
 def s4d_block(block, x):
     return block.output_linear(functional.gelu(block.layer(x.transpose(1, 2)).transpose(1, 2)))
+
+
+def s4_block_hyper(block, x):
+    values, gates = block.layer(x).chunk(2, 1)  # two outputs of each channel, and two more
+    z = functional.gelu(values * functional.silu(gates)).transpose(1, 2)
+    return functional.glu(block.output_linear(z), -1).transpose(1, 2)
 
 
 def s5(layer, x, two_sided=False):
@@ -200,7 +207,8 @@ def monarch(layer, x):
 
 
 FORMULAS = {
-    "s4": s4, "s4_block": s4_block, "s4d_block": s4d_block, "s5": s5, "s5_two_sided": lambda layer, x: s5(layer, x, True),
+    "s4": s4, "s4_block": s4_block, "s4d_block": s4d_block, "s4_block_hyper": s4_block_hyper, "s5": s5,
+    "s5_two_sided": lambda layer, x: s5(layer, x, True),
     "ckconv": ckconv, "flexconv": flexconv, "liquid_s4": liquid_s4,
     "liquid_s4_scaled": lambda layer, x: liquid_s4(layer, x, True),
     "long_conv": long_conv, "long_conv_two_sided": long_conv_two_sided, "butterfly": long_conv,
@@ -317,6 +325,10 @@ def test_other_shapes_of_checkpoints():
     doubled = s5.C.detach() * 2
     s5.load_state_dict(state)
     assert torch.equal(s5.C, doubled)
+    del state["C2"]
+    with pytest.raises(RuntimeError, match=r"Missing key\(s\) in state_dict: \"C2\"\.\s*$"):
+        s5.load_state_dict(state)
+    assert s5.load_state_dict(state, strict=False).missing_keys == ["C2"] and torch.equal(s5.C, doubled)
     butterfly = lt.ButterflyConv(3, 20)
     state = {**butterfly.state_dict(), "block_fft_u.dft_matrices.0": butterfly.block_fft_u.mat_2.detach()}
     butterfly.load_state_dict(state)

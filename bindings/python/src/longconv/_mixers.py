@@ -39,9 +39,10 @@ class _MixerPlan:
     def __init__(self, problem):
         lib, handle = library.library(), c.c_void_p()
         params = structs.MixerParams(
-            struct_size=c.sizeof(structs.MixerParams), mixer=problem.mixer.encode(), options=problem.options.encode(),
-            dtype=problem.dtype, device=problem.device, batch=problem.batch, channels=problem.channels,
-            seqlen=problem.seqlen, backward=problem.backward, workspace_owner=1, backend=problem.backend.encode())
+            struct_size=c.sizeof(structs.MixerParams), mixer=_words.text("mixer", problem.mixer),
+            options=problem.options.encode(), dtype=problem.dtype, device=problem.device, backward=problem.backward,
+            workspace_owner=1, backend=_words.text("backend", problem.backend),
+            **{name: _words.whole(name, getattr(problem, name)) for name in ("batch", "channels", "seqlen")})
         library.check(lib.lcv_mixer_plan_create(library.context(problem.threads), c.byref(params), c.byref(handle)))
         self.handle = handle
         library.own(self, lib.lcv_plan_destroy, handle)

@@ -79,8 +79,7 @@ def problem(u_shape, dtype, filter_shape, future_shape, *, mode, layout, activat
         _check_future(filter_shape, future_shape)
     elif future_shape is not None:
         raise _errors.InvalidArgumentError(f"filter_future: belongs to mode 'twosided', given with mode {mode!r}")
-    if not isinstance(backend, str):
-        raise _errors.InvalidArgumentError(f"backend: expected a name or 'auto', given {backend!r}")
+    _words.text("backend", backend)
     return Problem(dtype, mode_number, _words.LAYOUTS[layout], form,
                    _words.number(_words.ACTIVATIONS, "activation", activation), device, device_index, batch, channels,
                    seqlen, filter_shape[-1], future_shape[-1] if future_shape is not None else 0, future_first_lag,

@@ -2,7 +2,6 @@
 """Streams: the convolution, or a whole layer, one token at a time."""
 import contextlib
 import ctypes as c
-import operator
 import threading
 
 import numpy
@@ -18,17 +17,6 @@ _MOST_CALLS = 16  # argument structs that a stream keeps
 def address_and_view(array):
     """What _execute wants of an array."""
     return array.__array_interface__["data"][0], view(array)
-
-
-def _whole(name, value):
-    """A number that C takes as int64."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise _errors.InvalidArgumentError(f"{name}: expected a whole number, given {value!r}") from None
-    if not -2 ** 63 <= number < 2 ** 63:
-        raise _errors.InvalidArgumentError(f"{name}: expected a number of 64 bits, given {number}")
-    return number
 
 
 class _Call:
@@ -121,7 +109,7 @@ class _Stream:
 
     def mark(self, reserve):
         """Remembers the position; up to `reserve` tokens may follow. Marks nest."""
-        self._check("mark", _whole("reserve", reserve))
+        self._check("mark", _words.whole("reserve", reserve))
 
     def rollback(self):
         """Back to the last mark, which stays."""
@@ -135,7 +123,7 @@ class _Stream:
         """Another stream at this position, sharing the past. Each of the two may see `reserve` more tokens until the
         other is closed or detached."""
         child = c.c_void_p()
-        self._check("fork", _whole("reserve", reserve), c.byref(child))
+        self._check("fork", _words.whole("reserve", reserve), c.byref(child))
         return self._new(child)
 
     def detach(self):
@@ -222,8 +210,8 @@ class Stream(_Stream):
         elif family is None:
             arrays["filter"] = numpy.ascontiguousarray(filter, compute).reshape(shape)
         self._create(problem, arrays, family, dict(
-            max_len=_whole("max_len", max_len), generate_len=_whole("generate_len", generate_len),
-            order=_whole("order", order), tolerance=tolerance, num_threads=threads,
+            max_len=_words.whole("max_len", max_len), generate_len=_words.whole("generate_len", generate_len),
+            order=_words.whole("order", order), tolerance=tolerance, num_threads=threads,
             mode=_words.number(MODES, "mode", mode)))
 
     def _create(self, problem, arrays, family, own):
@@ -276,8 +264,8 @@ class MixerStream(_Stream):
         self._inputs = plan.ports_of(_mixers.INPUT)
         self._bdl = self._output_shape["axes"] == "batch, channels, seqlen"
         self._create(plan, _values(plan, arrays, _words.COMPUTE[self._dtype]), dict(
-            mode=_words.number(MODES, "mode", mode), max_len=_whole("max_len", max_len), order=_whole("order", order),
-            tolerance=tolerance, num_threads=threads, generate_len=_whole("generate_len", generate_len)))
+            mode=_words.number(MODES, "mode", mode), max_len=_words.whole("max_len", max_len), order=_words.whole("order", order),
+            tolerance=tolerance, num_threads=threads, generate_len=_words.whole("generate_len", generate_len)))
 
     def _create(self, plan, values, own):
         lib, handle, count = library.library(), c.c_void_p(), len(plan.ports)

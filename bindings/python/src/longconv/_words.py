@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The words of the Python interface and their numbers in C."""
+import operator
+
 from . import _errors
 
 DTYPES = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}
@@ -23,6 +25,24 @@ def number(table, argument, word):
     except (KeyError, TypeError):
         expected = ", ".join(repr(known) for known in table)
         raise _errors.InvalidArgumentError(f"{argument}: expected one of {expected}, given {word!r}") from None
+
+
+def text(argument, value):
+    """A name as C reads it."""
+    if not isinstance(value, str):
+        raise _errors.InvalidArgumentError(f"{argument}: expected a name, given {value!r}")
+    return value.encode()
+
+
+def whole(argument, value):
+    """A number that C takes as int64."""
+    try:
+        found = operator.index(value)
+    except TypeError:
+        raise _errors.InvalidArgumentError(f"{argument}: expected a whole number, given {value!r}") from None
+    if not -2 ** 63 <= found < 2 ** 63:
+        raise _errors.InvalidArgumentError(f"{argument}: expected a number of 64 bits, given {found}")
+    return found
 
 
 def axes(layout):

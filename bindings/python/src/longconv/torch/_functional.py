@@ -6,9 +6,10 @@ import torch
 from torch.autograd import forward_ad
 
 from .. import _errors, _words
-from . import _double, _kernels, _ops, _prepared, _vmap
+from . import _double, _inputs, _kernels, _ops, _prepared, _vmap
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+_TENSOR, _TENSOR_OR_NONE = torch.Tensor, (torch.Tensor, type(None))
 _length_of_modes = torch._C._len_torch_dispatch_stack
 _transforms = torch._C._functorch.peek_interpreter_stack
 
@@ -155,6 +156,9 @@ def conv(u, filter, *, skip=None, bias=None, pre_gate=None, post_gate=None, acti
     if isinstance(filter, _prepared.PreparedFilter):
         prepared = filter
         filter, filter_future = _taps_of(prepared, u, filter_future)
+    if not (isinstance(u, _TENSOR) and isinstance(filter, _TENSOR) and isinstance(filter_future, _TENSOR_OR_NONE) and
+            isinstance(pre_gate, _TENSOR_OR_NONE) and isinstance(post_gate, _TENSOR_OR_NONE)):
+        _refuse_types(u=u, filter=filter, filter_future=filter_future, pre_gate=pre_gate, post_gate=post_gate)
     if activation is None:
         activation = "none"
     _check_words(activation, mode, layout)
@@ -168,8 +172,8 @@ def conv(u, filter, *, skip=None, bias=None, pre_gate=None, post_gate=None, acti
     compute = torch.float64 if u.dtype == torch.float64 else torch.float32
     with_state = return_state or state is not None
     words = (activation, mode, future_first_lag, layout, backend)
-    tensors = (u, _as(filter, compute), _as(filter_future, compute), _as(skip, compute), _as(bias, compute), pre_gate,
-               post_gate, _as(state, compute))
+    tensors = (u, _as("filter", filter, compute), _as("filter_future", filter_future, compute), _as("skip", skip, compute),
+               _as("bias", bias, compute), pre_gate, post_gate, _as("state", state, compute))
     if prepared is not None and _direct(tensors) and _transforms() is None and not _records(tensors):
         result = _kernels.forward_prepared(prepared, u, *tensors[3:], with_state, words)
     else:
@@ -177,10 +181,18 @@ def conv(u, filter, *, skip=None, bias=None, pre_gate=None, post_gate=None, acti
     return result[0] if with_state and not return_state else result
 
 
+def _refuse_types(**given):
+    """Of these at least one is no tensor where one is needed."""
+    for argument, tensor in given.items():
+        if tensor is not None or argument in ("u", "filter"):
+            _inputs.expect_tensor(argument, tensor)
+
+
 def _taps_of(prepared, u, filter_future):
     """The taps of a prepared filter that goes with u."""
     if filter_future is not None:
         raise _errors.InvalidArgumentError("filter_future: is part of a prepared filter and cannot be given beside it")
+    _inputs.expect_tensor("u", u)
     taps = prepared.taps
     if taps.device != u.device or (taps.dtype == torch.float64) != (u.dtype == torch.float64):
         raise _errors.InvalidArgumentError(
@@ -188,16 +200,24 @@ def _taps_of(prepared, u, filter_future):
     return taps, prepared.taps_future
 
 
-def _as(tensor, dtype):
-    if tensor is None or tensor.dtype == dtype:
+def _as(argument, tensor, dtype):
+    if tensor is None:
+        return None
+    if not isinstance(tensor, _TENSOR):
+        _inputs.expect_tensor(argument, tensor)
+    if tensor.dtype == dtype:
         return tensor
     if tensor.dtype.is_complex:
-        raise _errors.InvalidArgumentError(f"expected real numbers, given a tensor of dtype {tensor.dtype}")
+        raise _errors.InvalidArgumentError(f"{argument}: expected real numbers, given a tensor of dtype {tensor.dtype}")
     return tensor.to(dtype)
 
 
 def _check_words(activation, mode, layout):
-    if activation not in _words.ACTIVATIONS or mode not in _words.MODES or layout not in _words.LAYOUTS:
-        for table, argument, word in ((_words.ACTIVATIONS, "activation", activation), (_words.MODES, "mode", mode),
-                                      (_words.LAYOUTS, "layout", layout)):
-            _words.number(table, argument, word)
+    try:
+        if activation in _words.ACTIVATIONS and mode in _words.MODES and layout in _words.LAYOUTS:
+            return
+    except TypeError:  # what cannot be looked up, such as a list
+        pass
+    for table, argument, word in ((_words.ACTIVATIONS, "activation", activation), (_words.MODES, "mode", mode),
+                                  (_words.LAYOUTS, "layout", layout)):
+        _words.number(table, argument, word)

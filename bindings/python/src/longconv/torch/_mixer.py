@@ -7,7 +7,7 @@ import torch
 
 from .. import _errors, _mixers, _options, _plans
 from .._native import structs
-from . import _functional, _kernels
+from . import _functional, _inputs, _kernels
 from ._ops import autocast_data, autocast_parameter, library
 
 _WORDS = "str mixer, str options, int channels, str backend"
@@ -28,8 +28,7 @@ def _plan(arrays, backward, mixer, options, channels, backend):
     if not arrays:
         raise _errors.InvalidArgumentError(f"arrays: expected the inputs and parameters of {mixer}, given none")
     first = arrays[0]
-    if first.dim() != 3:
-        raise _errors.InvalidArgumentError(f"{mixer}: expected a first input of rank 3, given shape {list(first.shape)}")
+    _inputs.expect_tensor(f"first input of {mixer}", first, rank=3)
     dtype, shape, _, device, _ = _kernels._view("first input", first)
     return _mixers.plan(mixer, options, dtype, shape[0], channels, shape[_time_axis(options)], backend,
                         backward, device=device, threads=_kernels.threads())
@@ -277,6 +276,12 @@ class Operator:
 
     def _plan(self, dtype):
         return _mixers.plan(self.mixer, self.options, dtype, 1, self.channels, self._seqlen, self.backend)
+
+    def length_of(self, tensor):
+        """Samples of the first input, whose shape is checked."""
+        name = self.inputs[0]
+        across = self.ports[name]["shape"][3 - self.time_axis]
+        return _inputs.length_of(name, tensor, across, "BDL" if self.time_axis == 2 else "BLD")
 
     def initial(self, dtype=None):
         """Initial values by name, drawn with a seed of PyTorch's generator; None for the taps of long filters."""

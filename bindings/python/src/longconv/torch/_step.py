@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from .. import _errors
 from .._stream import MixerStream, Stream
-from . import _kernels
+from . import _inputs, _kernels
 
 
 def _array(tensor):
@@ -57,17 +57,20 @@ class Steps:
     def prefill(self, u, max_len=0, mode="auto", generate_len=0):
         """The layer's result on a prompt, shaped as in forward, and the stream that goes on after it; with generate_len for
         at most so many tokens, at less cost and memory."""
+        _inputs.expect_tensor("u", u, rank=3)
         stream = self.stream(u.shape[0], max_len=max_len, mode=mode, generate_len=generate_len)
         with torch.no_grad():
             return self._tokens("prefill", stream, u), stream
 
     def push(self, u, stream):
         """The next tokens, shaped as in forward."""
+        _inputs.expect_tensor("u", u, rank=3)
         with torch.no_grad():
             return self._tokens("push", stream, u)
 
     def step(self, u, stream):
         """The next token, [batch, channels]."""
+        _inputs.expect_tensor("u", u, rank=2)
         with torch.no_grad():
             return self._tokens("step", stream, u)
 

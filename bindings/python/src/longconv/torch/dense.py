@@ -7,6 +7,7 @@ Kernel Convolutions with Differentiable Kernel Sizes (2022)."""
 import torch
 from torch import nn
 
+from . import _inputs
 from ._mixer import Operator
 from ._taps import Family
 
@@ -19,23 +20,25 @@ class _DenseConvolution(nn.Module):
 
     def __init__(self, mixer, in_channels, out_channels, l_max, bias):
         super().__init__()
-        self.in_channels, self.out_channels = in_channels, out_channels
+        self.in_channels, self.out_channels, self.l_max = in_channels, out_channels, l_max
         self.register_buffer("train_length", torch.tensor([l_max], dtype=torch.int32))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.operator = Operator(mixer, in_channels, width=out_channels, bias=bias, layout="bdl")
 
     def _load_from_state_dict(self, state_dict, prefix, *rest):
-        if not state_dict.get(prefix + "train_length", torch.ones(1)).any():
-            state_dict[prefix + "train_length"] = self.train_length  # not used yet
+        length = state_dict.get(prefix + "train_length")
+        if length is not None and not length.is_meta:
+            self.l_max = length.item() or self.l_max  # 0: not used yet
+            state_dict[prefix + "train_length"] = torch.full_like(length, self.l_max)
         super()._load_from_state_dict(state_dict, prefix, *rest)
         self.family = self._family()
 
     def forward(self, x):
-        taps = self.family.taps(self._values(), x.shape[2])
+        taps = self.family.taps(self._values(), _inputs.length_of("x", x, self.in_channels, "BDL"))
         return self.operator(x=x, filter=taps, **({} if self.bias is None else {"bias": self.bias}))
 
     def extra_repr(self):
-        return f"{self.in_channels}, {self.out_channels}, l_max={self.train_length.item()}, bias={self.bias is not None}"
+        return f"{self.in_channels}, {self.out_channels}, l_max={self.l_max}, bias={self.bias is not None}"
 
 
 class _Affine(nn.Module):
@@ -73,7 +76,7 @@ class CKConv(_DenseConvolution):
             "8": _Affine(value["weight_out"], value["bias_out"], value["norm_out"])}))
 
     def _family(self):
-        return Family("siren", self.out_channels * self.in_channels, self.train_length.item(), **self.options)
+        return Family("siren", self.out_channels * self.in_channels, self.l_max, **self.options)
 
     def _values(self):
         into, hidden, out = self.Kernel.kernel_net.values()
@@ -99,7 +102,8 @@ class FlexConv(_DenseConvolution):
     def __init__(self, in_channels, out_channels, l_max, hidden_channels=32, no_layers=3, input_scale=25.6,
                  mask_init_value=0.075, mask_dynamic_cropping=True, mask_threshold=0.1, bias=True):
         super().__init__("flexconv", in_channels, out_channels, l_max, bias)
-        self.register_buffer("mask_threshold", torch.tensor([mask_threshold]))
+        self.crop_at = torch.tensor(mask_threshold, device="cpu").item()
+        self.register_buffer("mask_threshold", torch.tensor([self.crop_at]))
         self.register_buffer("temperature", torch.tensor([15.0]))  # of another curve, and not used: checkpoints have it
         self.options = {"mlp_width": hidden_channels, "mlp_depth": no_layers, "input_scale": input_scale,
                         "mask_sigma": mask_init_value, "crop": mask_dynamic_cropping}
@@ -112,9 +116,14 @@ class FlexConv(_DenseConvolution):
                 value[name] for name in ("gamma", "mu", "frequency", "phase")))))
         self.mask_params = nn.Parameter(value["mask"][None])
 
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        threshold = state_dict.get(prefix + "mask_threshold")
+        if threshold is not None and not threshold.is_meta:
+            self.crop_at = threshold.item()
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def _family(self):
-        return Family("gabor", self.out_channels * self.in_channels, self.train_length.item(), **self.options,
-                      crop_at=self.mask_threshold.item())
+        return Family("gabor", self.out_channels * self.in_channels, self.l_max, **self.options, crop_at=self.crop_at)
 
     def _values(self):
         net, gabors = self.Kernel, self.Kernel.filters

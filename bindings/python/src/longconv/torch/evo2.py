@@ -54,7 +54,7 @@ class HyenaCascade(nn.Module):
         return found if self.D is None else {**found, "skip": self.D}
 
     def forward(self, x):
-        return self.operator(x=x, **self.arrays(x.shape[1]))
+        return self.operator(x=x, **self.arrays(self.operator.length_of(x)))
 
 
 class Evo2Layer(nn.Module):
@@ -68,4 +68,4 @@ class Evo2Layer(nn.Module):
 
     def forward(self, x):
         return self.operator(x=x, in_weight=self.projections.weight, out_weight=self.out_filter_dense.weight,
-                             out_bias=self.out_filter_dense.bias, **self.filter.arrays(x.shape[1]))
+                             out_bias=self.out_filter_dense.bias, **self.filter.arrays(self.operator.length_of(x)))

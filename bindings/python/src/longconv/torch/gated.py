@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from . import _inputs
 from ._functional import conv
 from ._taps import Family
 from .ssm import LONGEST
@@ -44,6 +45,7 @@ class GSS(nn.Module):
         self.to_gate, self.to_out = nn.Linear(dss_kernel_H, wide, bias=False), nn.Linear(wide, dim)
 
     def forward(self, x):
+        _inputs.length_of("x", x, self.to_out.out_features)
         normed = self.norm(x)
         gate = self.to_gate(self.dss(self.to_v(normed)))
         return self.to_out(gate * self.to_u(normed)) + x
@@ -89,6 +91,7 @@ class BiGS(nn.Module):
         self.dol, self.do = nn.Linear(hidden, wide), nn.Linear(wide, hidden)
 
     def forward(self, x):
+        _inputs.length_of("x", x, self.do.out_features)
         normed = self.LayerNorm(x)
         v = functional.gelu(self.dv(normed))
         past = self.duc_forward(self.fs4(functional.gelu(self.du_forward(normed)), "causal"))

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from .. import _errors
+from . import _inputs
 from ._functional import conv
 from ._step import H3Steps
 
@@ -102,7 +103,8 @@ class H3(H3Steps, nn.Module):
         self.output_linear = nn.Linear(d_model, d_model)
 
     def forward(self, u):
-        length = u.shape[1] if self.l_max is None else min(u.shape[1], self.l_max)
+        length = _inputs.length_of("u", u, self.d_model)
+        length = length if self.l_max is None else min(length, self.l_max)
         q, k, v = self.q_proj(u), self.k_proj(u), self.v_proj(u)
         with torch.autocast(u.device.type, enabled=False):
             shift, diag = self.ssm_k_kernel(length), self.kernel(length)

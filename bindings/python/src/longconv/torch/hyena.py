@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from .. import _errors
+from . import _inputs
 from ._functional import conv
 from ._step import HyenaSteps
 
@@ -106,8 +107,9 @@ class HyenaFilter(nn.Module):
     def forward(self, x, length=None, taps=None, bias=None):
         """x [batch, d_model, seqlen] convolved with `taps` [d_model, filter_len] (default: this filter's), plus
         bias * x."""
+        seqlen = _inputs.length_of("x", x, self.d_model, "BDL")
         if taps is None:
-            taps = self.filter(x.shape[-1] if length is None else length)[0].T
+            taps = self.filter(seqlen if length is None else length)[0].T
         skip = self.bias if bias is None else bias
         return conv(x, taps, skip=skip if self.use_bias else None)
 
@@ -144,7 +146,7 @@ class HyenaOperator(HyenaSteps, nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, u):
-        length = min(u.shape[1], self.l_max)
+        length = min(_inputs.length_of("u", u, self.d_model), self.l_max)
         projected = self.in_proj(u[:, :length])
         short = conv(projected, self.short_filter.weight[:, 0].flip(-1), bias=self.short_filter.bias, layout="BLD")
         mixed = self._mix(short, *self._filters(length // self.num_blocks))

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from . import _functional, _inputs
 from ._functional import conv
 from ._step import LongConvSteps
 
@@ -18,6 +19,7 @@ class LongConv(LongConvSteps, nn.Module):
     def __init__(self, channels, filter_len, *, groups=None, mode="causal", future_len=0, future_first_lag=1, skip=True,
                  bias=False, activation=None, layout="BDL", device=None, dtype=None):
         super().__init__()
+        _functional._check_words(activation, mode, layout)
         kind = {"device": device, "dtype": dtype}
         rows = channels if groups is None else groups
         self.channels, self.mode, self.future_first_lag = channels, mode, future_first_lag
@@ -39,6 +41,7 @@ class LongConv(LongConvSteps, nn.Module):
             nn.init.zeros_(self.bias)
 
     def forward(self, u, pre_gate=None, post_gate=None):
+        _inputs.length_of("u", u, self.channels, self.layout)
         return conv(u, self.filter, filter_future=self.filter_future, skip=self.skip, bias=self.bias, pre_gate=pre_gate,
                     post_gate=post_gate, activation=self.activation, mode=self.mode,
                     future_first_lag=self.future_first_lag, layout=self.layout)

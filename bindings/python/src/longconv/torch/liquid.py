@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from .. import _errors
+from . import _functional
 from ._mixer import Operator
 from .ssm import S4DKernel
 
@@ -21,6 +22,7 @@ class LiquidS4(nn.Module):
 
     def __init__(self, d_model, d_state=64, *, degree=2, kernel="own", disc="bilinear", layout="BDL", **options):
         super().__init__()
+        _functional._check_words(None, "causal", layout)
         if degree < 2 or kernel not in ("own", "scaled"):
             raise _errors.InvalidArgumentError(
                 f"expected degree from 2 on and kernel 'own' or 'scaled', given {degree}, {kernel!r}")
@@ -35,7 +37,7 @@ class LiquidS4(nn.Module):
         self.operator = Operator("liquid_s4", d_model, degree=degree, kernel=kernel, layout=layout.lower())
 
     def forward(self, u):
-        length, b = u.shape[self.operator.time_axis], torch.view_as_complex(self.kernel.B)[0]
+        length, b = self.operator.length_of(u), torch.view_as_complex(self.kernel.B)[0]
         db = b * self._gain()
         liquid = {}
         if self.form == "own":

@@ -3,10 +3,13 @@
 whose checkpoints load.
 
 Source: Fu et al., Simple Hardware-Efficient Long Convolutions for Sequence Modeling (2023)."""
+import functools
+
 import torch
 from torch import nn
 
-from .. import _errors
+from .. import _errors, _words
+from . import _functional, _inputs
 from ._mixer import Operator
 from ._pointwise import Pointwise
 from ._taps import Family
@@ -58,12 +61,13 @@ class LongConvLayer(_Layer):
     def __init__(self, d_model, l_max=1024, channels=1, bidirectional=False, activation="gelu", postact="glu",
                  layout="BDL", **kernel):
         super().__init__(d_model, l_max, channels, channels * (2 if bidirectional else 1), postact, kernel)
+        _functional._check_words(activation, "causal", layout)
         self.bidirectional = bidirectional
         self.operator = Operator("long_conv", d_model, outputs=channels, twosided=bidirectional,
                                  activation=activation or "none", projection=postact is not None, layout=layout.lower())
 
     def forward(self, x):
-        arrays = {"filter": self.kernel(x.shape[self.operator.time_axis]), "skip": self.D.flatten()}
+        arrays = {"filter": self.kernel(self.operator.length_of(x)), "skip": self.D.flatten()}
         if self.bidirectional:
             arrays["filter"], arrays["filter_future"] = arrays["filter"].chunk(2)
         if self.postact:
@@ -107,6 +111,10 @@ class BlockFFT(nn.Module):
         return torch.cat([matrix.flatten(1).expand(channels, -1) for matrix in matrices], 1)
 
 
+ACTIVATIONS = {None: nn.Identity, "none": nn.Identity, "gelu": nn.GELU, "silu": nn.SiLU,
+               "gelu_tanh": functools.partial(nn.GELU, approximate="tanh")}
+
+
 class ButterflyConv(_Layer):
     """The long convolution layer whose two forward transforms are learned, by matrices of at most 16 points (FlashButterfly);
     [batch, d_model, seqlen] in and out. Then it is linear, but no convolution any more. Sequences up to l_max."""
@@ -115,12 +123,14 @@ class ButterflyConv(_Layer):
                  **kernel):
         super().__init__(d_model, l_max, channels, channels, postact, kernel)
         self.block_fft_u, self.block_fft_k = (BlockFFT(fft_rows, learn_additive) for _ in range(2))
-        self.activation = {"gelu": nn.GELU(), "silu": nn.SiLU(), None: nn.Identity()}[activation]
+        self.activation = _words.number(ACTIVATIONS, "activation", activation)()
         self.operator = Operator("butterfly", d_model, layout="bdl")
 
     def forward(self, x):
-        length = x.shape[2]
-        points = 1 << (2 * int(length) - 1).bit_length()
+        length = _inputs.length_of("x", x, self.d_model, "BDL")
+        points = 2
+        while points < 2 * length:  # compiled for any length, this holds for all with as many points
+            points *= 2
         matrices = {"x_matrices": self.block_fft_u.numbers(points, self.d_model),
                     "filter_matrices": self.block_fft_k.numbers(points, self.d_model)}
         taps = self.kernel(length).unflatten(0, (self.channels, self.d_model))

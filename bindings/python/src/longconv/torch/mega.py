@@ -5,6 +5,7 @@ Source: Ma et al., Mega: Moving Average Equipped Gated Attention (2022), section
 import torch
 from torch import nn
 
+from . import _inputs
 from ._functional import conv
 from ._taps import Family
 
@@ -24,7 +25,8 @@ class MegaEMA(nn.Module):
         self.gamma, self.omega = nn.Parameter(torch.randn(rows, ndim)), nn.Parameter(torch.randn(d_model))
 
     def forward(self, x):
-        length = x.shape[1] if self.truncation is None else min(self.truncation, x.shape[1])
+        length = _inputs.length_of("x", x, self.d_model)
+        length = length if self.truncation is None else min(self.truncation, length)
         taps = self.family.taps({name: getattr(self, name) for name in ("delta", "alpha", "beta", "gamma")}, length)
         future = {}
         if self.bidirectional:

@@ -38,7 +38,7 @@ class Mixer(nn.Module):
         operator = self.operator
         if len(inputs) != len(operator.inputs):
             raise _errors.InvalidArgumentError(f"expected the inputs {', '.join(operator.inputs)}, given {len(inputs)}")
-        length = inputs[0].shape[operator.time_axis]
+        length = operator.length_of(inputs[0])
         taps = {name: self.filters[name](count or length) for name, count in self.counts.items()}
         return operator(**dict(zip(operator.inputs, inputs)), **taps,
                         **{name: value for name, value in self.named_parameters(recurse=False)})

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .. import _errors
+from . import _inputs
 from ._mixer import Operator
 
 
@@ -36,6 +38,9 @@ class MonarchLinear(nn.Module):
             nn.init.uniform_(self.bias, -1 / math.sqrt(self.out_features), 1 / math.sqrt(self.out_features))
 
     def forward(self, x):
+        _inputs.expect_tensor("x", x)
+        if x.shape[-1:] != (self.in_features,):
+            raise _errors.InvalidArgumentError(f"x: expected shape [..., {self.in_features}], given {list(x.shape)}")
         rows = functional.pad(x.reshape(1, -1, self.in_features), (0, self.fill))
         y = self.operator(x=rows, first=self.blkdiag1.flatten(0, 1), second=self.blkdiag2.flatten(0, 1))
         y = y[0, :, :self.out_features].reshape(*x.shape[:-1], self.out_features)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from . import _inputs
 from ._mixer import Operator
 
 
@@ -30,6 +31,7 @@ class RWKVTimeMix(nn.Module):
         self.operator = Operator("rwkv4_wkv", n_embd, gate=True)
 
     def forward(self, x):
+        _inputs.length_of("x", x, self.operator.channels)
         before = functional.pad(x, (0, 0, 1, 0))[:, :-1]
         k, v, r = (linear(before + mix * (x - before)) for linear, mix in (
             (self.key, self.time_mix_k), (self.value, self.time_mix_v), (self.receptance, self.time_mix_r)))

@@ -28,13 +28,18 @@ class S5(nn.Module):
         self.C, self.D = nn.Parameter(value["c"].unflatten(1, (-1, 2))), nn.Parameter(value["skip"])
         self.log_step = nn.Parameter(value["log_step"][:, None])
 
-    def _load_from_state_dict(self, state_dict, prefix, *rest):
-        parts = [state_dict.pop(prefix + name, None) for name in ("C1", "C2")]
-        if all(part is not None for part in parts):
-            state_dict[prefix + "C"] = torch.cat(parts, 1)
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata, strict, missing_keys, *rest):
+        parts = {prefix + name: state_dict.pop(prefix + name, None) for name in ("C1", "C2")}
+        absent = [name for name, part in parts.items() if part is None]
+        if not absent:
+            state_dict[prefix + "C"] = torch.cat(list(parts.values()), 1)
+        elif len(absent) == 1:  # this one is what is missing, not C, which keeps its values
+            missing_keys.extend(absent)
+            state_dict[prefix + "C"] = self.C.detach()
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, strict, missing_keys, *rest)
 
     def forward(self, x):
+        self.operator.length_of(x)
         return self.operator(x=x, eigenvalues=torch.stack([self.Lambda_re, self.Lambda_im], -1),
                              log_step=self.log_step[:, 0], b=self.B.transpose(1, 2).flatten(0, 1), c=self.C.flatten(1),
                              skip=self.D)

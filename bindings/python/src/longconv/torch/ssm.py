@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from .. import _errors
+from . import _functional, _inputs
 from ._functional import conv
 from ._taps import Family
 
@@ -94,14 +95,15 @@ class S4Kernel(nn.Module):
         self.P, self.B = nn.Parameter(value["p"].unflatten(0, (rank, copies))), nn.Parameter(value["b"][None])
         self.C = nn.Parameter(value["c"].unflatten(0, (channels, d_model)))
 
-    def _set_family(self):
-        length = 0 if self.l_kernel.is_meta else int(self.l_kernel)
+    def _set_family(self, length=0):
         words = {"c_form": "truncated", "kernel_len": length} if length else {}
         self.family = Family("s4_dplr", self.d_model, length or LONGEST, **self.options, **words)
 
-    def _load_from_state_dict(self, *arguments):
-        super()._load_from_state_dict(*arguments)
-        self._set_family()
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+        length = state_dict.get(prefix + "l_kernel")
+        if length is not None and not length.is_meta:
+            self._set_family(int(length))
 
     def forward(self, length):
         return self.family.taps({"inv_dt": self.inv_dt, "a_real": self.A_real, "a_imag": self.A_imag, "p": self.P,
@@ -121,6 +123,7 @@ class _Convolution(nn.Module):
     def __init__(self, d_model, d_state=64, *, channels=1, bidirectional=False, l_max=None, activation=None, layout="BDL",
                  **kernel):
         super().__init__()
+        _functional._check_words(activation, "causal", layout)
         self.d_model, self.channels, self.bidirectional, self.l_max = d_model, channels, bidirectional, l_max
         self.activation, self.layout = activation, layout
         self.D = nn.Parameter(torch.randn(channels, d_model))
@@ -131,7 +134,7 @@ class _Convolution(nn.Module):
         return self.kernel(length if self.l_max is None else min(length, self.l_max))
 
     def forward(self, u):
-        taps = self.taps(u.shape[2 if self.layout == "BDL" else 1])
+        taps = self.taps(_inputs.length_of("u", u, self.d_model, self.layout))
         taps = taps.unflatten(0, (-1, self.channels, self.d_model))
         words = {"activation": self.activation, "layout": self.layout}
         if self.bidirectional:
