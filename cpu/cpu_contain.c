@@ -75,26 +75,14 @@ static double grad_limit(const lcv_cpu_plan *p)
     return room / (fmax(rows, 1.0) * (double)p->geometry.out_len);
 }
 
-/* Where the engine does not look at a row itself. */
-static bool is_within(const lcv_cpu_plan *p, const lcv_cpu_row *row)
-{
-    const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    const int64_t seqlen = p->geometry.seqlen;
-    double energy = 0.0;
-    if (p->info.checks || row->x == NULL)
-        return true;
-    k->energy(row->x, row->gate, seqlen, &energy);
-    if (row->tail != NULL)
-        k->energy(row->tail, NULL, p->geometry.out_len - seqlen, &energy);
-    return energy < row->limit;
-}
-
 /* ---- Samples ---- */
 
 static real sample_of(const lcv_cpu_plan *p, const lcv_cpu_row *row, int64_t t)
 {
     const int64_t seqlen = p->geometry.seqlen;
     const real *x = row->x, *gate = row->gate, *tail = row->tail;
+    if (t < row->from)
+        return REAL(0.0);
     if (t >= seqlen)
         return tail != NULL ? tail[t - seqlen] : REAL(0.0);
     return gate != NULL ? x[t] * gate[t] : x[t];
@@ -205,13 +193,21 @@ static map map_of(const lcv_cpu_plan *p, bool adjoint)
     return (map){false, g->seqlen, g->out_len, from, to};
 }
 
-/* Rows of a worker's memory for all this; TOTAL has room for the taps as well. */
+/* What follows the beginning of a row that is done. */
+static lcv_cpu_row rest_of(const lcv_cpu_row *row, const lcv_cpu_begun *begun)
+{
+    lcv_cpu_row rest = *row;
+    rest.from = begun->samples;
+    return rest;
+}
+
+/* Rows of a worker's memory for all this; TOTAL has room for the taps as well, or the carry follows it. */
 static real *careful_row(const lcv_cpu_plan *p, const lcv_cpu_worker *worker, int which)
 {
     return (real *)(void *)(worker->memory + p->worker.careful) + which * p->geometry.out_len;
 }
 
-enum { CLEAN, PART, TOTAL };
+enum { CLEAN, PART, TOTAL, CARRY };
 
 /* Adds what a segment of a row gives. */
 static void add_segment(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const map *m,
@@ -317,17 +313,24 @@ bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter
 {
     const int64_t seqlen = p->geometry.seqlen;
     const lcv_cpu_filter_note *note = filter->note;
+    lcv_cpu_begun begun = {.carry = careful_row(p, worker, CARRY)};
+    lcv_cpu_work work = worker->work;
     lcv_cpu_row row = *x;
+    work.begun = &begun;
     row.limit = note->limit;
     if (keep != NULL)
         row.limit = fmin(row.limit, grad_limit(p));
-    if (note->plain != 0 && is_within(p, &row) &&
-        p->engine->forward(p->engine_self, filter->spectrum, &row, sink, keep, &worker->work))
+    if (note->plain != 0 && p->engine->forward(p->engine_self, filter->spectrum, &row, sink, keep, &work))
         return true;
-    real *total = map_with_care(p, filter, false, x, worker);
+    const int64_t from = begun.samples;
+    row = rest_of(x, &begun);
+    real *total = map_with_care(p, filter, false, &row, worker);
+    if (from > 0)
+        kernels_of(p)->add(begun.carry, min64(p->geometry.taps - 1, p->geometry.out_len - from),
+                           total + from);
     if (sink->tail != NULL)
         memcpy(sink->tail, total + seqlen, (size_t)(p->geometry.out_len - seqlen) * sizeof(real));
-    kernels_of(p)->finish(sink, 0, seqlen, total);
+    kernels_of(p)->finish(sink, from, seqlen - from, total + from);
     return false;
 }
 
@@ -428,9 +431,11 @@ static void add_with_care(const lcv_cpu_plan *p, const lcv_cpu_row *g, const lcv
 
 static bool back_fast(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *g,
                       const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
-                      const lcv_cpu_worker *worker)
+                      const lcv_cpu_worker *worker, lcv_cpu_begun *begun)
 {
+    lcv_cpu_work work = worker->work;
     lcv_cpu_row g_row = *g, x_row = *x;
+    work.begun = begun;
     g_row.limit = grad != NULL ? grad_limit(p) : room;
     x_row.limit = grad_limit(p);
     if (dx != NULL) {
@@ -439,23 +444,29 @@ static bool back_fast(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const
         if (note->plain == 0)
             return false;
     }
-    if (!is_within(p, &g_row) || (grad != NULL && kept == NULL && !is_within(p, &x_row)))
-        return false;
     return p->engine->backward(p->engine_self, dx != NULL ? filter->spectrum : NULL, &g_row, dx, &x_row, kept,
-                               grad, &worker->work);
+                               grad, &work);
 }
 
 void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *g,
                                   const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
                                   const lcv_cpu_worker *worker)
 {
-    if (back_fast(p, filter, g, dx, x, kept, grad, worker))
+    lcv_cpu_begun both = {.samples = 0};
+    if (back_fast(p, filter, g, dx, x, kept, grad, worker, &both))
         return;
-    /* One after the other; dx may lie where g does. */
-    if (grad != NULL && (dx == NULL || !back_fast(p, NULL, g, NULL, x, kept, grad, worker)))
-        add_with_care(p, g, x, grad, worker);
-    if (dx != NULL && (grad == NULL || !back_fast(p, filter, g, dx, x, NULL, NULL, worker)))
-        kernels_of(p)->finish(dx, 0, p->geometry.seqlen, map_with_care(p, filter, true, g, worker));
+    /* One after the other; dx may lie where g does. One of the two may do without care. */
+    const bool again = dx != NULL && grad != NULL && both.samples == 0;
+    lcv_cpu_begun taps = both, input = both;
+    if (grad != NULL && !(again && back_fast(p, NULL, g, NULL, x, kept, grad, worker, &taps))) {
+        const lcv_cpu_row g_rest = rest_of(g, &taps), x_rest = rest_of(x, &taps);
+        add_with_care(p, &g_rest, &x_rest, grad, worker);
+    }
+    if (dx != NULL && !(again && back_fast(p, filter, g, dx, x, NULL, NULL, worker, &input))) {
+        const lcv_cpu_row rest = rest_of(g, &input);
+        real *total = map_with_care(p, filter, true, &rest, worker);
+        kernels_of(p)->finish(dx, input.samples, p->geometry.seqlen - input.samples, total + input.samples);
+    }
 }
 
 void TYPED(lcv_cpu_merge_late)(const lcv_cpu_plan *p, const void *from, void *to)

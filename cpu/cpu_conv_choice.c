@@ -170,6 +170,7 @@ static bool lay_out_worker(lcv_cpu_plan *plan)
     const lcv_cpu_geometry *g = &plan->geometry;
     const bool shared = plan->chunks > 1, taps_wanted = lcv_cpu_wants_taps(plan);
     const bool kept = taps_wanted && lcv_cpu_needs_z(&plan->params);
+    const int64_t carry = plan->info.block > 0 ? g->taps : 0;
     arena a = {0};
     w->taps = take_many(&a, g->taps + g->taps_future, plan->real_size);
     w->x = take_many(&a, plan->width * plan->x_len, plan->real_size);
@@ -178,7 +179,8 @@ static bool lay_out_worker(lcv_cpu_plan *plan)
     w->grad = take_many(&a, taps_wanted && !shared ? plan->filters_per_block : 0, plan->grad_stride);
     w->keep = take_many(&a, kept ? plan->width : 0, plan->keep_stride);
     w->scratch = take(&a, plan->info.scratch_bytes);
-    w->careful = take_many(&a, 2 * g->out_len + max64(g->out_len, g->taps + g->taps_future), plan->real_size);
+    w->careful =
+        take_many(&a, 2 * g->out_len + max64(g->out_len + carry, g->taps + g->taps_future), plan->real_size);
     w->careful_grad = take(&a, taps_wanted ? plan->info.grad_bytes : 0);
     w->bytes = a.used;
     return !a.overflow;

@@ -20,7 +20,7 @@ typedef struct lcv_cpu_worker_layout {
     size_t keep;                  /* rows' transforms, kept from forward for backward */
     size_t x, g;                  /* gathered rows */
     size_t scratch;               /* the engine's */
-    size_t careful, careful_grad; /* three rows and an accumulator, see cpu_contain.h */
+    size_t careful, careful_grad; /* three rows, a carry and an accumulator: cpu_contain.h */
     size_t bytes;
 } lcv_cpu_worker_layout;
 

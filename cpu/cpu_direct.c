@@ -88,7 +88,6 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
     info->grad_bytes = (size_t)taps_len(g) * size;
     info->scratch_bytes =
         (size_t)taps_len(g) * (sizeof(double) + size) + (size_t)(2 * window_len(g) + 2 * BLOCK) * size;
-    info->checks = true;
     info->cost = row_cost(host, g);
     info->cost_dx = info->cost;
     info->cost_dtaps = 1.3 * info->cost;

@@ -149,7 +149,6 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
                                   .row_bytes = sizeof(real),
                                   .grad_bytes = taps,
                                   .scratch_bytes = lay_out(&e, NULL, &unused),
-                                  .checks = true,
                                   .cost = cost_of(&e)};
     return true;
 }

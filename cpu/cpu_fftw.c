@@ -226,7 +226,7 @@ static void prepare(void *self, const void *taps, const void *taps_future, void 
     if (g->taps_future == 0) {
         const int64_t in_re = min64(g->taps, r->n);
         r->kernels->twist(taps, NULL, in_re, (const real *)taps + in_re, NULL, g->taps - in_re, r->twist,
-                          REAL(1.0) / (real)r->n, r->n, w);
+                          REAL(1.0) / (real)r->n, r->n, w, NULL);
         transform(r->forward, w, spectrum);
         return;
     }
@@ -241,16 +241,17 @@ static void prepare(void *self, const void *taps, const void *taps_future, void 
     transform(r->forward, w, spectrum);
 }
 
-/* The transform of a row (and its tail), by way of scratch. */
-static void analyse(const ring *r, const lcv_cpu_row *in, const lcv_cpu_work *work, cplx *spectrum)
+/* The transform of a row (and its tail), by way of scratch; false when it is beyond its limit (engine.h). */
+static bool analyse(const ring *r, const lcv_cpu_row *in, const lcv_cpu_work *work, cplx *spectrum)
 {
     cplx *w = element(r, work, ROW);
     const int64_t seqlen = r->geometry.seqlen, tail = in->tail != NULL ? r->geometry.out_len - seqlen : 0;
     const int64_t re_count = min64(seqlen, r->n);
     const real *x = in->x, *gate = in->gate;
+    double energy = 0.0;
     if (tail == 0) {
         r->kernels->twist(x, gate, re_count, x + re_count, gate != NULL ? gate + re_count : NULL,
-                          seqlen - re_count, r->twist, REAL(1.0), r->n, w);
+                          seqlen - re_count, r->twist, REAL(1.0), r->n, w, in->limit > 0.0 ? &energy : NULL);
     } else {
         memset(w, 0, (size_t)r->n * sizeof(cplx));
         for (int64_t t = 0; t < seqlen; t++) {
@@ -259,8 +260,13 @@ static void analyse(const ring *r, const lcv_cpu_row *in, const lcv_cpu_work *wo
         }
         place(r, w, seqlen, tail, in->tail);
         twist_in_place(r, w, REAL(1.0));
+        r->kernels->energy(x, gate, seqlen, &energy);
+        r->kernels->energy(in->tail, NULL, tail, &energy);
     }
+    if (in->limit > 0.0 && !(energy < in->limit))
+        return false;
     transform(r->forward, w, spectrum);
+    return true;
 }
 
 enum { BLOCK = 512 };
@@ -297,7 +303,8 @@ static bool forward(void *self, const void *spectrum, const lcv_cpu_row *row, co
 {
     const ring *r = self;
     cplx *w = element(r, work, SPECTRUM);
-    analyse(r, row, work, w);
+    if (!analyse(r, row, work, w))
+        return false;
     if (keep != NULL)
         memcpy(keep, w, (size_t)r->n * sizeof(cplx));
     r->kernels->product(w, spectrum, r->n, w);
@@ -309,17 +316,12 @@ static bool backward(void *self, const void *spectrum, const lcv_cpu_row *g, con
                      const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work)
 {
     const ring *r = self;
-    cplx *gradient = element(r, work, SPECTRUM);
-    analyse(r, g, work, gradient);
-    if (grad != NULL) {
-        const cplx *signal = kept;
-        if (signal == NULL) {
-            cplx *own = element(r, work, OTHER_SPECTRUM);
-            analyse(r, x, work, own);
-            signal = own;
-        }
-        r->kernels->gather_conj(signal, gradient, r->n, grad);
-    }
+    cplx *gradient = element(r, work, SPECTRUM), *own = element(r, work, OTHER_SPECTRUM);
+    const bool wants_own = grad != NULL && kept == NULL;
+    if (!analyse(r, g, work, gradient) || (wants_own && !analyse(r, x, work, own)))
+        return false;
+    if (grad != NULL)
+        r->kernels->gather_conj(wants_own ? own : kept, gradient, r->n, grad);
     if (dx != NULL) {
         r->kernels->product_conj(spectrum, gradient, r->n, gradient);
         synthesise(r, gradient, work, dx);

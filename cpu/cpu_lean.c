@@ -112,7 +112,6 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
                                   .spectrum_bytes = lcv_cpu_round_up((size_t)g->taps * sizeof(real)),
                                   .scratch_bytes = lay_out(g, points, &inner).bytes,
                                   .team = true,
-                                  .checks = true,
                                   .cost = 4.0 * PARTS * inner.cost};
     return true;
 }

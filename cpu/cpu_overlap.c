@@ -224,19 +224,6 @@ static lcv_cpu_sink sink_at(const lcv_cpu_sink *sink, int64_t t)
     return s;
 }
 
-/* Blocks are written before all are read. Where that must not be undone, the whole row is looked at first. */
-static bool is_within(const overlap *o, const lcv_cpu_row *row)
-{
-    const int64_t seqlen = o->geometry.seqlen;
-    double energy = 0.0;
-    if (row->limit <= 0.0)
-        return true;
-    o->kernels->energy(row->x, row->gate, seqlen, &energy);
-    if (row->tail != NULL)
-        o->kernels->energy(row->tail, NULL, o->geometry.out_len - seqlen, &energy);
-    return energy < row->limit;
-}
-
 /* ---- Forward ---- */
 
 static void add_gated(const real *carry, const real *gate, int64_t count, real *out)
@@ -286,22 +273,16 @@ static bool forward(void *self, const void *spectrum, const lcv_cpu_row *row, co
     const scratch s = scratch_of(o, work);
     const int64_t blocks = count_blocks(&o->geometry, o->block);
     real *carry = s.carry, *next = s.next;
-    lcv_cpu_row in = *row;
-    if (row->x == sink->out) {
-        if (!is_within(o, row))
-            return false;
-        in.limit = 0.0;
-    }
     memset(carry, 0, (size_t)o->overhang * sizeof(real));
     for (int64_t b = 0; b < blocks; b++) {
         const int64_t t = b * o->block;
-        const lcv_cpu_row block = block_of(o, &in, t, s.x);
+        const lcv_cpu_row block = block_of(o, row, t, s.x);
         void *kept = keep != NULL ? (char *)keep + (size_t)b * o->inner.row_bytes : NULL;
-        if (b + 1 < blocks) {
-            const lcv_cpu_sink out = sink_at(sink, t);
-            if (!forward_whole(o, spectrum, &block, &out, kept, &s, carry, next))
-                return false;
-        } else if (!forward_last(o, spectrum, &block, sink, t, kept, &s, carry, next)) {
+        const lcv_cpu_sink out = sink_at(sink, t);
+        if (!(b + 1 < blocks ? forward_whole(o, spectrum, &block, &out, kept, &s, carry, next)
+                             : forward_last(o, spectrum, &block, sink, t, kept, &s, carry, next))) {
+            work->begun->samples = t;
+            memcpy(work->begun->carry, carry, (size_t)o->overhang * sizeof(real));
             return false;
         }
         real *swap = carry;
@@ -319,8 +300,6 @@ static bool backward(void *self, const void *spectrum, const lcv_cpu_row *g, con
     const overlap *o = self;
     const scratch s = scratch_of(o, work);
     const int64_t blocks = count_blocks(&o->geometry, o->block);
-    if (!is_within(o, g) || (grad != NULL && kept == NULL && !is_within(o, x)))
-        return false;
     for (int64_t b = 0; b < blocks; b++) {
         const int64_t t = b * o->block;
         const bool last = b + 1 == blocks;
@@ -329,15 +308,15 @@ static bool backward(void *self, const void *spectrum, const lcv_cpu_row *g, con
         lcv_cpu_sink out = {.out = s.v};
         read_row(o, g, t + o->block, o->overhang, s.ahead);
         row.tail = s.ahead;
-        row.limit = 0.0;
-        if (grad != NULL && kept == NULL) {
+        if (grad != NULL && kept == NULL)
             signal = block_of(o, x, t, s.x);
-            signal.limit = 0.0;
-        }
         if (dx != NULL && !last)
             out = sink_at(dx, t);
-        inner_engine->backward(o->inner_self, spectrum, &row, dx != NULL ? &out : NULL, &signal, row_kept,
-                               grad, &s.inner);
+        if (!inner_engine->backward(o->inner_self, spectrum, &row, dx != NULL ? &out : NULL, &signal,
+                                    row_kept, grad, &s.inner)) {
+            work->begun->samples = t;
+            return false;
+        }
         if (dx != NULL && last)
             o->kernels->finish(dx, t, o->geometry.seqlen - t, s.v);
     }

@@ -59,6 +59,13 @@ typedef struct lcv_cpu_lines {
 /* Arrays of a row that are longer would drive others from the cache: they are not fetched ahead. */
 enum { LCV_CPU_LINE = 64, LCV_CPU_MOST_AHEAD = 5, LCV_CPU_MOST_CACHED = 1 << 17 };
 
+/* A row is refused where its limit says so. Engines that write beginnings of rows before they have seen the
+ * rest say how much they have done, so that it need not be undone: nothing of it depends on what follows. */
+typedef struct lcv_cpu_begun {
+    int64_t samples; /* of x, from the start on: their outputs are written, their gradients added */
+    void *carry;     /* forward, info.block > 0: taps - 1 reals, what they add to the outputs that follow */
+} lcv_cpu_begun;
+
 /* What one worker brings to a call. */
 typedef struct lcv_cpu_work {
     void *scratch;            /* info.scratch_bytes */
@@ -66,6 +73,7 @@ typedef struct lcv_cpu_work {
     /* What will be needed at the row's end and after it, first what is needed most; an engine may fetch it
      * while it computes. NULL: nothing is known beyond the row's own sink. */
     const lcv_cpu_lines *ahead; /* LCV_CPU_MOST_AHEAD of them */
+    lcv_cpu_begun *begun;       /* where a row has a limit: nothing yet, and room for the carry */
 } lcv_cpu_work;
 
 /* One row going in: x[t] * gate[t] for t < seqlen, then tail[t - seqlen] for t < out_len. */
@@ -73,7 +81,12 @@ typedef struct lcv_cpu_row {
     const void *x;
     const void *gate; /* NULL: 1 */
     const void *tail; /* NULL: 0; only in backward, as the gradient of the outgoing tail */
-    double limit;     /* 0: none. Else the squares of all of it must sum to less, see `checks` */
+    /* 0: none. Else, where the squares of all of it (or of each block) do not sum to less, and it could spoil
+     * more than what depends on it, forward and backward return false. They have then overwritten nothing
+     * that they read, and added no gradient, but for what they have begun; what else they wrote must be
+     * written again. */
+    double limit;
+    int64_t from; /* samples before it count as 0; it is 0 in each row that an engine sees */
 } lcv_cpu_row;
 
 /* One row coming out. With s[t] = v[t] + skip * x[t] * x_gate[t] + bias, for t < seqlen:
@@ -101,10 +114,6 @@ typedef struct lcv_cpu_engine_info {
                             * and two are added elementwise */
     size_t scratch_bytes;  /* of one worker */
     bool team;             /* a row of this length is worth the threads of a team */
-    bool checks;           /* a row that could spoil more than what depends on it (not finite, or beyond its
-                            * limit) makes forward and backward return false. Then nothing that they read was
-                            * overwritten and no gradient added, and what they wrote must be written again.
-                            * Else the driver checks limits beforehand, and both return true */
     double cost;           /* for the choice: estimated nanoseconds of one forward row on one thread, */
     double cost_dx;        /* of its gradient by the input, */
     double cost_dtaps; /* and of what the gradient by the taps adds to that, with its share in filter_grad */

@@ -172,15 +172,17 @@ static inline vec add_square(vec x, vec sum)
 #endif
 }
 
-static double sum_of_lanes(const vec *sums)
+static double sum_of_lanes(const vec *sums, int vectors)
 {
     vec total = sums[0];
-    double sum = 0.0;
-    for (int v = 1; v < WIDE; v++)
+    real lane[VECTOR];
+    for (int v = 1; v < vectors; v++)
         total += sums[v];
-    for (int k = 0; k < (int)VECTOR; k++)
-        sum += (double)total[k];
-    return sum;
+    memcpy(lane, &total, sizeof lane);
+    for (int half = VECTOR / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; k++)
+            lane[k] += lane[k + half];
+    return (double)lane[0];
 }
 
 static inline __attribute__((always_inline)) double squares(const real *a, const real *b, int64_t count)
@@ -200,7 +202,7 @@ static inline __attribute__((always_inline)) double squares(const real *a, const
         const real x = b != NULL ? a[i] * b[i] : a[i];
         rest += (double)(x * x);
     }
-    return sum_of_lanes(sum) + rest;
+    return sum_of_lanes(sum, WIDE) + rest;
 }
 
 static void energy(const real *a, const real *b, int64_t count, double *sum)
@@ -386,17 +388,81 @@ static inline cplx twisted(real re, real im, cplx twist, real scale)
     return (cplx){re * twist.re - im * twist.im, re * twist.im + im * twist.re};
 }
 
-static void twist(const real *re, const real *re_gate, int64_t re_count, const real *im, const real *im_gate,
-                  int64_t im_count, const cplx *table, real scale, int64_t n, cplx *w)
+/* Lanes of two vectors: from complex numbers to their parts, and back. */
+#if defined(__AVX2__) && !REAL_IS_DOUBLE
+#define REAL_PARTS(a, b)      __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14)
+#define IMAGINARY_PARTS(a, b) __builtin_shufflevector(a, b, 1, 3, 5, 7, 9, 11, 13, 15)
+#define FIRST_PAIRS(a, b)     __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
+#define LAST_PAIRS(a, b)      __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
+#elif defined(__AVX2__) || !REAL_IS_DOUBLE
+#define REAL_PARTS(a, b)      __builtin_shufflevector(a, b, 0, 2, 4, 6)
+#define IMAGINARY_PARTS(a, b) __builtin_shufflevector(a, b, 1, 3, 5, 7)
+#define FIRST_PAIRS(a, b)     __builtin_shufflevector(a, b, 0, 4, 1, 5)
+#define LAST_PAIRS(a, b)      __builtin_shufflevector(a, b, 2, 6, 3, 7)
+#else
+#define REAL_PARTS(a, b)      __builtin_shufflevector(a, b, 0, 2)
+#define IMAGINARY_PARTS(a, b) __builtin_shufflevector(a, b, 1, 3)
+#define FIRST_PAIRS(a, b)     __builtin_shufflevector(a, b, 0, 2)
+#define LAST_PAIRS(a, b)      __builtin_shufflevector(a, b, 1, 3)
+#endif
+
+static inline void twist_vecs(vec re, vec im, const cplx *table, real scale, cplx *w)
 {
-    int64_t j = 0;
-    for (; j < im_count; j++)
-        w[j] = twisted(re_gate != NULL ? re[j] * re_gate[j] : re[j],
-                       im_gate != NULL ? im[j] * im_gate[j] : im[j], table[j], scale);
-    for (; j < re_count; j++)
-        w[j] = twisted(re_gate != NULL ? re[j] * re_gate[j] : re[j], REAL(0.0), table[j], scale);
-    for (; j < n; j++)
-        w[j] = (cplx){REAL(0.0), REAL(0.0)};
+    const vec first = load_vec(&table[0].re), last = load_vec(&table[VECTOR / 2].re);
+    const vec c = REAL_PARTS(first, last), s = IMAGINARY_PARTS(first, last);
+    const vec a = (re * scale) * c - (im * scale) * s, b = (re * scale) * s + (im * scale) * c;
+    const vec pairs[2] = {FIRST_PAIRS(a, b), LAST_PAIRS(a, b)};
+    memcpy(w, pairs, sizeof pairs);
+}
+
+/* The reals of a row that become one kind of part, from element 0 on. */
+typedef struct {
+    const real *x, *gate;
+} parts;
+
+static inline vec vec_of(parts p, int64_t j)
+{
+    return p.gate != NULL ? load_vec(p.x + j) * load_vec(p.gate + j) : load_vec(p.x + j);
+}
+
+static inline real real_of(parts p, int64_t j)
+{
+    return p.gate != NULL ? p.x[j] * p.gate[j] : p.x[j];
+}
+
+/* Elements [from, to). Without has_im imaginary parts are 0; with look, squares are added to `sum`. */
+static inline __attribute__((always_inline)) void twist_range(parts re, parts im, bool has_im, int64_t from,
+                                                              int64_t to, const cplx *table, real scale,
+                                                              cplx *w, bool look, vec sum[2])
+{
+    int64_t j = from;
+    for (; j + VECTOR <= to; j += VECTOR) {
+        const vec a = vec_of(re, j), b = has_im ? vec_of(im, j) : (vec){REAL(0.0)};
+        if (look)
+            sum[0] = add_square(a, sum[0]);
+        if (look && has_im)
+            sum[1] = add_square(b, sum[1]);
+        twist_vecs(a, b, table + j, scale, w + j);
+    }
+    for (; j < to; j++) {
+        const real a = real_of(re, j), b = has_im ? real_of(im, j) : REAL(0.0);
+        sum[0] = add_square((vec){a, b}, sum[0]);
+        w[j] = twisted(a, b, table[j], scale);
+    }
+}
+
+static void twist(const real *re, const real *re_gate, int64_t re_count, const real *im, const real *im_gate,
+                  int64_t im_count, const cplx *table, real scale, int64_t n, cplx *w, double *energy)
+{
+    const parts in_re = {re, re_gate}, in_im = {im, im_gate};
+    const bool look = energy != NULL;
+    const vec one = (vec){REAL(0.0)} + REAL(1.0); /* next to 1, the smallest squares cost no time */
+    vec sum[2] = {one, one};
+    twist_range(in_re, in_im, true, 0, im_count, table, scale, w, look, sum);
+    twist_range(in_re, in_im, false, im_count, re_count, table, scale, w, look, sum);
+    memset(w + re_count, 0, (size_t)(n - re_count) * sizeof *w);
+    if (look)
+        *energy += sum_of_lanes(sum, 2);
 }
 
 static void untwist_re(const cplx *w, const cplx *table, int64_t count, real *v)

@@ -83,7 +83,6 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *geometry
                                   .grad_bytes = bytes,
                                   .scratch_bytes = geometry->backward ? 2 * bytes : bytes,
                                   .team = shape.size >= LCV_SIMD_TEAM_SIZE,
-                                  .checks = true,
                                   .cost = cost,
                                   .cost_dx = cost,
                                   .cost_dtaps = lcv_cpu_cost_of_taps(geometry, cost)};

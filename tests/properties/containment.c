@@ -28,7 +28,13 @@ static const char *const problems[] = {
     "conv:f32:b2:d2:l160:inplace:gated:fwdbwd",
     "conv:f32:b2:d2:l160:inplace:act=silu:fwdbwd",
     "conv:f32:b2:d1:l1000:k1000:fwdbwd",
-    "conv:f32:b1:d1:l1200:k24:gated:fwdbwd", /* overlapping blocks */
+    /* overlapping blocks */
+    "conv:f32:b1:d1:l1200:k24:gated:fwdbwd",
+    "conv:f32:b2:d1:l1500:k20:inplace:skip:gated:fwdbwd",
+    "conv:f64:b2:d1:l1300:k9:inplace:bias:fwdbwd",
+    "conv:bf16:b1:d2:l1200:k17:pre:fwdbwd",
+    "conv:f32:b1:d1:l1200:k20:state:fwdbwd",
+    "conv:f32:b2:d1:l1200:k24:circular:fwdbwd",
 };
 
 static const array_role inputs[] = {ARRAY_U,        ARRAY_FILTER,   ARRAY_FILTER_FUTURE,
