@@ -411,8 +411,9 @@ static inline void twist_vecs(vec re, vec im, const cplx *table, real scale, cpl
     const vec first = load_vec(&table[0].re), last = load_vec(&table[VECTOR / 2].re);
     const vec c = REAL_PARTS(first, last), s = IMAGINARY_PARTS(first, last);
     const vec a = (re * scale) * c - (im * scale) * s, b = (re * scale) * s + (im * scale) * c;
-    const vec pairs[2] = {FIRST_PAIRS(a, b), LAST_PAIRS(a, b)};
-    memcpy(w, pairs, sizeof pairs);
+    const vec first_pairs = FIRST_PAIRS(a, b), last_pairs = LAST_PAIRS(a, b);
+    memcpy(w, &first_pairs, sizeof first_pairs);
+    memcpy(w + VECTOR / 2, &last_pairs, sizeof last_pairs);
 }
 
 /* The reals of a row that become one kind of part, from element 0 on. */
@@ -458,9 +459,9 @@ static void twist(const real *re, const real *re_gate, int64_t re_count, const r
     const bool look = energy != NULL;
     const vec one = (vec){REAL(0.0)} + REAL(1.0); /* next to 1, the smallest squares cost no time */
     vec sum[2] = {one, one};
+    memset(w + re_count, 0, (size_t)(n - re_count) * sizeof *w);
     twist_range(in_re, in_im, true, 0, im_count, table, scale, w, look, sum);
     twist_range(in_re, in_im, false, im_count, re_count, table, scale, w, look, sum);
-    memset(w + re_count, 0, (size_t)(n - re_count) * sizeof *w);
     if (look)
         *energy += sum_of_lanes(sum, 2);
 }
