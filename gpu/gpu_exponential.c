@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-enum { MOST_ROWS = 65535, MOST_GROUPS = 65535 }; /* of a grid */
-
 bool lcv_gpu_is_exponential(const lcv_filter_problem *problem)
 {
     return strcmp(problem->family, "exponential_sums") == 0;
@@ -30,10 +28,9 @@ lcv_status lcv_gpu_exponential_query(void *self, const lcv_filter_problem *probl
     const lcv_backend_host *host = device->host;
     const lcv_exponential_problem *e = problem->details;
     size_t bytes;
-    if (problem->filters > MOST_ROWS || e->modes > (int64_t)MOST_GROUPS)
-        return host->fail(host, LCV_UNSUPPORTED,
-                          "backend: cuda sums at most %d exponentials for at most %d filters", MOST_GROUPS,
-                          MOST_ROWS);
+    if (e->modes > (int64_t)LCV_GPU_MOST_MODES)
+        return host->fail(host, LCV_UNSUPPORTED, "backend: cuda sums at most %d exponentials for a tap",
+                          LCV_GPU_MOST_MODES);
     if (!partial_bytes(problem, count, &bytes))
         return host->fail(host, LCV_TOO_LARGE, "workspace: its size overflows");
     *workspace_bytes = backward ? bytes + LCV_GPU_ALIGNMENT : 0;

@@ -23,13 +23,13 @@ LCV_GPU_DEVICE double2 power(const lcv_exponential_mode &mode, double exponent)
  * lanes. */
 enum { TOGETHER = WARPS };
 
-/* A thread has position (warp + 8 k) * 32 + lane of the span, k = 0 .. 3. */
-template <class R> __global__ void write_taps(lcv_gpu_exponential sums, int64_t first_span)
+/* A thread has position (warp + 8 k) * 32 + lane of the span, k = 0 .. 3. steps: [TOGETHER][STEPS], then the lanes'
+ * [TOGETHER][LANES]. */
+template <class R>
+LCV_GPU_DEVICE void write_row(const lcv_gpu_exponential &sums, int64_t row, int64_t start, double2 *steps)
 {
-    LCV_GPU_SHARED(double2, steps); /* [TOGETHER][STEPS], then the lanes' [TOGETHER][LANES] */
     double2 *const lanes = steps + TOGETHER * STEPS;
     const int lane = threadIdx.x % LANES, warp = threadIdx.x / LANES;
-    const int64_t row = blockIdx.y, start = (first_span + blockIdx.x) * LCV_GPU_SPAN;
     double tap[STEPS / WARPS] = {};
     for (int64_t first = 0; first < sums.modes; first += TOGETHER) {
         const int64_t left = sums.modes - first;
@@ -61,6 +61,14 @@ template <class R> __global__ void write_taps(lcv_gpu_exponential sums, int64_t 
     }
 }
 
+/* Grid: spans x rows, as far as a grid goes. */
+template <class R> __global__ void write_taps(lcv_gpu_exponential sums, int64_t first_span)
+{
+    LCV_GPU_SHARED(double2, steps);
+    for (int64_t row = blockIdx.y; row < sums.rows; row += gridDim.y)
+        write_row<R>(sums, row, (first_span + blockIdx.x) * LCV_GPU_SPAN, steps);
+}
+
 /* ---- Moments ---- */
 
 LCV_GPU_DEVICE void add_times(double2 *sum, double factor, double2 value)
@@ -79,33 +87,37 @@ LCV_GPU_DEVICE double2 sum_of_warp(double2 value)
     return value;
 }
 
-/* The moments of one mode over a span whose gradients are in shared memory. Lane j adds up what has power j of the pole
- * within its step. */
-LCV_GPU_DEVICE void add_span(const lcv_exponential_mode &mode, int64_t start, const double *g, double2 of_lane, int lane,
-                             double2 *zeroth, double2 *first)
+/* The moments of one mode over a span whose gradients are in shared memory; there are `left` taps from its start on.
+ * Lane j adds up what has power j of the pole within its step. Powers beyond the last tap stay out: a mode that grows may
+ * have no finite ones there. */
+LCV_GPU_DEVICE void add_span(const lcv_exponential_mode &mode, int64_t start, int64_t left, const double *g,
+                             double2 of_lane, int lane, double2 *zeroth, double2 *first)
 {
+    const int steps = left < LCV_GPU_SPAN ? static_cast<int>((left + LANES - 1) / LANES) : static_cast<int>(STEPS);
     const double2 own = power(mode, static_cast<double>(start + lane * LANES) - mode.origin);
     double2 a = {0.0, 0.0}, b = {0.0, 0.0};
-    for (int step = 0; step < STEPS; step++) {
+    for (int step = 0; step < steps; step++) {
         const double2 p = {__shfl_sync(0xffffffffu, own.x, step), __shfl_sync(0xffffffffu, own.y, step)};
         const double value = g[step * LANES + lane];
         const double since = static_cast<double>(start + step * LANES) - mode.origin;
         add_times(&a, value, p);
         add_times(&b, value * (since + static_cast<double>(lane)), p);
     }
+    if (lane >= left)
+        return;
     a = lcv_gpu_times(a, of_lane);
     b = lcv_gpu_times(b, of_lane);
     *zeroth = {zeroth->x + a.x, zeroth->y + a.y};
     *first = {first->x + b.x, first->y + b.y};
 }
 
-/* Grid: parts x rows x groups of modes; a warp has a mode. */
+/* A part of the moments of one row; a warp has a mode. */
 template <class R>
-__global__ void add_moments(lcv_gpu_exponential sums, int64_t first_span, int64_t spans, lcv_exponential_moment *partial)
+LCV_GPU_DEVICE void add_row(const lcv_gpu_exponential &sums, int64_t row, int64_t first_span, int64_t spans, double *g,
+                            lcv_exponential_moment *partial)
 {
-    LCV_GPU_SHARED(double, g);
     const int lane = threadIdx.x % LANES;
-    const int64_t row = blockIdx.y, n = int64_t(blockIdx.z) * WARPS + threadIdx.x / LANES;
+    const int64_t n = int64_t(blockIdx.z) * WARPS + threadIdx.x / LANES;
     const int64_t index = row * sums.modes + (n < sums.modes ? n : sums.modes - 1);
     const lcv_exponential_mode mode = sums.mode[index];
     const double2 of_lane = power(mode, static_cast<double>(lane));
@@ -122,13 +134,22 @@ __global__ void add_moments(lcv_gpu_exponential sums, int64_t first_span, int64_
                                             : R(0);
         }
         __syncthreads();
-        add_span(mode, start, g, of_lane, lane, &zeroth, &first);
+        add_span(mode, start, sums.first + sums.count - start, g, of_lane, lane, &zeroth, &first);
         __syncthreads();
     }
     zeroth = sum_of_warp(zeroth);
     first = sum_of_warp(first);
     if (lane == 0 && n < sums.modes)
         partial[int64_t(blockIdx.x) * sums.rows * sums.modes + index] = {zeroth.x, zeroth.y, first.x, first.y};
+}
+
+/* Grid: parts x rows, as far as a grid goes, x groups of modes. */
+template <class R>
+__global__ void add_moments(lcv_gpu_exponential sums, int64_t first_span, int64_t spans, lcv_exponential_moment *partial)
+{
+    LCV_GPU_SHARED(double, g);
+    for (int64_t row = blockIdx.y; row < sums.rows; row += gridDim.y)
+        add_row<R>(sums, row, first_span, spans, g, partial);
 }
 
 static __global__ void add_parts(int64_t moments, int64_t parts, const lcv_exponential_moment *partial,
@@ -145,6 +166,15 @@ static __global__ void add_parts(int64_t moments, int64_t parts, const lcv_expon
 }
 
 /* ---- Launches ---- */
+
+static_assert(LCV_GPU_MOST_MODES == 65535 * WARPS, "groups of modes are the third axis of a grid");
+
+/* Enough blocks for any device; the second axis of a grid ends at 65535. */
+static unsigned rows_of_grid(int64_t rows)
+{
+    const int64_t most = 1024;
+    return static_cast<unsigned>(rows < most ? rows : most);
+}
 
 static int64_t spans_of(int64_t first, int64_t count)
 {
@@ -163,7 +193,7 @@ int lcv_gpu_exponential_taps(const lcv_gpu_exponential *sums, void *stream)
     if (sums->rows == 0 || spans == 0)
         return 0;
     return lcv_gpu_launch(sums->is_double ? write_taps<double> : write_taps<float>,
-                          dim3(static_cast<unsigned>(spans), static_cast<unsigned>(sums->rows)), dim3(THREADS), shared,
+                          dim3(static_cast<unsigned>(spans), rows_of_grid(sums->rows)), dim3(THREADS), shared,
                           stream, *sums, sums->first / LCV_GPU_SPAN);
 }
 
@@ -173,7 +203,7 @@ int lcv_gpu_exponential_moments(const lcv_gpu_exponential *sums, lcv_exponential
     if (sums->rows == 0 || groups == 0 || spans == 0)
         return 0;
     const dim3 grid(static_cast<unsigned>(lcv_gpu_exponential_parts(sums->first, sums->count)),
-                    static_cast<unsigned>(sums->rows), static_cast<unsigned>(groups));
+                    rows_of_grid(sums->rows), static_cast<unsigned>(groups));
     return lcv_gpu_launch(sums->is_double ? add_moments<double> : add_moments<float>, grid, dim3(THREADS),
                           LCV_GPU_SPAN * sizeof(double), stream, *sums, sums->first / LCV_GPU_SPAN, spans, partial);
 }

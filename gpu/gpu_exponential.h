@@ -27,6 +27,9 @@ lcv_status lcv_gpu_exponential_backward(void *device, const lcv_filter_problem *
  * range a call asks for: so a tap always has the same bits. */
 enum { LCV_GPU_SPAN = 1024, LCV_GPU_SPANS_TOGETHER = 16 };
 
+/* Modes for each row are limited by the third axis of a grid. */
+enum { LCV_GPU_MOST_MODES = 65535 * 8 };
+
 typedef struct lcv_gpu_exponential {
     int64_t rows, modes;
     const lcv_exponential_mode *mode;

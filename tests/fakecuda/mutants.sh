@@ -30,6 +30,9 @@ mutant gpu_mlp_norm gpu_mlp_norm.cu 'row * strip.pitch + t]' 'row * strip.pitch 
 mutant gpu_exponential gpu_exponential.cu '__syncthreads();' ''
 mutant gpu_exponential gpu_exponential.cu 'start + lane * LANES) - mode.origin' 'start + lane * LANES)'
 mutant gpu_exponential gpu_exponential.cu 'warp + k * WARPS];' 'warp * (STEPS / WARPS) + k];'
+mutant gpu_exponential gpu_exponential.cu 'step < steps' 'step < STEPS'
+mutant gpu_exponential gpu_exponential.cu 'lane >= left' 'lane < 0'
+mutant gpu_exponential gpu_exponential.cu 'row += gridDim.y' 'row += 1 << 20'
 mutant gpu_exponential gpu_exponential.cu 'since + static_cast<double>(lane)' 'since'
 mutant gpu_exponential gpu_exponential.cu 'p * moments + i' 'p + i'
 exit $((survivors > 0))

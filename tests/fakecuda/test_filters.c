@@ -154,6 +154,60 @@ static void long_sums(void **state)
     lcv_context_destroy(&context);
 }
 
+/* Gradients of one mode that grows: its powers beyond the last tap are infinite. */
+static void check_growing(lcv_context *context, double log_pole, int64_t seqlen)
+{
+    const filter_case row = {"modal", "modes=1", 1, 0.0};
+    const double residue = 0.5;
+    double by_residue = 0.0, by_log_pole = 0.0;
+    instance i = instance_open_on(context, &row, LCV_F64, seqlen, 0, LCV_DEVICE_CUDA);
+    const int32_t residues = lcv_filter_parameter_find(i.filter, "residues"),
+                  poles = lcv_filter_parameter_find(i.filter, "log_poles");
+    instance_set(&i, residues, &residue);
+    instance_set(&i, poles, &log_pole);
+    gradients g = gradients_zero(&i);
+    double *dtaps = noise(&i, seqlen);
+    instance_backward(&i, seqlen, 0, seqlen, dtaps, false, &g);
+    for (int64_t t = 0; t < seqlen; t++) {
+        by_residue += dtaps[t] * exp(log_pole * (double)t);
+        by_log_pole += dtaps[t] * residue * (double)t * exp(log_pole * (double)t);
+    }
+    compare(&i, "gradients of residues", g.of[residues], &by_residue, 1);
+    compare(&i, "gradients of poles", g.of[poles], &by_log_pole, 1);
+    free(dtaps);
+    gradients_free(&g);
+    instance_close(&i);
+}
+
+static void growing_modes(void **state)
+{
+    lcv_context *context = test_context(NULL);
+    (void)state;
+    check_growing(context, 1.0, 500);
+    check_growing(context, 0.4, 1100);
+    check_growing(context, 30.0, 3);
+    lcv_context_destroy(&context);
+}
+
+/* More than a grid has blocks for. */
+static void many_rows(void **state)
+{
+    enum { TAPS = 4 };
+    const filter_case row = {"modal", "modes=1", 1030, 0.01};
+    lcv_context *context = test_context(NULL);
+    (void)state;
+    instance i = instance_open_on(context, &row, LCV_F32, TAPS, 0, LCV_DEVICE_CUDA);
+    instance twin = core_twin(&i, TAPS);
+    double *a = instance_taps(&i, TAPS, 0, TAPS), *b = instance_taps(&twin, TAPS, 0, TAPS);
+    compare(&i, "taps", a, b, i.info.filters * TAPS);
+    compare_gradients(&i, &twin, TAPS, 0, TAPS, false);
+    free(a);
+    free(b);
+    instance_close(&i);
+    instance_close(&twin);
+    lcv_context_destroy(&context);
+}
+
 /* ---- Families and tensors that are refused ---- */
 
 static void other_families_are_refused(void **state)
@@ -496,6 +550,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(plans_elsewhere_are_refused),
         cmocka_unit_test(executions_can_be_recorded),
         cmocka_unit_test(long_sums),
+        cmocka_unit_test(growing_modes),
+        cmocka_unit_test(many_rows),
     };
     const struct CMUnitTest heavy[] = {cmocka_unit_test(every_call_may_fail), cmocka_unit_test(many_strips)};
     if (argc > 1 && strcmp(argv[1], "heavy") == 0)
