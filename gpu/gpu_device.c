@@ -10,10 +10,19 @@
 static bool is_fatal(cudaError_t error)
 {
     static const cudaError_t fatal[] = {
-        cudaErrorIllegalAddress,      cudaErrorLaunchTimeout,      cudaErrorAssert,
-        cudaErrorHardwareStackError,  cudaErrorIllegalInstruction, cudaErrorMisalignedAddress,
-        cudaErrorInvalidAddressSpace, cudaErrorInvalidPc,          cudaErrorLaunchFailure,
-        cudaErrorExternalDevice,      cudaErrorTensorMemoryLeak,
+        cudaErrorIllegalAddress,
+        cudaErrorLaunchTimeout,
+        cudaErrorAssert,
+        cudaErrorHardwareStackError,
+        cudaErrorIllegalInstruction,
+        cudaErrorMisalignedAddress,
+        cudaErrorInvalidAddressSpace,
+        cudaErrorInvalidPc,
+        cudaErrorLaunchFailure,
+        cudaErrorExternalDevice,
+        cudaErrorTensorMemoryLeak,
+        cudaErrorMpsClientTerminated,
+        (cudaError_t)226, /* cudaErrorContained, which older headers do not have */
     };
     for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
         if (error == fatal[i])

@@ -28,7 +28,7 @@ void fake_die(const char *why)
 static bool is_final(cudaError_t error)
 {
     return (error >= cudaErrorIllegalAddress && error <= cudaErrorTensorMemoryLeak) ||
-           error == cudaErrorExternalDevice;
+           error == cudaErrorMpsClientTerminated || error == cudaErrorExternalDevice || (int)error == 226;
 }
 
 cudaError_t fake_enter(void)

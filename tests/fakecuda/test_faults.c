@@ -161,6 +161,24 @@ static void a_lost_device_stays_lost(void **state)
     fake_restart();
 }
 
+/* All codes after which CUDA asks for a new process, 226 among them: newer than some headers. */
+static void what_is_final(void **state)
+{
+    static const int codes[] = {226, 700, 702, 710, 714, 715, 716, 717, 718, 719, 721, 810, 911};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(codes); i++) {
+        lcv_context *context = NULL;
+        void *memory = NULL;
+        fake_reset();
+        assert_int_equal(lcv_context_create(NULL, &context), LCV_OK);
+        fake_fail(1, false, (cudaError_t)codes[i]);
+        assert_int_not_equal(lcv_memory_allocate(context, "cuda", 2, &memory), LCV_OK);
+        assert_int_equal(lcv_memory_copy(context, "cuda", NULL, NULL, 0, NULL), LCV_DEVICE_LOST);
+        lcv_context_destroy(&context);
+        fake_restart();
+    }
+}
+
 /* CUDA remembers the last error of a thread. */
 static void errors_are_not_left_behind(void **state)
 {
@@ -185,9 +203,8 @@ static void errors_are_not_left_behind(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_call_may_fail),
-        cmocka_unit_test(opening_may_fail),
-        cmocka_unit_test(a_lost_device_stays_lost),
+        cmocka_unit_test(every_call_may_fail),        cmocka_unit_test(opening_may_fail),
+        cmocka_unit_test(a_lost_device_stays_lost),   cmocka_unit_test(what_is_final),
         cmocka_unit_test(errors_are_not_left_behind),
     };
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
