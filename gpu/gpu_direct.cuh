@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* gpu_direct.cuh: sums of products of two sequences by a thread block, term by term, in double. What is absent is no
- * term: nothing is multiplied by a zero that stands for it. */
+ * term: nothing is multiplied by a zero that stands for it. Eight terms at a time are added to a sum that keeps what
+ * rounding takes from it, so that errors do not grow with the number of terms. */
 #ifndef LCV_GPU_DIRECT_CUH
 #define LCV_GPU_DIRECT_CUH
 
@@ -12,12 +13,13 @@ enum {
     LCV_GPU_DIRECT_EACH = 4,
     LCV_GPU_DIRECT_TILE = LCV_GPU_DIRECT_THREADS * LCV_GPU_DIRECT_EACH,
     LCV_GPU_DIRECT_RUN = 256,
+    LCV_GPU_DIRECT_TERMS = 8, /* that are added plainly; divides the run */
     LCV_GPU_DIRECT_SHARED = LCV_GPU_DIRECT_TILE + 2 * LCV_GPU_DIRECT_RUN /* reals */
 };
 
 /* Result r of a thread is number first + threadIdx.x + r * THREADS of its block. */
 struct lcv_gpu_direct_tile {
-    double sum[LCV_GPU_DIRECT_EACH];
+    double sum[LCV_GPU_DIRECT_EACH], lost[LCV_GPU_DIRECT_EACH]; /* the second: by rounding */
     int64_t first;
 };
 
@@ -27,8 +29,25 @@ LCV_GPU_DEVICE lcv_gpu_direct_tile lcv_gpu_open_tile(int64_t first, int64_t resu
     lcv_gpu_direct_tile tile;
     tile.first = first;
     LCV_GPU_UNROLL for (int r = 0; r < LCV_GPU_DIRECT_EACH; r++)
+    {
         tile.sum[r] = first + threadIdx.x + r * LCV_GPU_DIRECT_THREADS < results ? 0.0 : static_cast<double>(NAN);
+        tile.lost[r] = 0.0;
+    }
     return tile;
+}
+
+/* What rounding takes from an infinite sum is not a number, and does not count. */
+LCV_GPU_DEVICE double lcv_gpu_result_of(const lcv_gpu_direct_tile &tile, int r)
+{
+    return tile.lost[r] == tile.lost[r] ? tile.sum[r] + tile.lost[r] : tile.sum[r];
+}
+
+/* Source: Knuth, The Art of Computer Programming, volume 2: the error of a sum of two, exactly. */
+LCV_GPU_DEVICE void lcv_gpu_add_to(lcv_gpu_direct_tile &tile, int r, double part)
+{
+    const double before = tile.sum[r], sum = before + part, added = sum - before;
+    tile.lost[r] += (before - (sum - added)) + (part - added);
+    tile.sum[r] = sum;
 }
 
 /* f(number, value) for each of the thread's results that are wanted. */
@@ -38,7 +57,7 @@ template <class F> LCV_GPU_DEVICE void lcv_gpu_close_tile(const lcv_gpu_direct_t
     {
         const int64_t number = tile.first + threadIdx.x + r * LCV_GPU_DIRECT_THREADS;
         if (number < results)
-            f(number, tile.sum[r]);
+            f(number, lcv_gpu_result_of(tile, r));
     }
 }
 
@@ -72,18 +91,21 @@ template <class R>
 LCV_GPU_DEVICE void lcv_gpu_add_run(lcv_gpu_direct_tile &tile, const lcv_gpu_direct_window &w, int sign, int count,
                                     const R *a, const R *b)
 {
-    double part[LCV_GPU_DIRECT_EACH] = {};
-    for (int i = 0; i < count; i++) {
-        const double factor = static_cast<double>(a[i]);
-        const int own = threadIdx.x + (sign > 0 ? i : LCV_GPU_DIRECT_RUN - 1 - i);
-        LCV_GPU_UNROLL for (int r = 0; r < LCV_GPU_DIRECT_EACH; r++)
-        {
-            const int at = own + r * LCV_GPU_DIRECT_THREADS;
-            if (at >= w.begin && at < w.end)
-                part[r] += factor * static_cast<double>(b[at]);
+    for (int first = 0; first < count; first += LCV_GPU_DIRECT_TERMS) {
+        const int end = first + LCV_GPU_DIRECT_TERMS < count ? first + LCV_GPU_DIRECT_TERMS : count;
+        double part[LCV_GPU_DIRECT_EACH] = {};
+        for (int i = first; i < end; i++) {
+            const double factor = static_cast<double>(a[i]);
+            const int own = threadIdx.x + (sign > 0 ? i : LCV_GPU_DIRECT_RUN - 1 - i);
+            LCV_GPU_UNROLL for (int r = 0; r < LCV_GPU_DIRECT_EACH; r++)
+            {
+                const int at = own + r * LCV_GPU_DIRECT_THREADS;
+                if (at >= w.begin && at < w.end)
+                    part[r] += factor * static_cast<double>(b[at]);
+            }
         }
+        LCV_GPU_UNROLL for (int r = 0; r < LCV_GPU_DIRECT_EACH; r++) lcv_gpu_add_to(tile, r, part[r]);
     }
-    LCV_GPU_UNROLL for (int r = 0; r < LCV_GPU_DIRECT_EACH; r++) tile.sum[r] += part[r];
 }
 
 /* tile += sum over i < a_len of a(i) * b(as lcv_gpu_direct_terms says). All threads of the block; stops when every
