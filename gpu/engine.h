@@ -34,10 +34,11 @@ typedef struct lcv_gpu_geometry {
 
 /* What an engine says about a geometry. */
 typedef struct lcv_gpu_engine_info {
-    int64_t fft_size;      /* points of a transform */
+    int64_t fft_size;      /* points of a transform; 0 where there is none */
     size_t spectrum_bytes; /* one prepared filter */
     size_t grad_bytes;     /* the gradient of one filter, in the making */
-    size_t row_bytes;      /* scratch of one row of a chunk; a multiple of 2 fft_size reals */
+    size_t row_bytes;      /* scratch of one row of a chunk */
+    int64_t result_reals;  /* of that, how much at its end may hold results that direct sums gave */
     double cost;           /* estimated picoseconds of one output element of forward, for the choice */
 } lcv_gpu_engine_info;
 
@@ -55,6 +56,9 @@ typedef struct lcv_gpu_work {
 typedef struct lcv_gpu_engine {
     const char *name;
     bool exclusive; /* one call of a plan at a time */
+    bool foreign;   /* its sums are another library's, which does not promise their bits */
+    bool exact; /* no bit of a result depends on later samples; nothing else is chosen for exact_causality,
+                 * and it for nothing else unless it is named */
 
     /* Does it serve this geometry on this device? false leaves a reason (static text). */
     bool (*query)(const lcv_gpu_device *device, const lcv_gpu_geometry *geometry, lcv_gpu_engine_info *info,

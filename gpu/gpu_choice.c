@@ -113,25 +113,42 @@ static void set_geometry(lcv_gpu_plan *plan)
 
 /* ---- The engine ---- */
 
-static bool is_wanted(const char *wanted, const lcv_gpu_engine *engine)
+static bool is_wanted(const char *wanted, const lcv_gpu_engine *engine, bool exact)
 {
-    return wanted == NULL || strcmp(wanted, "auto") == 0 || strcmp(wanted, engine->name) == 0;
+    if (wanted == NULL || strcmp(wanted, "auto") == 0)
+        return engine->exact == exact;
+    return strcmp(wanted, engine->name) == 0;
+}
+
+/* Where bits are promised, sums of our own come first. */
+static bool is_better(const lcv_gpu_plan *plan, const lcv_gpu_engine *engine, const lcv_gpu_engine_info *info)
+{
+    if (plan->engine == NULL)
+        return true;
+    if (plan->params.reproducible != 0 && engine->foreign != plan->engine->foreign)
+        return !engine->foreign;
+    return info->cost < plan->info.cost;
 }
 
 static lcv_status choose_engine(lcv_gpu_plan *plan)
 {
     const lcv_backend_host *host = plan->device->host;
     const char *wanted = plan->params.engine, *reason = "there is none of this name";
+    const bool exact = plan->params.exact_causality != 0;
     for (int i = 0; i < ENGINE_COUNT; i++) {
         lcv_gpu_engine_info info = {0};
         const char *why = NULL;
-        if (!is_wanted(wanted, engines[i]))
+        if (!is_wanted(wanted, engines[i], exact))
             continue;
+        if (exact && !engines[i]->exact) {
+            reason = "later samples reach its results by rounding (exact_causality)";
+            continue;
+        }
         if (!engines[i]->query(plan->device, &plan->geometry, &info, &why)) {
             reason = why != NULL ? why : reason;
             continue;
         }
-        if (plan->engine == NULL || info.cost < plan->info.cost) {
+        if (is_better(plan, engines[i], &info)) {
             plan->engine = engines[i];
             plan->info = info;
         }
@@ -180,7 +197,7 @@ static int64_t late_tiles(const lcv_gpu_plan *plan)
 static double limit_of(const lcv_gpu_plan *plan)
 {
     const lcv_gpu_geometry *g = &plan->geometry;
-    const double most = g->is_double ? 0x1p1018 : 0x1p122, points = 2.0 * (double)plan->info.fft_size;
+    const double most = g->is_double ? 0x1p1018 : 0x1p122, points = (double)plan->info.result_reals;
     const double rows = g->dfilter ? fmax((double)g->rows_per_filter, 1.0) : 1.0;
     return sqrt(most / rows) / points;
 }
@@ -288,9 +305,6 @@ lcv_status lcv_gpu_choose(lcv_gpu_device *device, const lcv_conv_params *params,
 {
     *plan = (lcv_gpu_plan){.device = device, .params = *params};
     atomic_flag_clear(&plan->busy);
-    if (params->reproducible != 0 || params->exact_causality != 0)
-        return device->host->fail(device->host, LCV_UNSUPPORTED, "%s: the CUDA backend does not promise it",
-                                  params->reproducible != 0 ? "reproducible" : "exact_causality");
     set_geometry(plan);
     const lcv_status status = choose_engine(plan);
     if (status != LCV_OK)
@@ -307,12 +321,14 @@ void lcv_gpu_explain(const lcv_gpu_plan *plan, char *text, size_t size)
 {
     static const char *const modes[] = {"causal", "anticausal", "twosided", "circular"};
     const lcv_gpu_geometry *g = &plan->geometry;
-    snprintf(
-        text, size,
-        "engine %s (%s): %s, %lld samples with %lld + %lld taps, ring of %lld complex points; %lld x %lld "
-        "rows in chunks of %lld x %lld",
-        plan->engine->name, plan->params.engine != NULL ? "as asked" : "cheapest estimate",
-        modes[plan->params.mode], (long long)plan->seqlen, (long long)g->taps, (long long)g->taps_future,
-        (long long)plan->info.fft_size, (long long)g->filters, (long long)g->rows_per_filter,
-        (long long)plan->chunk_filters, (long long)plan->chunk_rows);
+    char ring[64] = "direct sums";
+    if (plan->info.fft_size > 0)
+        snprintf(ring, sizeof ring, "ring of %lld complex points", (long long)plan->info.fft_size);
+    snprintf(text, size,
+             "engine %s (%s): %s, %lld samples with %lld + %lld taps, %s; %lld x %lld rows in chunks of "
+             "%lld x %lld",
+             plan->engine->name, plan->params.engine != NULL ? "as asked" : "cheapest estimate",
+             modes[plan->params.mode], (long long)plan->seqlen, (long long)g->taps, (long long)g->taps_future,
+             ring, (long long)g->filters, (long long)g->rows_per_filter, (long long)plan->chunk_filters,
+             (long long)plan->chunk_rows);
 }

@@ -309,7 +309,7 @@ static lcv_gpu_source source_to_mend(const execution *e, lcv_gpu_source source)
 static void mend(execution *e, lcv_gpu_source in, const lcv_gpu_sink *sink, bool adjoint)
 {
     const lcv_gpu_plan *p = e->plan;
-    const size_t element = (size_t)p->info.fft_size * 2 * (p->geometry.is_double ? 8 : 4);
+    const size_t results = (size_t)p->info.result_reals * (p->geometry.is_double ? 8 : 4);
     lcv_gpu_mend_job job = {.chunk = e->work.chunk,
                             .watch = e->work.watch,
                             .in = source_to_mend(e, in),
@@ -318,8 +318,8 @@ static void mend(execution *e, lcv_gpu_source in, const lcv_gpu_sink *sink, bool
                             .adjoint = adjoint};
     if (!p->mends_in_shared) {
         job.rows =
-            e->work.scratch + (size_t)(p->chunk_filters * p->chunk_rows) * (p->info.row_bytes - element);
-        job.row_stride = 2 * p->info.fft_size;
+            e->work.scratch + (size_t)(p->chunk_filters * p->chunk_rows) * (p->info.row_bytes - results);
+        job.row_stride = p->info.result_reals;
     }
     if (p->engine_self != NULL)
         LAUNCH(e, lcv_gpu_mend_rows, &job, e->work.stream);

@@ -55,6 +55,7 @@ static bool query(const lcv_gpu_device *device, const lcv_gpu_geometry *g, lcv_g
         return false;
     const size_t bytes = element_bytes(g, n);
     *info = (lcv_gpu_engine_info){.fft_size = n,
+                                  .result_reals = 2 * n,
                                   .spectrum_bytes = bytes,
                                   .grad_bytes = bytes,
                                   .row_bytes = g->backward ? 2 * bytes : bytes,
@@ -166,11 +167,13 @@ static char *elements(const run *a, int which)
     return a->work->scratch + (size_t)which * (size_t)(a->r->filters * a->r->rows) * a->r->element_bytes;
 }
 
+/* Elements of an odd number of points may end anywhere; cuFFT's work area begins where it would itself have
+ * put it, at a multiple of LCV_GPU_ALIGNMENT. */
 static void transform(run *a, lcv_gpu_fft *fft, bool inverse, void *rows)
 {
+    const char *end = elements(a, a->r->geometry.backward ? 2 : 1);
     if (a->status == LCV_OK)
-        a->status = lcv_gpu_fft_run(fft, inverse, rows, elements(a, a->r->geometry.backward ? 2 : 1),
-                                    a->work->stream);
+        a->status = lcv_gpu_fft_run(fft, inverse, rows, lcv_gpu_align(end), a->work->stream);
 }
 
 /* The transforms of rows. */
@@ -253,6 +256,7 @@ static lcv_status filter_grad(void *self, const lcv_gpu_work *work, const lcv_gp
 const lcv_gpu_engine lcv_gpu_engine_cufft = {
     .name = "cufft",
     .exclusive = true,
+    .foreign = true,
     .query = query,
     .extra_bytes = extra_bytes,
     .create = create,

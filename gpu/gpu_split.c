@@ -35,6 +35,7 @@ static bool query(const lcv_gpu_device *device, const lcv_gpu_geometry *g, lcv_g
     if (lcv_gpu_split_shared_bytes(n) > device->shared_bytes)
         return false;
     *info = (lcv_gpu_engine_info){.fft_size = n,
+                                  .result_reals = 2 * n,
                                   .spectrum_bytes = lcv_gpu_ring_bytes(n),
                                   .grad_bytes = lcv_gpu_ring_bytes(n),
                                   .row_bytes = (g->dfilter ? 2 : 1) * lcv_gpu_ring_bytes(n),

@@ -9,7 +9,7 @@
  *  - Any call can be made to fail, once or from then on; errors that are final stay.
  *  - A stream that is captured records; allocating, freeing, waiting and making transforms is an error
  * meanwhile.
- *  - Transforms overwrite their whole work area.
+ *  - Transforms overwrite their whole work area, and refuse one that is not aligned to 256 bytes.
  * Thread-safe. Kernels are compiled by a C++ compiler against tests/simt and arrive through simt_submit. */
 #ifndef FAKE_CUDA_H
 #define FAKE_CUDA_H

@@ -11,7 +11,11 @@
 
 typedef long double _Complex cplx;
 
-enum { MOST_TRANSFORMS = 256, EXTRA_WORK = 48 };
+enum {
+    MOST_TRANSFORMS = 256,
+    EXTRA_WORK = 48,
+    WORK_ALIGNMENT = 256 /* of a work area that cuFFT allocates itself; no document allows less */
+};
 
 typedef struct {
     bool used, automatic, made;
@@ -219,6 +223,8 @@ static cufftResult execute(cufftHandle plan, cufftType type, void *from, void *t
         return leave(error, CUFFT_INVALID_PLAN);
     if (t->work == NULL || !fake_memory_holds(t->work))
         return leave(error, CUFFT_NO_WORKSPACE);
+    if ((uintptr_t)t->work % WORK_ALIGNMENT != 0)
+        fake_die("a work area that begins where cuFFT would not put one");
     job *j = malloc(sizeof *j);
     if (j == NULL)
         fake_die("out of memory");

@@ -6,6 +6,7 @@
 #include "targets.h"
 #include "test.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char *const problems[] = {
@@ -217,6 +218,94 @@ static void workspace_is_bounded(void **state)
     lcv_context_destroy(&context);
 }
 
+/* ---- Bits ---- */
+
+/* Outputs of a plan with these promises, in a context and a run of their own. */
+static arrays results_of(const char *text, int reproducible, int exact_causality, const arrays *inputs)
+{
+    lcv_context *context = test_context(NULL);
+    device_problem d;
+    lcv_plan *plan = NULL;
+    device_problem_make(&d, context, text);
+    if (inputs != NULL)
+        assert_int_equal(device_arrays_upload(&d.there, inputs), LCV_OK);
+    lcv_conv_params params = arrays_conv_params(&d.host.p, d.host.p.seqlen);
+    params.reproducible = reproducible;
+    params.exact_causality = exact_causality;
+    assert_int_equal(lcv_conv_plan_create(context, &params, &plan), LCV_OK);
+    assert_int_equal(device_problem_run(&d, plan, NULL, NULL), LCV_OK);
+    arrays results = device_problem_results(&d);
+    lcv_plan_destroy(&plan);
+    device_problem_free(&d);
+    lcv_context_destroy(&context);
+    return results;
+}
+
+static void reproducible_plans_repeat(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(problems); i++) {
+        arrays first = results_of(problems[i], 1, 0, NULL);
+        for (int repeat = 0; repeat < 2; repeat++) {
+            arrays again = results_of(problems[i], 1, 0, NULL);
+            assert_true(device_problem_same_outputs(&first, &again));
+            arrays_free(&again);
+        }
+        arrays_free(&first);
+    }
+}
+
+/* Replaces samples [from, to) of all rows. */
+static void spoil(const arrays *a, array_role role, int64_t from, int64_t to, double value)
+{
+    for (int64_t row = 0; row < array_row_count(&a->p, role); row++) {
+        const lcv_tensor view = arrays_row(a, role, row);
+        for (int64_t t = from; t < to; t++)
+            tensor_set(&view, t, value);
+    }
+}
+
+static void expect_same_samples(const arrays *a, const arrays *b, array_role role, int64_t from, int64_t to)
+{
+    for (int64_t row = 0; row < array_row_count(&a->p, role); row++) {
+        const lcv_tensor x = arrays_row(a, role, row), y = arrays_row(b, role, row);
+        for (int64_t t = from; t < to; t++)
+            assert_true(tensor_get(&x, t) == tensor_get(&y, t));
+    }
+}
+
+/* Whatever comes later, the outputs before are the same; whatever gradients came before, those after are; and
+ * the other way round for the anti-causal one. */
+static void check_exact(const char *text, bool anticausal)
+{
+    static const double values[] = {1e6, (double)NAN};
+    arrays plain = results_of(text, 0, 1, NULL), changed;
+    const int64_t n = plain.p.seqlen, cut = n / 3;
+    assert_true(n > 600); /* several tiles and runs of direct sums */
+    for (size_t i = 0; i < COUNT_OF(values); i++) {
+        assert_true(arrays_copy(&plain.p, &plain, &changed));
+        spoil(&changed, ARRAY_U, anticausal ? 0 : cut, anticausal ? cut : n, values[i]);
+        arrays y = results_of(text, 0, 1, &changed);
+        expect_same_samples(&y, &plain, ARRAY_Y, anticausal ? cut : 0, anticausal ? n : cut);
+        arrays_free(&y);
+        arrays_free(&changed);
+        assert_true(arrays_copy(&plain.p, &plain, &changed));
+        spoil(&changed, ARRAY_DY, anticausal ? cut : 0, anticausal ? n : cut, values[i]);
+        arrays du = results_of(text, 0, 1, &changed);
+        expect_same_samples(&du, &plain, ARRAY_DU, anticausal ? 0 : cut, anticausal ? cut : n);
+        arrays_free(&du);
+        arrays_free(&changed);
+    }
+    arrays_free(&plain);
+}
+
+static void exact_plans_do_not_look_ahead(void **state)
+{
+    (void)state;
+    check_exact("conv:f32:b2:d2:l1500:k900:causal:skip:bias:pre:fwdbwd backend=cuda", false);
+    check_exact("conv:f64:b1:d2:l700:k700:anticausal:act=gelu:fwdbwd backend=cuda", true);
+}
+
 /* ---- Devices ---- */
 
 static void the_device_of_the_context(void **state)
@@ -266,21 +355,42 @@ static void without_a_driver(void **state)
     fake_reset();
 }
 
+/* The engine that a plan for these has; NULL: there is none. */
+static const char *engine_of(lcv_context *context, lcv_dtype dtype, int64_t seqlen, int reproducible,
+                             int exact_causality, const char *engine)
+{
+    lcv_conv_params params = LCV_CONV_PARAMS_INIT;
+    lcv_plan_info info = {.struct_size = sizeof info};
+    params.device = LCV_DEVICE_CUDA;
+    params.dtype = dtype;
+    params.batch = params.channels = 3;
+    params.seqlen = params.filter_len = seqlen;
+    params.reproducible = reproducible;
+    params.exact_causality = exact_causality;
+    params.engine = engine;
+    return lcv_conv_query(context, &params, &info) == LCV_OK ? info.engine : NULL;
+}
+
+static void what_is_promised_chooses_the_engine(void **state)
+{
+    lcv_context *context = test_context(NULL);
+    (void)state;
+    assert_string_equal(engine_of(context, LCV_F32, 3, 0, 0, NULL), "cufft");
+    assert_string_equal(engine_of(context, LCV_F32, 3, 1, 0, NULL), "block");
+    assert_string_equal(engine_of(context, LCV_F32, 1 << 20, 1, 0, NULL), "split");
+    assert_string_equal(engine_of(context, LCV_F64, 3, 1, 0, NULL), "cufft");
+    assert_string_equal(engine_of(context, LCV_F32, 3, 1, 0, "cufft"), "cufft");
+    assert_string_equal(engine_of(context, LCV_F32, 3, 0, 1, NULL), "exact");
+    assert_string_equal(engine_of(context, LCV_F64, 3, 1, 1, NULL), "exact");
+    assert_null(engine_of(context, LCV_F32, 3, 0, 1, "block"));
+    assert_non_null(strstr(lcv_context_message(context), "later samples reach its results"));
+    lcv_context_destroy(&context);
+}
+
 static void what_is_not_promised(void **state)
 {
     lcv_context *context = test_context(NULL);
-    lcv_conv_params params = LCV_CONV_PARAMS_INIT;
     (void)state;
-    params.device = LCV_DEVICE_CUDA;
-    params.batch = params.channels = params.seqlen = params.filter_len = 3;
-    assert_int_equal(lcv_conv_query(context, &params, NULL), LCV_OK);
-    params.reproducible = 1;
-    assert_int_equal(lcv_conv_query(context, &params, NULL), LCV_UNSUPPORTED);
-    assert_non_null(strstr(lcv_context_message(context), "reproducible: "));
-    params.reproducible = 0;
-    params.exact_causality = 1;
-    assert_int_equal(lcv_conv_query(context, &params, NULL), LCV_UNSUPPORTED);
-    assert_non_null(strstr(lcv_context_message(context), "exact_causality: "));
     lcv_stream_params stream = LCV_STREAM_PARAMS_INIT;
     stream.device = LCV_DEVICE_CUDA;
     stream.batch = stream.channels = stream.filter_len = 3;
@@ -324,8 +434,14 @@ static void memory_of_a_device(void **state)
     assert_int_equal(fake_count().live_allocations, 0);
 }
 
-int main(void)
+/* real: what a GPU can be asked for. */
+int main(int argc, char **argv)
 {
+    const struct CMUnitTest real[] = {
+        cmocka_unit_test(a_graph_repeats_the_run),
+        cmocka_unit_test(reproducible_plans_repeat),
+        cmocka_unit_test(exact_plans_do_not_look_ahead),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(executions_only_enqueue),
         cmocka_unit_test(a_graph_repeats_the_run),
@@ -334,8 +450,13 @@ int main(void)
         cmocka_unit_test(workspace_is_bounded),
         cmocka_unit_test(the_device_of_the_context),
         cmocka_unit_test(without_a_driver),
+        cmocka_unit_test(what_is_promised_chooses_the_engine),
+        cmocka_unit_test(reproducible_plans_repeat),
+        cmocka_unit_test(exact_plans_do_not_look_ahead),
         cmocka_unit_test(what_is_not_promised),
         cmocka_unit_test(memory_of_a_device),
     };
+    if (argc > 1 && strcmp(argv[1], "real") == 0)
+        return cmocka_run_group_tests_name("device, as far as it may be real", real, NULL, NULL);
     return cmocka_run_group_tests_name("device", tests, NULL, NULL);
 }
