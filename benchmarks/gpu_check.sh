@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # gpu_check.sh [OPTION...]: everything that needs a GPU, in one call of under ten minutes: build for this GPU alone,
-# operators, benchmark with graphs, baselines, filters, mixers, containment, gradients, compute-sanitizer. What matters
-# most comes first, and no step runs past the end. Leaves benchmarks/results/GPU-DATE.jsonl. Without a GPU it says so and
-# ends with status 0.
+# short operator suite, streams and graphs, benchmark, baselines, compute-sanitizer, filters, mixers, operators,
+# containment, gradients. What matters most comes first, and no step runs past the end. Leaves
+# benchmarks/results/GPU-DATE.jsonl, with a line for each step. Without a GPU it says so and ends with status 0.
 #   --build FOLDER       the build folder (build-gpu)
 #   --cuda-path FOLDERS  where nvcc, the CUDA runtime and cuFFT are, separated by ':'
 #   --prefix FOLDER      cmocka and cJSON that were brought along: FOLDER/lib/pkgconfig has their .pc files
@@ -48,6 +48,7 @@ step() {
     timeout "$seconds" "$@"
     status=$?
     say "$name: $([ $status -eq 0 ] && echo passed || echo "FAILED ($status)"), $((SECONDS - started)) s"
+    printf '{"step": "%s", "status": %d, "seconds": %d}\n' "$name" "$status" $((SECONDS - started)) >>"$results"
     [ $status -eq 0 ] || failed=1
 }
 
@@ -60,8 +61,8 @@ build_for_gpu() {
             ${options[@]+"${options[@]}"} >"$build.log" 2>&1 || { cat "$build.log"; return 1; }
     fi
     ninja -C "$build" gpu/longconv-cuda.so tools/longconv benchmarks/gpu/gpu_bench tests/ops/test_ops \
-        tests/ops/test_gradients tests/properties/test_containment tests/fakecuda/test_filters_on_gpu \
-        tests/fakecuda/test_mixers_on_gpu >"$build/ninja.log" 2>&1 || { tail -n 30 "$build/ninja.log"; return 1; }
+        tests/ops/test_gradients tests/properties/test_containment tests/fakecuda/test_device_on_gpu \
+        tests/fakecuda/test_filters_on_gpu tests/fakecuda/test_mixers_on_gpu >"$build/ninja.log" 2>&1 || { tail -n 30 "$build/ninja.log"; return 1; }
 }
 
 if [ -n "$trial" ]; then
@@ -69,6 +70,7 @@ if [ -n "$trial" ]; then
     build=$trial
     export LONGCONV_BACKEND_PATH=$PWD/$build/tests/fakecuda/longconv-cuda.so
     bench=("$build/tests/fakecuda/gpu_bench_on_fake" --scale 256)
+    device=("$build/tests/fakecuda/test_cuda_device" real)
     filters=$build/tests/fakecuda/test_device_filters
     mixers=$build/tests/fakecuda/test_device_mixers
     results=$build/gpu-trial.jsonl
@@ -82,6 +84,7 @@ else
     say "build: $SECONDS s so far"
     export LONGCONV_BACKEND_PATH=$PWD/$build/gpu
     bench=("$build/benchmarks/gpu/gpu_bench")
+    device=("$build/tests/fakecuda/test_device_on_gpu" real)
     filters=$build/tests/fakecuda/test_filters_on_gpu
     mixers=$build/tests/fakecuda/test_mixers_on_gpu
     results=benchmarks/results/$(printf '%s' "$gpu" | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9-')-$(date -u +%Y-%m-%d).jsonl
@@ -103,9 +106,18 @@ measure() { "$@" | tee -a "$results"; }
 export -f measure
 
 step "operator suite, short" 60 "$build/tests/ops/test_ops" short
-step "benchmark, and graphs" 150 bash -c 'set -o pipefail; measure "$@"' measure "${bench[@]}"
+step "streams, graphs and bits" 20 "${device[@]}"
+step "benchmark" 180 bash -c 'set -o pipefail; measure "$@"' measure "${bench[@]}"
 if [ -z "$trial" ]; then
     step "baselines" 60 bash -c 'set -o pipefail; measure python3 benchmarks/gpu/torch_baselines.py'
+fi
+if [ -z "$trial" ] && command -v compute-sanitizer >/dev/null; then
+    for tool in memcheck racecheck; do
+        step "compute-sanitizer $tool" 60 compute-sanitizer --tool "$tool" --error-exitcode 9 \
+            "$build/tests/ops/test_ops" short
+    done
+else
+    say "compute-sanitizer: left out"
 fi
 step "filters" 45 "$filters"
 step "mixers" 60 "$mixers"
@@ -114,13 +126,5 @@ if [ -z "$trial" ]; then
     step "containment" 45 "$build/tests/properties/test_containment" # minutes where a CPU plays the GPU
 fi
 step "gradients" 90 "$build/tests/ops/test_gradients"
-if [ -z "$trial" ] && command -v compute-sanitizer >/dev/null; then
-    for tool in memcheck racecheck; do
-        step "compute-sanitizer $tool" 75 compute-sanitizer --tool "$tool" --error-exitcode 9 \
-            "$build/tests/ops/test_ops" short
-    done
-else
-    say "compute-sanitizer: left out"
-fi
 say "results: $results"
 exit $failed

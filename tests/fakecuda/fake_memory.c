@@ -90,7 +90,7 @@ cudaError_t cudaMalloc(void **memory, size_t bytes)
 cudaError_t cudaMemGetInfo(size_t *left, size_t *all)
 {
     const cudaError_t error = fake_enter();
-    *all = limit > 0 ? limit : SIZE_MAX / 2;
+    *all = limit > 0 ? limit : (size_t)1 << 40;
     *left = *all - (size_t)fake_all.live_bytes;
     return fake_leave(error);
 }

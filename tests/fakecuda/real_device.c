@@ -18,6 +18,16 @@ void fake_restart(void)
 {
 }
 
+void fake_set_devices(int count, cudaError_t error)
+{
+    fail_msg("the number of real devices cannot be %d (%d)", count, (int)error);
+}
+
+void fake_limit_memory(size_t bytes)
+{
+    fail_msg("the memory of a real device cannot be %zu", bytes);
+}
+
 void fake_fail(int64_t call, bool for_good, cudaError_t error)
 {
     fail_msg("call %lld of a real device cannot fail%s with %d", (long long)call, for_good ? " for good" : "",
