@@ -131,8 +131,8 @@ typedef struct lcv_conv_params {
 /* `exact_causality` (causal and anticausal modes): conv[t] has the same bits whatever x holds after t (before
  * t where the mode is anticausal), du[t] whatever the gradients before t hold, and no tap's gradient depends
  * on samples that the tap does not join. Rounding is relative to what came so far: a row may grow by many
- * orders of magnitude. The bits do not depend on seqlen either, and are those of a relaxed stream (stream.h) on
- * the same backend. It costs three to six times an ordinary plan; on CUDA it costs samples x taps.
+ * orders of magnitude. The bits do not depend on seqlen either, and are those of a relaxed stream (stream.h)
+ * on the same backend. It costs three to six times an ordinary plan; on CUDA it costs samples x taps.
  *
  * `reproducible`: plans of equal params give equal bits for equal inputs, outputs and gradients alike, in
  * every process, with every number of threads (the host's too), whatever the alignment of the arrays and
@@ -140,8 +140,8 @@ typedef struct lcv_conv_params {
  * The promise covers one build of this library (and of FFTW and the C library, where the fftw engine and
  * activations use them) on processors of one level, which `longconv info` names (c, avx2, avx512) and
  * LONGCONV_CPU_MASK can lower, so that different machines agree. num_threads may differ, max_workspace_bytes
- * may not: a tighter limit cuts sums in other pieces. On CUDA it covers one model of device and one version of
- * the driver, the CUDA runtime and cuFFT, and where cuFFT is used it is as good as cuFFT (docs/gpu.md). */
+ * may not: a tighter limit cuts sums in other pieces. On CUDA it covers one model of device and one version
+ * of the driver, the CUDA runtime and cuFFT, and where cuFFT is used it is as good as cuFFT (docs/gpu.md). */
 #define LCV_CONV_PARAMS_INIT                                                                                 \
     {                                                                                                        \
         sizeof(lcv_conv_params), LCV_F32, LCV_CONV_CAUSAL, LCV_LAYOUT_BDL, LCV_FILTER_PER_CHANNEL,           \
