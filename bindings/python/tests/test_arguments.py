@@ -77,6 +77,19 @@ def test_read_only_out():
         longconv.conv(U, FILTER, out=out)
 
 
+def test_wrong_types():
+    filter = longconv.filters.Filter("modal", 2, 8)
+    read_only = np.zeros((2, 8), "f4")
+    read_only.flags.writeable = False
+    for out in ([1.0], np.zeros((2, 8)), read_only):
+        with pytest.raises(InvalidArgumentError, match="out: expected a writable array of dtype float32"):
+            filter.taps(8, out=out)
+    with pytest.raises(InvalidArgumentError, match="filter: is needed"):
+        longconv.prepare(None, U.shape)
+    with pytest.raises(InvalidArgumentError, match="future_first_lag: expected a whole number"):
+        longconv.conv(U, FILTER, future_first_lag="one")
+
+
 def test_every_status_has_a_class():
     from longconv import _errors
     assert sorted(_errors.CLASSES) == list(range(-12, 0))

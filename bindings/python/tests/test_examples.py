@@ -21,6 +21,15 @@ def example(monkeypatch):
     return lambda name: __import__(name)
 
 
+@pytest.mark.parametrize("page", ["README.md", "bindings/python/README.md"])
+def test_first_lines_of_python(page):
+    """What a reader copies from the two READMEs runs as it stands."""
+    blocks = (EXAMPLES.parent / page).read_text().split("```python\n")[1:]
+    names = {}
+    exec("".join(block.split("```")[0] for block in blocks), names)
+    assert names["y"].shape in ((2, 64, 8192), (2, 8192, 64))
+
+
 RUNS = {
     "associative_recall.py": ["--steps", "3", "--length", "8", "--wanted", "0"],
     "lra_listops.py": ["--steps", "2", "--train", "30", "--test", "20"],

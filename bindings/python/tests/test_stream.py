@@ -141,6 +141,13 @@ def test_errors_name_the_argument(rng):
         stream.step(np.zeros((1, 3)), pre_gate=np.zeros((1, 3)))
     assert stream.position == 0
     stream.close()
+    for changed, message in (({"filter": 1.0}, "filter: expected taps"), ({"filter": None, "modes": 3}, "modes: expected"),
+                             ({"batch": "two"}, "batch: expected"), ({"threads": None}, "threads: expected"),
+                             ({"channels": []}, "channels: expected")):
+        with pytest.raises(longconv.InvalidArgumentError, match=message):
+            longconv.Stream(**{"filter": np.ones((2, 3)), **changed})
+    with pytest.raises(longconv.InvalidArgumentError, match="options: expected a dictionary"):
+        longconv.MixerStream("hyena", 3, options=["order"])
     with pytest.raises(longconv.InvalidArgumentError, match="stream: is NULL"):
         stream.step(np.zeros((1, 3)))
 

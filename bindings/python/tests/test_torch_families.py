@@ -111,6 +111,29 @@ def test_refusals():
         lt.DSS(4, version="none such")
 
 
+def test_transforms():
+    """torch.func goes into families: derivatives of a layer for each entry of the data, taps for several values, and no
+    second derivatives."""
+    layer, x = lt.S4D(3, 4), torch.randn(4, 2, 3, 9)
+    values = {name: value.detach() for name, value in layer.named_parameters()}
+
+    def loss(values, x):
+        return torch.func.functional_call(layer, values, (x,)).square().sum()
+    each = torch.func.vmap(torch.func.grad(loss), (None, 0))(values, x)
+    for entry in range(4):
+        layer.zero_grad()
+        layer(x[entry]).square().sum().backward()
+        for name, value in layer.named_parameters():
+            torch.testing.assert_close(each[name][entry], value.grad)
+    several = {name: torch.stack([value, 1.1 * value]) for name, value in values.items()}
+    taps = torch.func.vmap(lambda values: torch.func.functional_call(layer, values, (x[0],)))(several)
+    for entry in range(2):
+        other = {name: value[entry] for name, value in several.items()}
+        torch.testing.assert_close(taps[entry], torch.func.functional_call(layer, other, (x[0],)))
+    with pytest.raises(UnsupportedError, match="filter family cannot be differentiated again"):
+        torch.func.grad(lambda values: torch.func.grad(loss)(values, x[0])["kernel.C"].sum())(values)
+
+
 # ---- Layers ----
 
 @pytest.mark.parametrize("layout", ["BDL", "BLD"])

@@ -94,6 +94,8 @@ class _MixerPlan:
 
 def plan(mixer, options, dtype, batch, channels, seqlen, backend, backward=False, **where):
     """The plan of a mixer, made when it is not cached. `options`: by name, or their text."""
+    if not isinstance(options, (str, dict)):
+        raise _errors.InvalidArgumentError(f"options: expected a dictionary, given {options!r}")
     text = options if isinstance(options, str) else _options.text_of(options)
     problem = _Problem(mixer, text, dtype, batch, channels, seqlen, backend, backward, **where)
     return _plans.plans.get(problem, lambda: _MixerPlan(problem))

@@ -76,6 +76,8 @@ def prepare(filter, u_shape, *, dtype=numpy.float32, mode="causal", filter_futur
     transformed again where that needs another transform, which is kept. The other arguments are those of `conv`.
     """
     arrays = Arrays(numpy.empty(0, dtype))
+    if filter is None:
+        raise _errors.InvalidArgumentError("filter: is needed, given None")
     taps, future = (_private(arrays.compute(name, array))
                     for name, array in (("filter", filter), ("filter_future", filter_future)))
     problem = _problem.problem(

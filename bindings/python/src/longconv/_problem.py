@@ -80,6 +80,7 @@ def problem(u_shape, dtype, filter_shape, future_shape, *, mode, layout, activat
     elif future_shape is not None:
         raise _errors.InvalidArgumentError(f"filter_future: belongs to mode 'twosided', given with mode {mode!r}")
     _words.text("backend", backend)
+    _words.whole("future_first_lag", future_first_lag)
     return Problem(dtype, mode_number, _words.LAYOUTS[layout], form,
                    _words.number(_words.ACTIVATIONS, "activation", activation), device, device_index, batch, channels,
                    seqlen, filter_shape[-1], future_shape[-1] if future_shape is not None else 0, future_first_lag,

@@ -197,7 +197,8 @@ class Stream(_Stream):
         arrays = {name: numpy.ascontiguousarray(value, compute)
                   for name, value in (("skip", skip), ("bias", bias)) if value is not None}
         shape = _filter_shape(filter, family, channels, filter_len, modes)
-        self._channels = shape[-2] if channels is None else channels
+        batch, threads = _words.whole("batch", batch), _words.whole("threads", threads)
+        self._channels = _words.whole("channels", shape[-2] if channels is None else channels)
         terms = {"skip": skip is not None, "bias": bias is not None, "pre_gate": pre_gate, "post_gate": post_gate}
         problem = _problem.problem(
             (batch, self._channels, 0) if layout == "BDL" else (batch, 0, self._channels), _words.DTYPES[self._dtype],
@@ -257,14 +258,15 @@ class MixerStream(_Stream):
 
     def __init__(self, mixer, channels, *, batch=1, max_len=0, mode="auto", order=0, tolerance=0.0, dtype="float32",
                  threads=0, backend="auto", options=None, generate_len=0, **arrays):
-        options = {} if options is None else options
+        options, max_len = {} if options is None else options, _words.whole("max_len", max_len)
+        threads = _words.whole("threads", threads)
         self._dtype = _dtype_name(dtype)
         plan = _mixers.plan(mixer, options, _words.DTYPES[self._dtype], batch, channels, max(max_len, 1), backend)
         self._ports, self._output_shape = list(plan.ports), plan.ports["y"]
         self._inputs = plan.ports_of(_mixers.INPUT)
         self._bdl = self._output_shape["axes"] == "batch, channels, seqlen"
         self._create(plan, _values(plan, arrays, _words.COMPUTE[self._dtype]), dict(
-            mode=_words.number(MODES, "mode", mode), max_len=_words.whole("max_len", max_len), order=_words.whole("order", order),
+            mode=_words.number(MODES, "mode", mode), max_len=max_len, order=_words.whole("order", order),
             tolerance=tolerance, num_threads=threads, generate_len=_words.whole("generate_len", generate_len)))
 
     def _create(self, plan, values, own):
@@ -334,7 +336,7 @@ def _default_dtype(filter):
 def _filter_shape(filter, family, channels, filter_len, modes):
     """Shape of the taps, whether they are there or not."""
     if modes is not None:
-        if filter is not None or len(modes) != 2:
+        if filter is not None or not isinstance(modes, (tuple, list)) or len(modes) != 2 or not numpy.shape(modes[0]):
             raise _errors.InvalidArgumentError("modes: expected (poles, residues), and filter=None beside it")
         rows = numpy.shape(modes[0])[0]
         return rows, 1 if filter_len is None else filter_len
@@ -344,6 +346,8 @@ def _filter_shape(filter, family, channels, filter_len, modes):
         raise _errors.InvalidArgumentError(
             "filter: is needed without modes" if filter is None else "filter_len: belongs to a family or to modes")
     shape = numpy.shape(filter)
+    if not shape:
+        raise _errors.InvalidArgumentError(f"filter: expected taps or a filters.Filter, given {filter!r}")
     if channels is None and len(shape) == 1:
         raise _errors.InvalidArgumentError("channels: is needed with one filter for all channels")
     return (1, *shape) if len(shape) == 1 else shape

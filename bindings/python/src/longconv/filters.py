@@ -74,11 +74,17 @@ class Filter:
         """Taps [first, first + count) of the filters for `seqlen` samples: [filters, count]. `out` takes an array for
         them."""
         count = seqlen - first if count is None else count
-        taps = numpy.empty((self.filters, max(count, 0)), self.dtype) if out is None else out
+        taps = numpy.empty((self.filters, max(count, 0)), self.dtype) if out is None else self._output(out)
         args = structs.FilterArgs(struct_size=c.sizeof(structs.FilterArgs), seqlen=seqlen, first=first,
                                   taps=tensor_of(taps))
         self._execute(self._library.lcv_filter_evaluate, args, count, False)
         return taps
+
+    def _output(self, out):
+        if not isinstance(out, numpy.ndarray) or out.dtype != self.dtype or not out.flags.writeable:
+            raise _errors.InvalidArgumentError(f"out: expected a writable array of dtype {self.dtype.name}, given "
+                                               f"{out.dtype if isinstance(out, numpy.ndarray) else type(out).__name__}")
+        return out
 
     def _execute(self, function, args, count, backward):
         """Runs with this thread's workspace."""

@@ -7,7 +7,7 @@ import torch
 
 from .. import _errors, _mixers, _options, _plans
 from .._native import structs
-from . import _functional, _inputs, _kernels
+from . import _functional, _inputs, _kernels, _transformed
 from ._ops import autocast_data, autocast_parameter, library
 
 _WORDS = "str mixer, str options, int channels, str backend"
@@ -169,99 +169,44 @@ def _setup(ctx, inputs, output):
     ctx.save_for_backward(*arrays)
 
 
-def _gradients_of(ctx, dresults, needed):
-    wanted = sum(1 << bit for bit, needs in enumerate(needed) if needs)
-    found = iter(mixer_backward(dresults, list(ctx.saved_tensors), wanted, *ctx.words))
-    return [next(found) if needs else None for needs in needed]
-
-
 def _gradients(ctx, dresults):
-    return (_gradients_of(ctx, dresults, ctx.needs_input_grad[0]), *[None] * 4)
+    return (_transformed.gradients(PAIR, dresults, ctx.saved_tensors, ctx.words, ctx.needs_input_grad[0]), *[None] * 4)
 
 
 def _refuse(ctx, *_):
-    raise _errors.UnsupportedError("the gradients of a mixer cannot be differentiated again")
+    _transformed.refuse_again("mixer")
 
 
 torch.library.register_autograd("longconv::mixer", _gradients, setup_context=_setup, lib=library)
 torch.library.register_autograd("longconv::mixer_backward", _refuse, lib=library)
 
 
-class _Mapped(torch.autograd.Function):
-    """The same below the transforms of torch.func, which registered operators do not serve. All tensors come last."""
-
-    @staticmethod
-    def forward(words, *arrays):
-        return tuple(mixer(list(arrays), *words))
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.words, *arrays = inputs
-        ctx.save_for_backward(*arrays)
-
-    @staticmethod
-    def backward(ctx, *dresults):
-        return (None, *_gradients_of(ctx, list(dresults), ctx.needs_input_grad[1:]))
-
-    @staticmethod
-    def vmap(info, axes, words, *arrays):
-        results, places = _map(mixer, info, [arrays], [axes[1:]], words)
-        return tuple(results), tuple(places)
-
-
-class _MappedBackward(torch.autograd.Function):
-    @staticmethod
-    def forward(words, count, *tensors):
-        return tuple(mixer_backward(list(tensors[:count]), list(tensors[count:]), *words))
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        pass
-
-    backward = staticmethod(_refuse)
-
-    @staticmethod
-    def vmap(info, axes, words, count, *tensors):
-        lists, places = ((given[:count], given[count:]) for given in (tensors, axes[2:]))
-        results, places = _map(mixer_backward, info, lists, places, words)
-        return tuple(results), tuple(places)
-
-
-def _is_transformed():
-    return not torch.compiler.is_compiling() and torch._C._functorch.peek_interpreter_stack() is not None
-
-
 def mixer(arrays, *words):
     """The results of a mixer."""
     _functional._refuse_tangents(arrays)
-    if _is_transformed():
-        return list(_Mapped.apply(words, *arrays))
+    if _transformed.is_active():
+        return _transformed.forward(PAIR, arrays, words)
     return torch.ops.longconv.mixer(arrays, *words)
 
 
 def mixer_backward(dresults, arrays, wanted, *words):
     """The gradients of the arrays whose bits are set."""
-    if _is_transformed():
-        return list(_MappedBackward.apply((wanted, *words), len(dresults), *dresults, *arrays))
+    if _transformed.is_active():
+        return _transformed.backward(PAIR, dresults, arrays, wanted, words)
     return torch.ops.longconv.mixer_backward(dresults, arrays, wanted, *words)
 
 
-def _map(call, info, lists, axes, words):
-    """vmap, one call for each entry: `lists` of tensors with their axes; results get the mapped axis in front."""
-    calls = [call(*([tensor if axis is None else tensor.select(axis, entry) for tensor, axis in zip(tensors, places)]
-                    for tensors, places in zip(lists, axes)), *words) for entry in range(info.batch_size)]
-    results = [torch.stack(parts) for parts in zip(*calls)]
-    return results, [0] * len(results)
+PAIR = _transformed.Pair("mixer", mixer, mixer_backward)
 
 
 @torch.library.register_vmap("longconv::mixer", lib=library)
 def _(info, axes, arrays, *words):
-    return _map(mixer, info, [arrays], axes[:1], words)
+    return _transformed.mapped(mixer, info, [arrays], axes[:1], words)
 
 
 @torch.library.register_vmap("longconv::mixer_backward", lib=library)
 def _(info, axes, dresults, arrays, *words):
-    return _map(mixer_backward, info, [dresults, arrays], axes[:2], words)
+    return _transformed.mapped(mixer_backward, info, [dresults, arrays], axes[:2], words)
 
 
 class Operator:

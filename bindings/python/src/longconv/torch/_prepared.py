@@ -3,7 +3,7 @@
 import torch
 
 from .. import _errors, _plans, _prepared
-from . import _kernels
+from . import _inputs, _kernels
 
 
 class PreparedFilter(_prepared.PreparedFilter):
@@ -24,6 +24,7 @@ def _private(name, filter, compute):
     """A contiguous copy that nobody else can change, without a history."""
     if filter is None:
         return None
+    _inputs.expect_tensor(name, filter)
     if filter.dtype.is_complex:
         raise _errors.InvalidArgumentError(f"{name}: expected real numbers, given a tensor of dtype {filter.dtype}")
     filter = filter.detach()
@@ -39,6 +40,7 @@ def prepare(filter, u_shape, *, dtype=torch.float32, mode="causal", filter_futur
     shape too; it is then transformed again where that needs another transform, which is kept. The other arguments are
     those of `conv`.
     """
+    _inputs.expect_tensor("filter", filter)
     compute = _kernels.compute_dtype(dtype)
     prepared = PreparedFilter(_private("filter", filter, compute), _private("filter_future", filter_future, compute))
     data = torch.empty(0, dtype=dtype, device=prepared.taps.device)

@@ -8,7 +8,7 @@ import threading
 import torch
 
 from .. import _errors, _options, _plans, filters
-from . import _functional, _kernels
+from . import _functional, _kernels, _transformed
 from ._ops import library
 
 _WORDS = "str family, str options, int channels, int max_len, int filters, SymInt seqlen"
@@ -78,15 +78,46 @@ def _setup(ctx, inputs, output):
 
 
 def _gradients(ctx, dtaps):
-    return (torch.ops.longconv.taps_backward(dtaps, list(ctx.saved_tensors), *ctx.words), *[None] * 6)
+    return (_transformed.gradients(PAIR, [dtaps], ctx.saved_tensors, ctx.words, ctx.needs_input_grad[0]), *[None] * 6)
 
 
 def _refuse(ctx, *_):
-    raise _errors.UnsupportedError("the gradients of a filter family cannot be differentiated again")
+    _transformed.refuse_again("filter family")
 
 
 torch.library.register_autograd("longconv::taps", _gradients, setup_context=_setup, lib=library)
 torch.library.register_autograd("longconv::taps_backward", _refuse, lib=library)
+
+
+def taps(parameters, *words):
+    """[taps] of values of a family's parameters."""
+    _functional._refuse_tangents(parameters)
+    if _transformed.is_active():
+        return _transformed.forward(PAIR, parameters, words)
+    return [torch.ops.longconv.taps(parameters, *words)]
+
+
+def taps_backward(dtaps, parameters, wanted, *words):
+    """The gradients of the parameters whose bits are set, from [gradient of the taps]."""
+    if _transformed.is_active():
+        return _transformed.backward(PAIR, dtaps, parameters, wanted, words)
+    found = torch.ops.longconv.taps_backward(dtaps[0], parameters, *words)
+    return [gradient for bit, gradient in enumerate(found) if wanted >> bit & 1]
+
+
+PAIR = _transformed.Pair("filter family", taps, taps_backward)
+
+
+@torch.library.register_vmap("longconv::taps", lib=library)
+def _(info, axes, parameters, *words):
+    (found,), _ = _transformed.mapped(taps, info, [parameters], axes[:1], words)
+    return found, 0
+
+
+@torch.library.register_vmap("longconv::taps_backward", lib=library)
+def _(info, axes, dtaps, parameters, *words):
+    wanted = (1 << len(parameters)) - 1
+    return _transformed.mapped(taps_backward, info, [[dtaps], parameters], [[axes[0]], axes[1]], (wanted, *words))
 
 
 class Family:
@@ -110,10 +141,10 @@ class Family:
     def taps(self, values, length):
         """Taps [filters, length] of values by name, differentiable once in them. Their shapes may differ from those in C
         where the numbers lie in the same order."""
+        if not isinstance(length, (int, torch.SymInt)):
+            raise _errors.InvalidArgumentError(f"length: expected a whole number, given {length!r}")
         if length > self.max_len:
             raise _errors.InvalidArgumentError(f"length: expected at most {self.max_len}, given {length}")
         parameters = [values[name].reshape(port["shape"]) for name, port in self.ports.items()]
-        _functional._refuse_tangents(parameters)
         parameters = [value.to(_kernels.compute_dtype(value.dtype)) for value in parameters]
-        return torch.ops.longconv.taps(parameters, self.family, self.options, self.channels, self.max_len, self.filters,
-                                       length)
+        return taps(parameters, self.family, self.options, self.channels, self.max_len, self.filters, length)[0]

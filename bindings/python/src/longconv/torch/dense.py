@@ -20,6 +20,7 @@ class _DenseConvolution(nn.Module):
 
     def __init__(self, mixer, in_channels, out_channels, l_max, bias):
         super().__init__()
+        _inputs.expect_whole(in_channels=in_channels, out_channels=out_channels, l_max=l_max)
         self.in_channels, self.out_channels, self.l_max = in_channels, out_channels, l_max
         self.register_buffer("train_length", torch.tensor([l_max], dtype=torch.int32))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
@@ -102,6 +103,7 @@ class FlexConv(_DenseConvolution):
     def __init__(self, in_channels, out_channels, l_max, hidden_channels=32, no_layers=3, input_scale=25.6,
                  mask_init_value=0.075, mask_dynamic_cropping=True, mask_threshold=0.1, bias=True):
         super().__init__("flexconv", in_channels, out_channels, l_max, bias)
+        _inputs.expect_whole(no_layers=no_layers)
         self.crop_at = torch.tensor(mask_threshold, device="cpu").item()
         self.register_buffer("mask_threshold", torch.tensor([self.crop_at]))
         self.register_buffer("temperature", torch.tensor([15.0]))  # of another curve, and not used: checkpoints have it

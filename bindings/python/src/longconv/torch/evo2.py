@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from .. import _errors
+from . import _inputs
 from ._mixer import Operator
 from ._taps import Family
 from .ssm import LONGEST
@@ -26,6 +27,8 @@ class HyenaCascade(nn.Module):
     def __init__(self, hidden_size, form="li", *, groups=None, state_size=16, filter_len=None, short_filter_length=3,
                  interleave=True):
         super().__init__()
+        _inputs.expect_whole(hidden_size=hidden_size, groups=groups, state_size=state_size, filter_len=filter_len,
+                             short_filter_length=short_filter_length)
         if form not in _TAPS or (form == "li" and filter_len is not None):
             raise _errors.InvalidArgumentError(f"form: expected 'se', 'mr', or 'li' without filter_len, given {form!r}, "
                                                f"{filter_len}")
@@ -62,6 +65,7 @@ class Evo2Layer(nn.Module):
 
     def __init__(self, hidden_size, form="li", **cascade):
         super().__init__()
+        _inputs.expect_whole(hidden_size=hidden_size)
         self.projections = nn.Linear(hidden_size, 3 * hidden_size, bias=False)
         self.filter, self.out_filter_dense = HyenaCascade(hidden_size, form, **cascade), nn.Linear(hidden_size, hidden_size)
         self.operator = Operator("evo2_cascade", hidden_size, **self.filter.options)

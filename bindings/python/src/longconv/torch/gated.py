@@ -37,6 +37,7 @@ class GSS(nn.Module):
 
     def __init__(self, dim, dim_expansion_factor=4, dss_kernel_N=512, dss_kernel_H=256):
         super().__init__()
+        _inputs.expect_whole(dim=dim, dss_kernel_N=dss_kernel_N, dss_kernel_H=dss_kernel_H)
         wide = int(dim * dim_expansion_factor)
         self.norm = nn.LayerNorm(dim)
         self.to_u = nn.Sequential(nn.Linear(dim, wide, bias=False), nn.GELU())
@@ -83,6 +84,7 @@ class BiGS(nn.Module):
 
     def __init__(self, hidden, intermediate=None, d_state=64, layer_norm_eps=1e-12):
         super().__init__()
+        _inputs.expect_whole(hidden=hidden, intermediate=intermediate, d_state=d_state)
         wide = 3 * hidden if intermediate is None else intermediate
         self.LayerNorm = nn.LayerNorm(hidden, eps=layer_norm_eps)
         self.dv, self.du_forward, self.du_backward = nn.Linear(hidden, wide), nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)

@@ -90,6 +90,8 @@ class H3(H3Steps, nn.Module):
     def __init__(self, d_model, d_state=64, l_max=None, head_dim=1, disc="bilinear", dt_min=0.001, dt_max=0.1,
                  output_order="heads_last"):
         super().__init__()
+        _inputs.expect_whole(d_model=d_model, d_state=d_state, head_dim=head_dim, l_max=l_max)
+        _inputs.expect_steps(dt_min, dt_max)
         if d_model % head_dim or output_order not in ("heads_last", "heads_first"):
             raise _errors.InvalidArgumentError(
                 f"expected d_model divisible by head_dim, and output_order heads_last or heads_first; given {d_model}, "

@@ -83,6 +83,8 @@ class HyenaFilter(nn.Module):
     def __init__(self, d_model, emb_dim=3, order=16, seq_len=1024, lr=1e-3, lr_pos_emb=1e-5, w=1, wd=0, bias=True,
                  num_inner_mlps=2, normalized=False, **modulation):
         super().__init__()
+        _inputs.expect_whole(d_model=d_model, emb_dim=emb_dim, order=order, seq_len=seq_len)
+        _inputs.expect_whole(0, num_inner_mlps=num_inner_mlps)
         self.d_model, self.seq_len, self.normalized, self.use_bias = d_model, seq_len, normalized, bias
         self.bias = nn.Parameter(torch.randn(d_model))
         self.pos_emb = PositionalEmbedding(emb_dim, seq_len, lr_pos_emb)
@@ -128,6 +130,8 @@ class HyenaOperator(HyenaSteps, nn.Module):
     def __init__(self, d_model, l_max, order=2, filter_order=64, num_heads=1, num_blocks=1, dropout=0.0,
                  short_filter_order=3, activation="id", filter_index="channel_major", **filter_args):
         super().__init__()
+        _inputs.expect_whole(d_model=d_model, l_max=l_max, order=order, filter_order=filter_order, num_blocks=num_blocks,
+                             short_filter_order=short_filter_order)
         if num_heads != 1:
             raise _errors.UnsupportedError(f"num_heads: only 1 is served, given {num_heads}")
         if order < 2 or l_max % num_blocks:

@@ -19,6 +19,8 @@ class LongConv(LongConvSteps, nn.Module):
     def __init__(self, channels, filter_len, *, groups=None, mode="causal", future_len=0, future_first_lag=1, skip=True,
                  bias=False, activation=None, layout="BDL", device=None, dtype=None):
         super().__init__()
+        _inputs.expect_whole(channels=channels, groups=groups)
+        _inputs.expect_whole(0, filter_len=filter_len, future_len=future_len, future_first_lag=future_first_lag)
         _functional._check_words(activation, mode, layout)
         kind = {"device": device, "dtype": dtype}
         rows = channels if groups is None else groups

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from .. import _errors
-from . import _functional
+from . import _functional, _inputs
 from ._mixer import Operator
 from .ssm import S4DKernel
 
@@ -22,6 +22,7 @@ class LiquidS4(nn.Module):
 
     def __init__(self, d_model, d_state=64, *, degree=2, kernel="own", disc="bilinear", layout="BDL", **options):
         super().__init__()
+        _inputs.expect_whole(d_model=d_model, d_state=d_state, degree=degree)
         _functional._check_words(None, "causal", layout)
         if degree < 2 or kernel not in ("own", "scaled"):
             raise _errors.InvalidArgumentError(

@@ -43,6 +43,7 @@ class _Layer(nn.Module):
 
     def __init__(self, d_model, l_max, channels, rows, postact, kernel):
         super().__init__()
+        _inputs.expect_whole(d_model=d_model, l_max=l_max, channels=channels)
         if postact not in ("glu", None):
             raise _errors.InvalidArgumentError(f"postact: expected 'glu' or None, given {postact!r}")
         self.d_model, self.l_max, self.channels, self.postact = d_model, l_max, channels, postact
@@ -84,6 +85,7 @@ class BlockFFT(nn.Module):
 
     def __init__(self, rows=1, learn_additive=False):
         super().__init__()
+        _inputs.expect_whole(rows=rows)
         self.learn_additive = learn_additive
         for size in self._SIZES:
             exact = self._exact(size)

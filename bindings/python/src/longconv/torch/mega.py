@@ -16,6 +16,7 @@ class MegaEMA(nn.Module):
 
     def __init__(self, d_model, ndim=2, bidirectional=False, truncation=None):
         super().__init__()
+        _inputs.expect_whole(d_model=d_model, ndim=ndim, truncation=truncation)
         self.d_model, self.bidirectional, self.truncation = d_model, bidirectional, truncation
         rows = d_model * (2 if bidirectional else 1)
         self.family = Family("decay", rows, 1 << 40, modes=ndim)

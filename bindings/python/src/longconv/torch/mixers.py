@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from .. import _errors
+from . import _inputs
 from ._mixer import PROBE_LEN, Operator
 
 
@@ -19,6 +20,7 @@ class Mixer(nn.Module):
 
     def __init__(self, mixer, channels, *, filters=None, seqlen=PROBE_LEN, dtype=None, backend="auto", **options):
         super().__init__()
+        _inputs.expect_whole(channels=channels, seqlen=seqlen)
         self.operator = Operator(mixer, channels, seqlen=seqlen, backend=backend, **options)
         self.filters = nn.ModuleDict(filters or {})
         longer = Operator(mixer, channels, seqlen=2 * seqlen, backend=backend, **options).ports

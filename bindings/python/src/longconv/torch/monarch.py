@@ -19,6 +19,7 @@ class MonarchLinear(nn.Module):
 
     def __init__(self, in_features, out_features, nblocks=4, bias=True):
         super().__init__()
+        _inputs.expect_whole(in_features=in_features, out_features=out_features, nblocks=nblocks)
         self.in_features, self.out_features = in_features, out_features
         into, out = (-(-features // nblocks) for features in (in_features, out_features))
         middle = min(into, out)

@@ -19,6 +19,7 @@ class RWKVTimeMix(nn.Module):
 
     def __init__(self, n_embd, layer_id=0, n_layer=1):
         super().__init__()
+        _inputs.expect_whole(n_embd=n_embd, n_layer=n_layer)
         depth, channel = layer_id / max(n_layer - 1, 1), torch.arange(n_embd, dtype=torch.get_default_dtype())
         spread = channel / max(n_embd - 1, 1)
         self.time_decay = nn.Parameter(8 * spread ** (0.7 + 1.3 * depth) - 5)

@@ -6,7 +6,7 @@ Source: Gu et al., Efficiently Modeling Long Sequences with Structured State Spa
 from torch import nn
 
 from .. import _errors
-from . import _functional
+from . import _functional, _inputs
 from ._mixer import Operator
 from ._pointwise import Pointwise
 from .ssm import DSS, S4, S4D
@@ -23,6 +23,7 @@ class S4Block(nn.Module):
     def __init__(self, d_model, d_state=64, *, model="s4", channels=1, bidirectional=False, activation="gelu",
                  hyper_act=None, final_act="glu", layout="BDL", **kernel):
         super().__init__()
+        _inputs.expect_whole(d_model=d_model, channels=channels)
         _functional._check_words(activation, "causal", layout)
         if model not in MODELS or final_act not in ("glu", None):
             raise _errors.InvalidArgumentError(f"expected a model of {', '.join(MODELS)} and final_act 'glu' or None, "

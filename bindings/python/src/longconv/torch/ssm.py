@@ -123,6 +123,7 @@ class _Convolution(nn.Module):
     def __init__(self, d_model, d_state=64, *, channels=1, bidirectional=False, l_max=None, activation=None, layout="BDL",
                  **kernel):
         super().__init__()
+        _inputs.expect_whole(d_model=d_model, d_state=d_state, channels=channels, l_max=l_max)
         _functional._check_words(activation, "causal", layout)
         self.d_model, self.channels, self.bidirectional, self.l_max = d_model, channels, bidirectional, l_max
         self.activation, self.layout = activation, layout
