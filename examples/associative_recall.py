@@ -10,7 +10,6 @@ training amplifies: the curves are compared over the first steps, and as average
 
 Needs PyTorch and longconv. Ends with status 1 when the accuracy is below --wanted or the curves disagree.
 Source of the task: Fu et al., H3 (2023), section 3.1; of the model: Poli et al., Hyena (2023)."""
-import argparse
 import json
 import math
 import statistics
@@ -22,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 from longconv.torch import HyenaOperator
-from training import Block, Progress
+from training import Block, Parser, Progress, positive, whole, writable
 
 KEYS, VALUES = 4, 4  # the vocabulary: keys, then values, then the sign that a question follows
 ASK, VOCABULARY = KEYS + VALUES, KEYS + VALUES + 1
@@ -118,18 +117,21 @@ def compare_curves(ours, theirs, early):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--length", type=int, default=64, help="tokens of the pairs, an even number")
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser = Parser(__doc__)
+    parser.add_argument("--steps", type=whole, default=1500)
+    parser.add_argument("--length", type=whole, default=64, help="tokens of the pairs, an even number")
+    parser.add_argument("--width", type=whole, default=64)
+    parser.add_argument("--batch", type=whole, default=32)
+    parser.add_argument("--lr", type=positive, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--wanted", type=float, default=0.95, help="accuracy below which the run has failed")
-    parser.add_argument("--early", type=int, default=50, help="steps over which the two curves must agree to 1e-3")
+    parser.add_argument("--early", type=whole, default=50, help="steps over which the two curves must agree to 1e-3")
     parser.add_argument("--no-fft", action="store_true", help="only longconv")
-    parser.add_argument("--out", help="file for the losses, a JSON line a step")
-    return parser.parse_args()
+    parser.add_argument("--out", type=writable, help="file for the losses, a JSON line a step")
+    options = parser.parse_args()
+    if options.length % 2:
+        parser.error(f"--length: expected an even number, given {options.length}")
+    return options
 
 
 def main():

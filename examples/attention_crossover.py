@@ -10,7 +10,6 @@ the evaluation of its filters. They take turns. Prints a line for each length, t
 (between two lengths by interpolation), and draws both times. --backward adds the backward pass.
 
 Needs PyTorch and longconv; Matplotlib for the picture. Attention of 65536 tokens takes from seconds to a minute a call."""
-import argparse
 import json
 import math
 import pathlib
@@ -23,6 +22,7 @@ from torch import nn
 from torch.nn import functional
 
 from longconv.torch import H3, HyenaOperator
+from training import Parser, whole, writable
 
 MIXERS = {
     "hyena": lambda width, length: HyenaOperator(width, length, emb_dim=5, filter_order=64, w=10),
@@ -117,15 +117,15 @@ def draw(rows, where, path):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--mixer", default="hyena", choices=MIXERS)
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--shortest", type=int, default=256)
-    parser.add_argument("--longest", type=int, default=65536)
+    parser.add_argument("--width", type=whole, default=128)
+    parser.add_argument("--shortest", type=whole, default=256)
+    parser.add_argument("--longest", type=whole, default=65536)
     parser.add_argument("--backward", action="store_true", help="forward and backward")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--threads", type=whole, default=torch.get_num_threads())
     parser.add_argument("--seconds", type=float, default=2.0, help="for each length, where more than one turn fits")
-    parser.add_argument("--out", help="file for the measurements, a JSON line a length")
+    parser.add_argument("--out", type=writable, help="file for the measurements, a JSON line a length")
     parser.add_argument("--figure", default="attention_crossover.svg", help=".svg, .png or .pdf; empty: none")
     return parser.parse_args()
 

@@ -6,7 +6,6 @@
 Without a file it reads the documentation of this repository. The last tenth of the text is held out; the loss on it is
 printed in bits per character, beside that of guessing each character by its frequency, and by the one before it.
 Ends with status 1 when the model does not beat the frequencies. Needs PyTorch and longconv; minutes on two cores."""
-import argparse
 import math
 import pathlib
 import sys
@@ -16,7 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from longconv.torch import HyenaOperator
-from training import Block, Progress
+from training import Block, Parser, Progress, positive, readable, whole
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DOCUMENTATION = ("*.md", "docs/*.md", "include/longconv/*.h")  # the headers are the manual
@@ -90,18 +89,18 @@ def sample(model, prompt, count, length, temperature, seed):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", help="text files")
-    parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--length", type=int, default=256, help="characters that the model sees")
-    parser.add_argument("--width", type=int, default=96)
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--lr", type=float, default=4e-3)
+    parser = Parser(__doc__)
+    parser.add_argument("files", nargs="*", type=readable, help="text files")
+    parser.add_argument("--steps", type=whole, default=400)
+    parser.add_argument("--length", type=whole, default=256, help="characters that the model sees")
+    parser.add_argument("--width", type=whole, default=96)
+    parser.add_argument("--layers", type=whole, default=2)
+    parser.add_argument("--batch", type=whole, default=16)
+    parser.add_argument("--lr", type=positive, default=4e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--sample", type=int, default=400, help="characters to write")
+    parser.add_argument("--sample", type=whole, default=400, help="characters to write")
     parser.add_argument("--prompt", default="The ", help="what the written text begins with")
-    parser.add_argument("--temperature", type=float, default=0.8)
+    parser.add_argument("--temperature", type=positive, default=0.8)
     return parser.parse_args()
 
 

@@ -7,7 +7,6 @@ Trains the model for a moment, then lets it write up to its length twice: with a
 costs a few microseconds of convolution whatever came before it, and by computing the whole sequence again for each
 character, as models without streams do. Both take the same random numbers. Ends with status 1 when the streams' numbers are
 not those of the whole sequence. Needs PyTorch and longconv; a minute or two on two cores."""
-import argparse
 import pathlib
 import sys
 import time
@@ -16,6 +15,7 @@ import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from char_model import CharModel, read, train  # noqa: E402
+from training import Parser, positive, readable, whole  # noqa: E402
 
 
 class Generator:
@@ -59,29 +59,21 @@ def write(first, following, prompt, count, options):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", help="text files")
-    parser.add_argument("--steps", type=int, default=100, help="of training")
-    parser.add_argument("--length", type=int, default=1024, help="characters that the model can see")
-    parser.add_argument("--width", type=int, default=96)
-    parser.add_argument("--layers", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--lr", type=float, default=4e-3)
+    parser = Parser(__doc__)
+    parser.add_argument("files", nargs="*", type=readable, help="text files")
+    parser.add_argument("--steps", type=whole, default=100, help="of training")
+    parser.add_argument("--length", type=whole, default=1024, help="characters that the model can see")
+    parser.add_argument("--width", type=whole, default=96)
+    parser.add_argument("--layers", type=whole, default=2)
+    parser.add_argument("--batch", type=whole, default=4)
+    parser.add_argument("--lr", type=positive, default=4e-3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--prompt", default="The ", help="what the written text begins with")
-    parser.add_argument("--temperature", type=float, default=0.8)
+    parser.add_argument("--temperature", type=positive, default=0.8)
     options = parser.parse_args()
-    for name in ("steps", "width", "layers", "batch"):
-        if getattr(options, name) < 1:
-            parser.error(f"--{name}: expected a whole number from 1 on, given {getattr(options, name)}")
     if options.length < max(len(options.prompt), 1) + 2:
         parser.error(f"--length: expected at least the prompt and two characters, {max(len(options.prompt), 1) + 2}, "
                      f"given {options.length}")
-    if not options.temperature > 0:
-        parser.error(f"--temperature: expected a number above 0, given {options.temperature}")
-    for name in options.files:
-        if not pathlib.Path(name).is_file():
-            parser.error(f"FILE: {name} is not a file")
     return options
 
 
@@ -102,6 +94,9 @@ def compare(model, characters, options):
 def main():
     options = arguments()
     characters, data = read(options.files)
+    if len(data) <= options.length:
+        print(f"generate.py: the text has {len(data)} characters, more than {options.length} are needed", file=sys.stderr)
+        return 2
     torch.manual_seed(options.seed)
     model = CharModel(len(characters), options.width, options.length, options.layers)
     train(model, data, options)

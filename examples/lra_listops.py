@@ -11,7 +11,6 @@ The table has the accuracy on expressions that were never trained on, beside tha
 and of a classifier that sees which tokens occur but not where. Ends with status 1 when a model is not better than the
 first. Needs PyTorch and longconv.
 Sources: Nangia and Bowman, ListOps (2018); Tay et al., Long Range Arena (2021)."""
-import argparse
 import json
 import math
 import random
@@ -24,7 +23,7 @@ from torch import nn
 from torch.nn import functional
 
 from longconv.torch import S4D, HyenaOperator
-from training import Block, Progress
+from training import Block, Parser, Progress, positive, whole, writable
 
 OPERATORS = {
     "[MIN": min,
@@ -157,23 +156,27 @@ def train(trainers, data, options):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument("--models", default="s4d,hyena")
-    parser.add_argument("--steps", type=int, default=1500)
-    parser.add_argument("--train", type=int, default=20000, help="expressions to train on")
-    parser.add_argument("--test", type=int, default=2000, help="expressions to test on")
-    parser.add_argument("--shortest", type=int, default=24, help="tokens of an expression")
-    parser.add_argument("--longest", type=int, default=96)
-    parser.add_argument("--depth", type=int, default=4)
-    parser.add_argument("--arguments", type=int, default=5, help="most operands of an operator")
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--states", type=int, default=16)
-    parser.add_argument("--layers", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=3e-3)
+    parser.add_argument("--steps", type=whole, default=1500)
+    parser.add_argument("--train", type=whole, default=20000, help="expressions to train on")
+    parser.add_argument("--test", type=whole, default=2000, help="expressions to test on")
+    parser.add_argument("--shortest", type=whole, default=24, help="tokens of an expression")
+    parser.add_argument("--longest", type=whole, default=96)
+    parser.add_argument("--depth", type=whole, default=4)
+    parser.add_argument("--arguments", type=whole, default=5, help="most operands of an operator")
+    parser.add_argument("--width", type=whole, default=64)
+    parser.add_argument("--states", type=whole, default=16)
+    parser.add_argument("--layers", type=whole, default=3)
+    parser.add_argument("--batch", type=whole, default=32)
+    parser.add_argument("--lr", type=positive, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", help="file for the losses, a JSON line a step")
-    return parser.parse_args()
+    parser.add_argument("--out", type=writable, help="file for the losses, a JSON line a step")
+    options = parser.parse_args()
+    unknown = sorted(set(options.models.split(",")) - set(MIXERS))
+    if unknown:
+        parser.error(f"--models: expected names of {', '.join(MIXERS)}, separated by commas, given {', '.join(unknown)}")
+    return options
 
 
 def print_table(trainers, test, by_class):

@@ -47,6 +47,24 @@ def test_runs(name, tmp_path):
     assert done.stdout and out.read_text().count("\n") >= 2
 
 
+@pytest.mark.parametrize("name, arguments, text", [
+    ("associative_recall", ["--steps", "0"], "--steps: expected a whole number from 1 on, given 0"),
+    ("associative_recall", ["--length", "7"], "--length: expected an even number, given 7"),
+    ("associative_recall", ["--lr", "-1"], "--lr: expected a number above 0"),
+    ("associative_recall", ["--out", "no/such/folder"], "--out: no/such/folder cannot be written"),
+    ("char_model", ["no_such_file"], "no_such_file is not a file that can be read"),
+    ("char_model", ["--temperature", "warm"], "--temperature: expected a number above 0, given warm"),
+    ("generate", ["--length", "3"], "--length: expected at least the prompt and two characters"),
+    ("lra_listops", ["--models", "s4d,rnn"], "--models: expected names of s4d, hyena, separated by commas, given rnn"),
+    ("attention_crossover", ["--shortest", "0"], "--shortest: expected a whole number"),
+])
+def test_wrong_arguments(example, monkeypatch, capsys, name, arguments, text):
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    with pytest.raises(SystemExit) as ended:
+        example(name).arguments()
+    assert ended.value.code == 2 and text in capsys.readouterr().err
+
+
 def value(tokens):
     """Of an expression, by reading it with a stack."""
     stack = []
