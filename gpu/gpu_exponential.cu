@@ -172,7 +172,7 @@ static_assert(LCV_GPU_MOST_MODES == 65535 * WARPS, "groups of modes are the thir
 /* Enough blocks for any device; the second axis of a grid ends at 65535. */
 static unsigned rows_of_grid(int64_t rows)
 {
-    const int64_t most = 1024;
+    const int64_t most = 512;
     return static_cast<unsigned>(rows < most ? rows : most);
 }
 

@@ -193,7 +193,7 @@ static void growing_modes(void **state)
 static void many_rows(void **state)
 {
     enum { TAPS = 4 };
-    const filter_case row = {"modal", "modes=1", 1030, 0.01};
+    const filter_case row = {"modal", "modes=1", 515, 0.01};
     lcv_context *context = test_context(NULL);
     (void)state;
     instance i = instance_open_on(context, &row, LCV_F32, TAPS, 0, LCV_DEVICE_CUDA);
