@@ -245,6 +245,44 @@ size_t lcvi_options_print(const lcvi_option_table *table, const lcvi_option_valu
     return used + 1;
 }
 
+/* ---- Keys ---- */
+
+int64_t lcvi_option_key(const lcvi_option *row, const lcvi_option_value *value)
+{
+    int64_t bits = 0;
+    if (row->type != LCV_OPTION_REAL)
+        return value->integer;
+    if (value->real < 0.0 || value->real > 0.0) /* both zeros are one value */
+        memcpy(&bits, &value->real, sizeof bits);
+    return bits;
+}
+
+/* Word `index` of a list separated by blanks, and its length; NULL: there is none. */
+static const char *word_at(const char *list, int64_t index, size_t *length)
+{
+    for (; index >= 0 && *list != '\0'; index--) {
+        *length = strcspn(list, " ");
+        if (index == 0)
+            return list;
+        list += *length + (list[*length] == ' ');
+    }
+    return NULL;
+}
+
+void lcvi_option_print_key(const lcvi_option *row, int64_t key, char *text, size_t size)
+{
+    size_t length = 0;
+    double real;
+    const char *word = row->type == LCV_OPTION_CHOICE ? word_at(row->choices, key, &length) : NULL;
+    memcpy(&real, &key, sizeof real);
+    if (word != NULL)
+        snprintf(text, size, "%.*s", (int)length, word);
+    else if (row->type == LCV_OPTION_REAL)
+        snprintf(text, size, "%.17g", real);
+    else
+        snprintf(text, size, "%lld", (long long)key);
+}
+
 lcv_status lcvi_options_describe(lcv_context *context, const lcvi_option_table *table, int32_t index,
                                  lcv_option_info *info)
 {

@@ -60,6 +60,11 @@ lcv_status lcvi_options_parse(lcv_context *context, const lcvi_option_table *tab
 size_t lcvi_options_print(const lcvi_option_table *table, const lcvi_option_value *values, char *text,
                           size_t size);
 
+/* A value as a number that is equal for equal values, however they are written; and what it says, as text. A
+ * key may come from a hostile hand. */
+int64_t lcvi_option_key(const lcvi_option *row, const lcvi_option_value *value);
+void lcvi_option_print_key(const lcvi_option *row, int64_t key, char *text, size_t size);
+
 /* Fills the caller's struct about option `index` of a table. */
 lcv_status lcvi_options_describe(lcv_context *context, const lcvi_option_table *table, int32_t index,
                                  lcv_option_info *info);

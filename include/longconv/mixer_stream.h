@@ -140,7 +140,8 @@ LCV_API lcv_status lcv_mixer_stream_release(lcv_mixer_stream *stream);
 LCV_API lcv_status lcv_mixer_stream_fork(lcv_mixer_stream *stream, int64_t reserve, lcv_mixer_stream **child);
 LCV_API lcv_status lcv_mixer_stream_detach(lcv_mixer_stream *stream);
 
-/* Snapshots, as in stream.h: they belong to the mixer, its options and its parameters. */
+/* Snapshots, as in stream.h: they belong to the mixer with these options (all of them), parameters, dtype,
+ * batch and channels. What differs is named; VERSION_MISMATCH names both versions. */
 LCV_API lcv_status lcv_mixer_stream_save(const lcv_mixer_stream *stream, void *bytes, size_t size,
                                          size_t *needed);
 LCV_API lcv_status lcv_mixer_stream_load(lcv_mixer_stream *stream, const void *bytes, size_t size);

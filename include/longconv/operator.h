@@ -135,12 +135,14 @@ typedef struct lcv_mixer_params {
     lcv_planning planning;
     int32_t exact_causality; /* of all convolutions, as in conv.h: no bit of y depends on later samples, and
                               * the bits are those of streams (mixer_stream.h) */
+    int32_t reproducible; /* 1: the promise of conv.h, for outputs and all gradients; products of matrices are
+                           * then our own. planning must be QUICK; on the CPU only */
 } lcv_mixer_params;
 
 #define LCV_MIXER_PARAMS_INIT                                                                                \
     {                                                                                                        \
         sizeof(lcv_mixer_params), NULL, NULL, LCV_F32, LCV_DEVICE_CPU, 0, 0, 0, 0, LCV_WORKSPACE_PLAN, 0,    \
-            NULL, NULL, LCV_PLANNING_QUICK, 0                                                                \
+            NULL, NULL, LCV_PLANNING_QUICK, 0, 0                                                             \
     }
 
 LCV_API void lcv_mixer_params_init(lcv_mixer_params *params, size_t struct_size);

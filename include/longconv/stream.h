@@ -76,7 +76,9 @@ typedef struct lcv_stream_params {
         order; /* modal: exponentials of each filter, 1 to LCV_STREAM_MAX_ORDER, 0 with a modal family; else
                 * 0 */
     double tolerance; /* modal without poles: largest error of a fit that is accepted, as sum_j |filter[j] -
-                       * fit[j]| over sum_j |filter[j]|, for each filter; else 0 */
+                       * fit[j]| over sum_j |filter[j]|, for each filter, over all lags that the stream may
+                       * see: where max_len does not keep them within filter_len, the filter is 0 beyond its
+                       * taps and the fit is not; else 0 */
     const char *backend;  /* NULL or "auto": the best that serves it; else this one or an error */
     int64_t generate_len; /* 0: the state that a prompt leaves has the bits of steps. Else at most so many
                            * tokens follow a prompt, of any length, and the state keeps of it what it gives to
@@ -130,7 +132,8 @@ typedef struct lcv_stream_info {
     size_t state_bytes;      /* numbers of one stream: the past of all rows */
     size_t shared_bytes;     /* prepared filters, shared by a stream, its forks and its likes */
     size_t scratch_bytes;    /* of each stream */
-    double fit_error; /* modal: largest sum |filter - fit| / sum |filter| of a filter, measured; else 0 */
+    double fit_error; /* modal: largest sum |filter - fit| / sum |filter| of a filter, as of `tolerance`;
+                       * measured, beyond 2 filter_len lags bounded; else 0 */
 } lcv_stream_info;
 
 /* What a stream with these params would be and take. `info->struct_size` must be set; texts last until this
@@ -190,7 +193,7 @@ LCV_API lcv_status lcv_stream_prefill(lcv_stream *stream, const lcv_stream_args 
 
 /* Does now, for all of the streams, the tiles that their next steps would begin with: so that the next steps
  * are short, while the rest of the model runs. Optional; changes no result. Allocates nothing. NULL entries
- * are skipped. `exec` may be NULL. No stream may be in another call. */
+ * are skipped. `exec` may be NULL. No stream may be in another call. Errors: INVALID_ARG (streams, count). */
 LCV_API lcv_status lcv_stream_work(lcv_stream *const *streams, int64_t count, const lcv_exec *exec);
 
 /* Back to position 0; marks are forgotten. */
@@ -222,14 +225,16 @@ LCV_API lcv_status lcv_stream_detach(lcv_stream *stream);
 
 /* ---- Snapshots ---- */
 
-/* Writes the stream's state at `bytes`. *needed is its size, set also when `size` is too small or bytes NULL.
+/* Writes the stream's state at `bytes`, that after all tokens so far; marks are not in it. *needed is its
+ * size, set also when `size` is too small or bytes NULL.
  * A snapshot belongs to the backend, params and filter it was made with, and to this machine's byte order.
  * Errors: INVALID_ARG (size too small: nothing was written), OUT_OF_MEMORY. */
 LCV_API lcv_status lcv_stream_save(const lcv_stream *stream, void *bytes, size_t size, size_t *needed);
 
 /* Takes the state over from a snapshot; marks are forgotten, and a fork is free of its relatives. Every byte
  * is checked first, on an error the stream is as before. Errors: INVALID_ARG (damaged, the message says
- * where), VERSION_MISMATCH, INCOMPATIBLE (made with other params, filter or backend), OUT_OF_MEMORY. */
+ * where), VERSION_MISMATCH, INCOMPATIBLE (made with other params, filter or backend; what differs is named),
+ * OUT_OF_MEMORY. */
 LCV_API lcv_status lcv_stream_load(lcv_stream *stream, const void *bytes, size_t size);
 
 #ifdef __cplusplus

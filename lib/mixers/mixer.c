@@ -101,11 +101,19 @@ static lcv_status check_params(lcv_context *context, const lcv_mixer_params *p)
         {"num_threads", p->num_threads, INT32_MAX},
         {"planning", p->planning, LCV_PLANNING_MEASURED},
         {"exact_causality", p->exact_causality, 1},
+        {"reproducible", p->reproducible, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].value < 0 || rows[i].value > rows[i].last)
             return lcvi_fail(context, LCV_INVALID_ARG, "%s: expected 0 to %lld, given %lld", rows[i].name,
                              (long long)rows[i].last, (long long)rows[i].value);
+    if (p->reproducible != 0 && p->planning != LCV_PLANNING_QUICK)
+        return lcvi_fail(context, LCV_INVALID_ARG,
+                         "planning: expected LCV_PLANNING_QUICK with reproducible, given %d",
+                         (int)p->planning);
+    if (p->reproducible != 0 && p->device != LCV_DEVICE_CPU)
+        return lcvi_fail(context, LCV_UNSUPPORTED, "reproducible: is for the CPU only, given device kind %d",
+                         (int)p->device);
     return LCV_OK;
 }
 

@@ -234,29 +234,64 @@ static void solve(const fit *f, int64_t columns, double *solution, double *trian
     }
 }
 
-/* sum |taps - fit| / sum |taps| */
-static double error_of(const fit *f, int64_t order, const double *poles, const double *residues)
+/* ---- The error ---- */
+
+/* Subtracts from `rest` the next `count` values of the exponentials, and leaves them behind these. */
+static void subtract_next(const fit *f, int64_t count, int64_t order, const double *poles, double *now)
 {
-    double error = 0.0, total = 0.0;
-    memcpy(f->rest, f->taps, (size_t)f->count * sizeof(double));
     for (int64_t i = 0; i < order; i++) {
-        double a = residues[2 * i], b = residues[2 * i + 1];
-        for (int64_t j = 0; j < f->count; j++) {
+        double a = now[2 * i], b = now[2 * i + 1];
+        for (int64_t j = 0; j < count; j++) {
             const double next = a * poles[2 * i] - b * poles[2 * i + 1];
             f->rest[j] -= a;
             b = a * poles[2 * i + 1] + b * poles[2 * i];
             a = next;
         }
+        now[2 * i] = a;
+        now[2 * i + 1] = b;
     }
-    for (int64_t j = 0; j < f->count; j++) {
-        error += fabs(f->rest[j]);
-        total += fabs(f->taps[j]);
+}
+
+static double sum_of_sizes(const double *numbers, int64_t count)
+{
+    double sum = 0.0;
+    for (int64_t j = 0; j < count; j++)
+        sum += fabs(numbers[j]);
+    return sum;
+}
+
+/* What the exponentials can sum up to at most in `lags` values from now on. */
+static double most_from_now(int64_t lags, int64_t order, const double *poles, const double *now)
+{
+    double sum = 0.0;
+    for (int64_t i = 0; i < order; i++) {
+        const double size = hypot(poles[2 * i], poles[2 * i + 1]); /* below 1 */
+        sum += hypot(now[2 * i], now[2 * i + 1]) * (1.0 - pow(size, (double)lags)) / (1.0 - size);
     }
+    return sum;
+}
+
+/* sum |filter - fit| / sum |taps| over `lags` lags. Beyond the taps the filter is 0, but the fit goes on:
+ * that is measured for as many lags again, and bounded for those after them. */
+static double error_of(const fit *f, int64_t lags, int64_t order, const double *poles, const double *residues)
+{
+    double *now = f->columns; /* which are not needed any more */
+    const double total = sum_of_sizes(f->taps, f->count);
+    const int64_t more = lcvi_min(lcvi_max(lags - f->count, 0), f->count);
+    memcpy(now, residues, (size_t)(2 * order) * sizeof(double));
+    memcpy(f->rest, f->taps, (size_t)f->count * sizeof(double));
+    subtract_next(f, f->count, order, poles, now);
+    double error = sum_of_sizes(f->rest, f->count);
+    memset(f->rest, 0, (size_t)more * sizeof(double));
+    subtract_next(f, more, order, poles, now);
+    error += sum_of_sizes(f->rest, more);
+    if (lags - f->count > more)
+        error += most_from_now(lags - f->count - more, order, poles, now);
     return total > 0.0 ? error / total : error;
 }
 
-double lcvi_fit(const double *taps, int64_t count, int64_t order, double *poles, double *residues,
-                double *work)
+double lcvi_fit(const double *taps, int64_t count, int64_t lags, int64_t order, double *poles,
+                double *residues, double *work)
 {
     fit f = {.taps = taps, .count = count, .rows = hankel_rows(count), .vectors = vectors_for(count, order)};
     const int64_t n = f.vectors;
@@ -281,5 +316,5 @@ double lcvi_fit(const double *taps, int64_t count, int64_t order, double *poles,
         residues[2 * i] = *next++;
         residues[2 * i + 1] = poles[2 * i + 1] != 0.0 ? *next++ : 0.0;
     }
-    return error_of(&f, order, poles, residues);
+    return error_of(&f, lags, order, poles, residues);
 }

@@ -195,12 +195,13 @@ static lcv_status fit_all(lcvi_stream_core *core, const lcv_array *taps, double 
                           double *work)
 {
     const int64_t count = core->params.filter_len, order = core->params.order;
+    const int64_t lags = core->params.max_len > 0 ? core->params.max_len : INT64_MAX;
     double *filter = work + lcvi_fit_numbers(count, order);
     for (int64_t f = 0; f < core->filters; f++) {
         load_filter(core, taps, f, filter);
         core->filter_crc = lcvi_crc32(core->filter_crc, filter, (size_t)count * sizeof *filter);
         const double error =
-            lcvi_fit(filter, count, order, poles + f * 2 * order, residues + f * 2 * order, work);
+            lcvi_fit(filter, count, lags, order, poles + f * 2 * order, residues + f * 2 * order, work);
         if (!(error <= core->fit_error))
             core->fit_error = error;
         if (!(error <= core->params.tolerance))

@@ -71,6 +71,7 @@ static lcv_status create_plan(const lcvi_stream_core *core, int64_t count, lcv_p
     params.state_len = tail;
     params.num_threads = p->num_threads;
     params.backend = core->backend->name;
+    params.reproducible = 1; /* as tiles are */
     return lcv_conv_plan_create(core->context, &params, plan);
 }
 

@@ -207,11 +207,21 @@ lcv_status lcv_stream_push(lcv_stream *stream, const lcv_stream_args *args)
     return status;
 }
 
+lcv_status lcvi_stream_check_list(const void *streams, int64_t count)
+{
+    if (count < 0)
+        return lcvi_fail(NULL, LCV_INVALID_ARG, "count: expected >= 0, given %lld", (long long)count);
+    if (streams == NULL && count > 0)
+        return lcvi_fail(NULL, LCV_INVALID_ARG, "streams: is NULL");
+    return LCV_OK;
+}
+
 lcv_status lcv_stream_work(lcv_stream *const *streams, int64_t count, const lcv_exec *given)
 {
     const lcv_exec exec = given != NULL ? *given : (lcv_exec)LCV_EXEC_INIT;
-    if (streams == NULL && count > 0)
-        return lcvi_fail(NULL, LCV_INVALID_ARG, "streams: is NULL");
+    const lcv_status status = lcvi_stream_check_list(streams, count);
+    if (status != LCV_OK)
+        return status;
     for (int64_t i = 0; i < count; i++) {
         if (streams[i] == NULL)
             continue;

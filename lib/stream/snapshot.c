@@ -138,26 +138,78 @@ lcv_status lcv_stream_save(const lcv_stream *stream, void *bytes, size_t size, s
 
 /* ---- Reading ---- */
 
-static lcv_status check_header(const lcvi_stream_core *core, const header *h, const char *payload,
-                               size_t size)
+static const lcvi_snapshot_field fields[] = {
+    {"dtype", offsetof(header, dtype), false, lcvi_snapshot_dtype},
+    {"mode", offsetof(header, mode), false, lcvi_snapshot_mode},
+    {"batch", offsetof(header, batch), true, NULL},
+    {"channels", offsetof(header, channels), true, NULL},
+    {"filter_len", offsetof(header, filter_len), true, NULL},
+    {"filter_form", offsetof(header, filter_form), false, NULL},
+    {"filter_groups", offsetof(header, filter_groups), true, NULL},
+    {"max_len", offsetof(header, max_len), true, NULL},
+    {"order", offsetof(header, order), true, NULL},
+    {"generate_len", offsetof(header, generate_len), true, NULL},
+    {"activation", offsetof(header, activation), false, NULL},
+    {"terms", offsetof(header, terms), false, NULL},
+    {"block", offsetof(header, block), false, NULL},
+};
+
+/* Is it of a stream with the same params, backend and filter? What differs is named. */
+static lcv_status check_params(const lcvi_stream_core *core, const header *h)
 {
-    const lcvi_envelope given = {h->magic, h->byte_order, h->version, h->header_crc};
-    const lcvi_envelope known = {magic, LCVI_SNAPSHOT_BYTE_ORDER, VERSION,
-                                 lcvi_crc32(0, h, offsetof(header, header_crc))};
-    const lcv_status status = lcvi_envelope_check(core->context, "", &given, &known);
+    header own = header_of(core, h->position, h->origin);
+    lcv_status status = LCV_OK;
+    for (size_t i = 0; status == LCV_OK && i < sizeof fields / sizeof fields[0]; i++)
+        status = lcvi_snapshot_compare(core->context, &fields[i], h, &own);
     if (status != LCV_OK)
         return status;
-    header expected = header_of(core, h->position, h->origin);
-    expected.payload_crc = h->payload_crc;
-    expected.header_crc = h->header_crc;
-    if (memcmp(h, &expected, sizeof expected) != 0)
+    char backend[sizeof h->backend + 1] = "";
+    memcpy(backend, h->backend, sizeof h->backend);
+    if (strcmp(backend, own.backend) != 0)
+        return lcvi_snapshot_differs(core->context, "backend", backend, own.backend);
+    if (h->filter_crc != own.filter_crc)
         return lcvi_fail(core->context, LCV_INCOMPATIBLE,
-                         "bytes: the snapshot was made with other params, another filter or another backend");
-    if (size != snapshot_bytes(core))
+                         "bytes: the snapshot was made with another filter, skip or bias: their checksum is "
+                         "%08x, this stream's %08x",
+                         h->filter_crc, own.filter_crc);
+    own.payload_crc = h->payload_crc;
+    own.header_crc = h->header_crc;
+    return memcmp(h, &own, sizeof own) == 0
+               ? LCV_OK
+               : lcvi_snapshot_damaged(core->context, "its header contradicts itself");
+}
+
+static lcv_status check_header(const lcvi_stream_core *core, const header *h, size_t size)
+{
+    const lcvi_envelope given = {h->magic, h->byte_order, h->version};
+    const lcvi_envelope known = {magic, LCVI_SNAPSHOT_BYTE_ORDER, VERSION};
+    lcv_status status = lcvi_envelope_check(core->context, "", &given, &known);
+    if (status == LCV_OK)
+        status = lcvi_snapshot_check_crc(core->context, h->header_crc,
+                                         lcvi_crc32(0, h, offsetof(header, header_crc)));
+    if (status == LCV_OK)
+        status = check_params(core, h);
+    if (status == LCV_OK && size != snapshot_bytes(core))
         return lcvi_snapshot_damaged(core->context, "its size is wrong");
-    if (h->payload_crc != lcvi_crc32(0, payload, size - sizeof *h))
-        return lcvi_snapshot_damaged(core->context, "its checksum is wrong");
-    return LCV_OK;
+    return status;
+}
+
+static lcv_status check_payload(const lcvi_stream_core *core, const header *h, const char *payload)
+{
+    return h->payload_crc == lcvi_crc32(0, payload, snapshot_bytes(core) - sizeof *h)
+               ? LCV_OK
+               : lcvi_snapshot_damaged(core->context, "its checksum is wrong");
+}
+
+lcv_status lcvi_snapshot_check(const lcv_stream *stream, const void *bytes, size_t size, int64_t *position)
+{
+    header h;
+    lcv_status status = lcvi_snapshot_read_header(stream->core->context, bytes, size, &h, sizeof h);
+    if (status == LCV_OK)
+        status = check_header(stream->core, &h, size);
+    if (status == LCV_OK)
+        *position = h.position;
+    return status;
 }
 
 /* May a stream be there, after a prompt of `origin` tokens that left sums? */
@@ -233,7 +285,9 @@ static lcv_status begin_load(lcv_stream *stream, const void *bytes, size_t size,
     if (status != LCV_OK)
         return status;
     const char *payload = (const char *)bytes + sizeof h;
-    status = check_header(core, &h, payload, size);
+    status = check_header(core, &h, size);
+    if (status == LCV_OK)
+        status = check_payload(core, &h, payload);
     if (status == LCV_OK)
         status = check_counters(core, &h, payload);
     if (status != LCV_OK || stream->top->below == NULL)
@@ -252,13 +306,6 @@ static void end_load(lcv_stream *stream, const void *bytes, lcvi_segment *fresh)
 }
 
 const lcvi_stream_change lcvi_stream_to_snapshot = {begin_load, end_load};
-
-int64_t lcvi_snapshot_position(const void *bytes)
-{
-    header h;
-    memcpy(&h, bytes, sizeof h);
-    return h.position;
-}
 
 lcv_status lcv_stream_load(lcv_stream *stream, const void *bytes, size_t size)
 {

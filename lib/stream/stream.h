@@ -231,8 +231,8 @@ extern const lcvi_stream_change lcvi_stream_to_start, lcvi_stream_to_mark, lcvi_
 lcv_status lcvi_stream_make(const lcvi_stream_change *change, lcv_stream *stream, const void *bytes,
                             size_t size);
 
-/* The position that a sound snapshot holds. */
-int64_t lcvi_snapshot_position(const void *bytes);
+/* Has a snapshot a sound header of a stream like this one, and so many bytes? Its position. */
+lcv_status lcvi_snapshot_check(const lcv_stream *stream, const void *bytes, size_t size, int64_t *position);
 
 /* ---- life.c ---- */
 
@@ -273,6 +273,9 @@ void lcvi_stream_run_silently(const lcvi_stream_work *work, lcvi_segment *segmen
                               const lcvi_prompt_call *call, int64_t from, int64_t count,
                               const lcvi_band *band);
 
+/* Is this a list of so many streams? */
+lcv_status lcvi_stream_check_list(const void *streams, int64_t count);
+
 /* Tokens that a call may have, of a prompt any number where it leaves sums. */
 int64_t lcvi_stream_room(const lcv_stream *stream, bool prompt);
 
@@ -281,10 +284,11 @@ void lcvi_stream_add_time(lcv_tensor *tensor, lcv_layout layout);
 
 /* ---- fit.c ---- */
 
-/* Fits `order` exponentials to taps; returns sum |taps - fit| / sum |taps|. pairs: 2 order each.
+/* Fits `order` exponentials to taps; returns sum |filter - fit| / sum |taps| over `lags` lags, where the
+ * filter is 0 beyond its taps (at most, where there are more than twice as many lags). pairs: 2 order each.
  * work: lcvi_fit_numbers doubles. */
 int64_t lcvi_fit_numbers(int64_t taps, int64_t order);
-double lcvi_fit(const double *taps, int64_t count, int64_t order, double *poles, double *residues,
-                double *work);
+double lcvi_fit(const double *taps, int64_t count, int64_t lags, int64_t order, double *poles,
+                double *residues, double *work);
 
 #endif

@@ -3,6 +3,7 @@
  * C library is counted. */
 #define _GNU_SOURCE
 #include "conv.h"
+#include "mixer_arrays.h"
 #include "targets.h"
 #include "test.h"
 
@@ -139,43 +140,186 @@ static void executions_allocate_nothing(void **state)
     lcv_context_destroy(&context);
 }
 
-/* Streams: tokens one by one, several at once, and the work between them. */
+/* ---- Streams ---- */
+
+enum { CHANNELS = 5, TOKENS = 700 };
+
+typedef struct {
+    lcv_dtype dtype;
+    lcv_stream_mode mode;
+    lcv_layout layout;
+    int64_t filter_len, max_len, order;
+} stream_kind;
+
+static const stream_kind kinds[] = {
+    {LCV_F32, LCV_STREAM_DIRECT, LCV_LAYOUT_BDL, TOKENS, 0, 0},
+    {LCV_F32, LCV_STREAM_RELAXED, LCV_LAYOUT_BDL, TOKENS, 0, 0},
+    {LCV_F64, LCV_STREAM_RELAXED, LCV_LAYOUT_BLD, TOKENS, TOKENS, 0},
+    {LCV_F32, LCV_STREAM_SMOOTH, LCV_LAYOUT_BDL, TOKENS, 0, 0},
+    {LCV_F16, LCV_STREAM_SMOOTH, LCV_LAYOUT_BLD, 90, TOKENS, 0},
+    {LCV_BF16, LCV_STREAM_RELAXED, LCV_LAYOUT_BDL, 200, 0, 0},
+    {LCV_F32, LCV_STREAM_MODAL, LCV_LAYOUT_BDL, TOKENS, TOKENS, 3},
+};
+
+static _Alignas(double) char input[CHANNELS * TOKENS * 8], output[CHANNELS * TOKENS * 8],
+    filter[CHANNELS * TOKENS * 8];
+
+static lcv_stream_args tokens_of(const stream_kind *k, int64_t from, int64_t count)
+{
+    const bool bdl = k->layout == LCV_LAYOUT_BDL;
+    const int64_t shape[] = {1, bdl ? CHANNELS : TOKENS, bdl ? TOKENS : CHANNELS};
+    lcv_stream_args args = LCV_STREAM_ARGS_INIT;
+    args.u = lcv_tensor_slice(lcv_tensor_compact(input, k->dtype, 3, shape), bdl ? 2 : 1, from, count);
+    args.y = lcv_tensor_slice(lcv_tensor_compact(output, k->dtype, 3, shape), bdl ? 2 : 1, from, count);
+    return args;
+}
+
+static lcv_stream *open_stream(lcv_context *context, const stream_kind *k)
+{
+    const int64_t shape[] = {CHANNELS, k->filter_len};
+    lcv_stream_params params = LCV_STREAM_PARAMS_INIT;
+    lcv_stream_filter taps = LCV_STREAM_FILTER_INIT;
+    lcv_stream *stream = NULL;
+    params.dtype = k->dtype;
+    params.mode = k->mode;
+    params.layout = k->layout;
+    params.batch = 1;
+    params.channels = CHANNELS;
+    params.filter_len = k->filter_len;
+    params.max_len = k->max_len;
+    params.order = k->order;
+    params.tolerance = k->order > 0 ? 1.0 : 0.0;
+    taps.filter = lcv_tensor_compact(filter, lcv_dtype_compute(k->dtype), 2, shape);
+    assert_int_equal(lcv_stream_create(context, &params, &taps, &stream), LCV_OK);
+    return stream;
+}
+
+/* Tokens one by one, several at once, and the work between them, up to token `end`. */
+static void expect_no_allocation(const stream_kind *k, lcv_stream *stream, int64_t end)
+{
+    const int64_t before = allocations;
+    lcv_status status = LCV_OK;
+    while (lcv_stream_position(stream) < end && status == LCV_OK) {
+        const int64_t from = lcv_stream_position(stream);
+        const int64_t count = from % 5 == 0 && from + 150 <= end ? 150 : 1;
+        const lcv_stream_args args = tokens_of(k, from, count);
+        status = count == 1 ? lcv_stream_step(stream, &args) : lcv_stream_push(stream, &args);
+        if (status == LCV_OK)
+            status = lcv_stream_work(&stream, 1, NULL);
+    }
+    const int64_t after = allocations;
+    assert_int_equal(status, LCV_OK);
+    if (after != before)
+        fail_msg("mode %d dtype %d: %lld allocations in tokens", (int)k->mode, (int)k->dtype,
+                 (long long)(after - before));
+}
+
+/* Also after marks, on forks, and when one takes over what it shared. */
 static void tokens_allocate_nothing(void **state)
 {
-    enum { CHANNELS = 5, TOKENS = 700 };
-    static float u[CHANNELS * TOKENS], y[CHANNELS * TOKENS], filter[CHANNELS * TOKENS];
-    static const lcv_stream_mode modes[] = {LCV_STREAM_DIRECT, LCV_STREAM_RELAXED, LCV_STREAM_SMOOTH};
-    const int64_t shape[] = {1, CHANNELS, TOKENS}, filter_shape[] = {CHANNELS, TOKENS};
     lcv_context *context = open_serial();
     (void)state;
-    for (size_t m = 0; m < COUNT_OF(modes); m++) {
-        lcv_stream_params params = LCV_STREAM_PARAMS_INIT;
-        lcv_stream_filter taps = LCV_STREAM_FILTER_INIT;
-        lcv_stream *stream = NULL;
-        params.mode = modes[m];
-        params.batch = 1;
-        params.channels = CHANNELS;
-        params.filter_len = TOKENS;
-        taps.filter = lcv_tensor_compact(filter, LCV_F32, 2, filter_shape);
-        assert_int_equal(lcv_stream_create(context, &params, &taps, &stream), LCV_OK);
-        const int64_t before = allocations;
-        lcv_status status = LCV_OK;
-        for (int64_t t = 0, count = 1; t < TOKENS && status == LCV_OK; t += count) {
-            lcv_stream_args args = LCV_STREAM_ARGS_INIT;
-            count = t % 5 == 0 && t < 500 ? 150 : 1;
-            args.u = lcv_tensor_slice(lcv_tensor_compact(u, LCV_F32, 3, shape), 2, t, count);
-            args.y = lcv_tensor_slice(lcv_tensor_compact(y, LCV_F32, 3, shape), 2, t, count);
-            status = count == 1 ? lcv_stream_step(stream, &args) : lcv_stream_push(stream, &args);
-            if (status == LCV_OK)
-                status = lcv_stream_work(&stream, 1, NULL);
-        }
-        const int64_t after = allocations;
-        assert_int_equal(status, LCV_OK);
-        assert_int_equal(after - before, 0);
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        lcv_stream *stream = open_stream(context, &kinds[i]), *child = NULL;
+        expect_no_allocation(&kinds[i], stream, 200);
+        assert_int_equal(lcv_stream_mark(stream, 300), LCV_OK);
+        expect_no_allocation(&kinds[i], stream, 420);
+        assert_int_equal(lcv_stream_rollback(stream), LCV_OK);
+        expect_no_allocation(&kinds[i], stream, 310);
+        assert_int_equal(lcv_stream_release(stream), LCV_OK);
+        assert_int_equal(lcv_stream_fork(stream, 200, &child), LCV_OK);
+        expect_no_allocation(&kinds[i], child, 460);
+        expect_no_allocation(&kinds[i], stream, 330);
         lcv_stream_destroy(&stream);
+        expect_no_allocation(&kinds[i], child, TOKENS);
+        lcv_stream_destroy(&child);
     }
     lcv_context_destroy(&context);
 }
+
+/* ---- Streams of mixers ---- */
+
+static lcv_mixer_stream *open_mixer(const lcv_plan *plan, const mixer_arrays *a)
+{
+    lcv_mixer_stream_params params = LCV_MIXER_STREAM_PARAMS_INIT;
+    lcv_mixer_stream_setup setup = LCV_MIXER_STREAM_SETUP_INIT;
+    lcv_mixer_stream *stream = NULL;
+    setup.port_count = a->count;
+    setup.tensors = a->tensor;
+    return lcv_mixer_stream_create(plan, &params, &setup, &stream) == LCV_OK ? stream : NULL;
+}
+
+/* Inputs and outputs are [batch, seqlen, channels]. */
+static lcv_mixer_stream_args mixer_tokens(const mixer_arrays *a, int64_t from, int64_t count,
+                                          lcv_tensor *tensors)
+{
+    lcv_mixer_stream_args args = LCV_MIXER_STREAM_ARGS_INIT;
+    for (int32_t i = 0; i < a->count; i++)
+        tensors[i] = a->port[i].role == LCV_PORT_PARAMETER ? (lcv_tensor)LCV_TENSOR_NONE
+                                                           : lcv_tensor_slice(a->tensor[i], 1, from, count);
+    args.port_count = a->count;
+    args.tensors = tensors;
+    return args;
+}
+
+static void expect_no_mixer_allocation(const char *mixer, const mixer_arrays *a, lcv_mixer_stream *stream,
+                                       int64_t end)
+{
+    lcv_tensor tensors[MIXER_PORTS_MAX];
+    const int64_t before = allocations;
+    lcv_status status = LCV_OK;
+    while (lcv_mixer_stream_position(stream) < end && status == LCV_OK) {
+        const int64_t from = lcv_mixer_stream_position(stream);
+        const int64_t count = from % 5 == 0 && from + 50 <= end ? 50 : 1;
+        const lcv_mixer_stream_args args = mixer_tokens(a, from, count, tensors);
+        status = count == 1 ? lcv_mixer_stream_step(stream, &args) : lcv_mixer_stream_push(stream, &args);
+        if (status == LCV_OK)
+            status = lcv_mixer_stream_work(&stream, 1, NULL);
+    }
+    const int64_t after = allocations;
+    assert_int_equal(status, LCV_OK);
+    if (after != before)
+        fail_msg("%s: %lld allocations in tokens", mixer, (long long)(after - before));
+}
+
+/* Every mixer that has a stream. */
+static void tokens_of_mixers_allocate_nothing(void **state)
+{
+    enum { LENGTH = 300 };
+    lcv_context *context = open_serial();
+    int streams = 0;
+    (void)state;
+    for (int32_t m = 0; m < lcv_mixer_count(); m++) {
+        lcv_mixer_info info = {.struct_size = sizeof info};
+        lcv_mixer_params params = LCV_MIXER_PARAMS_INIT;
+        lcv_plan *plan = NULL;
+        lcv_mixer_stream *child = NULL;
+        mixer_arrays a;
+        assert_int_equal(lcv_mixer_describe(m, &info), LCV_OK);
+        params.mixer = info.name;
+        params.batch = 1;
+        params.channels = 4;
+        params.seqlen = LENGTH;
+        assert_int_equal(lcv_mixer_plan_create(context, &params, &plan), LCV_OK);
+        assert_true(mixer_arrays_create(plan, 3, &a));
+        lcv_mixer_stream *stream = open_mixer(plan, &a);
+        if (stream != NULL) {
+            expect_no_mixer_allocation(info.name, &a, stream, 130);
+            assert_int_equal(lcv_mixer_stream_fork(stream, 100, &child), LCV_OK);
+            expect_no_mixer_allocation(info.name, &a, child, 140);
+            lcv_mixer_stream_destroy(&child);
+            expect_no_mixer_allocation(info.name, &a, stream, LENGTH);
+            streams++;
+        }
+        lcv_mixer_stream_destroy(&stream);
+        mixer_arrays_free(&a);
+        lcv_plan_destroy(&plan);
+    }
+    assert_true(streams >= 10);
+    lcv_context_destroy(&context);
+}
+
+/* ---- Errors ---- */
 
 /* Errors are reported without the heap, too. */
 static void errors_allocate_nothing(void **state)
@@ -201,9 +345,8 @@ static void errors_allocate_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(creations_are_counted),
-        cmocka_unit_test(executions_allocate_nothing),
-        cmocka_unit_test(tokens_allocate_nothing),
+        cmocka_unit_test(creations_are_counted),   cmocka_unit_test(executions_allocate_nothing),
+        cmocka_unit_test(tokens_allocate_nothing), cmocka_unit_test(tokens_of_mixers_allocate_nothing),
         cmocka_unit_test(errors_allocate_nothing),
     };
     return cmocka_run_group_tests_name("mallocs", tests, NULL, NULL);

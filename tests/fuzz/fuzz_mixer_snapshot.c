@@ -21,6 +21,8 @@ static const kind kinds[] = {
     {"hyena", "order=3", LCV_STREAM_SMOOTH, 0},
     {"h3", "head_dim=1 shift_len=8", LCV_STREAM_DIRECT, 0},
     {"hyena", "order=2", LCV_STREAM_RELAXED, PROMPT},
+    {"s5", "states=3", LCV_STREAM_AUTO, 0},
+    {"rwkv4_wkv", "gate=1", LCV_STREAM_AUTO, 0},
 };
 enum { KINDS = sizeof kinds / sizeof kinds[0] };
 

@@ -16,6 +16,8 @@ static const mixer_case cases[] = {
     {"hyena", "order=2", 1, 2, 300, {.order = 2, .short_taps = 3}},
     {"hyena", "order=3", 1, 2, 300, {.order = 3, .short_taps = 3}},
     {"h3", "head_dim=1 shift_len=8", 1, 2, 300, {.head_dim = 1}},
+    {"s5", "states=3", 1, 2, 300, {.order = 0}},
+    {"rwkv4_wkv", "gate=1", 1, 2, 300, {.order = 0}},
 };
 
 static void push_once(const scene *s, lcv_mixer_stream *stream, int64_t count)

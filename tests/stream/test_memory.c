@@ -65,6 +65,93 @@ static void state_is_what_the_query_says(void **state)
     }
 }
 
+/* Bytes that a fork takes, and that its first step takes. */
+static int64_t fork_bytes(lcv_stream_mode mode, int64_t length, int64_t reserve, int64_t *scratch)
+{
+    test_memory memory = {0};
+    lcv_context *context = open_counted(&memory);
+    lcv_stream_params p = params_of(mode, length);
+    lcv_stream_info info = {.struct_size = sizeof info};
+    lcv_stream *child = NULL;
+    stream_case c;
+    p.channels = 16;
+    stream_case_make(&c, context, &p, 2000, 1);
+    lcv_stream *stream = stream_case_open(&c);
+    stream_case_push(&c, stream, 1900);
+    assert_int_equal(lcv_stream_describe(stream, &info), LCV_OK);
+    *scratch = (int64_t)info.scratch_bytes;
+    const int64_t live = atomic_load(&memory.live_bytes);
+    assert_int_equal(lcv_stream_fork(stream, reserve, &child), LCV_OK);
+    const int64_t taken = atomic_load(&memory.live_bytes) - live;
+    stream_case_push(&c, child, reserve);
+    assert_int_equal(atomic_load(&memory.live_bytes) - live, taken);
+    lcv_stream_destroy(&child);
+    lcv_stream_destroy(&stream);
+    stream_case_free(&c);
+    lcv_context_destroy(&context);
+    return taken;
+}
+
+/* A fork takes no part of the past: room for its own tokens and the current block, of both streams, and the
+ * scratch of one; as much whatever came before and however long the filter is. */
+static void forks_take_their_own_tokens(void **state)
+{
+    static const int64_t reserves[] = {1, 64, 100};
+    (void)state;
+    for (size_t m = 0; m < COUNT_OF(modes); m++)
+        for (size_t i = 0; i < COUNT_OF(reserves); i++) {
+            int64_t scratch, long_scratch;
+            const int64_t taken = fork_bytes(modes[m], 2048, reserves[i], &scratch);
+            const int64_t of_long = fork_bytes(modes[m], 1 << 16, reserves[i], &long_scratch);
+            const int64_t samples = reserves[i] + 3 * 128; /* in whole blocks, and the window */
+            assert_int_equal(taken - scratch, of_long - long_scratch);
+            assert_true(taken - scratch <= 2 * 16 * samples * (int64_t)sizeof(float) + 4096);
+        }
+}
+
+/* Without a bound: twice the taps at most, beside the current block. And what a query of any kind says is
+ * taken. */
+static void unbounded_state_is_the_filters(void **state)
+{
+    static const int64_t taps[] = {1, 2, 129, 130, 700, 4097, 5000};
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(taps); i++)
+        for (size_t m = 0; m < COUNT_OF(modes) + 2; m++) {
+            test_memory memory = {0};
+            lcv_context *context = open_counted(&memory);
+            lcv_stream_params p = params_of(m < COUNT_OF(modes) ? modes[m] : LCV_STREAM_RELAXED, taps[i]);
+            lcv_stream_info info = {.struct_size = sizeof info};
+            lcv_stream *other = NULL;
+            stream_case c;
+            p.max_len = 0;
+            if (m == COUNT_OF(modes)) { /* a poor fit, whatever the taps are */
+                p.mode = LCV_STREAM_MODAL;
+                p.order = 2;
+                p.tolerance = 1.0;
+                p.max_len = taps[i];
+            }
+            if (m == COUNT_OF(modes) + 1)
+                p.generate_len = 300;
+            stream_case_make(&c, context, &p, 1, 1);
+            memset(c.filter, 0, (size_t)(p.channels * taps[i]) * sizeof(float));
+            assert_int_equal(lcv_stream_query(context, &p, &info), LCV_OK);
+            lcv_stream *stream = stream_case_open(&c);
+            const int64_t live = atomic_load(&memory.live_bytes);
+            assert_int_equal(lcv_stream_create_like(stream, &other), LCV_OK);
+            const int64_t taken = atomic_load(&memory.live_bytes) - live;
+            const int64_t said = (int64_t)(info.state_bytes + info.scratch_bytes);
+            assert_true(taken >= said && taken <= said + 2048);
+            if (p.mode == LCV_STREAM_RELAXED && p.generate_len == 0)
+                assert_true((int64_t)info.state_bytes <=
+                            p.channels * (2 * taps[i] + 2 * 128) * (int64_t)sizeof(float) + 1024);
+            lcv_stream_destroy(&other);
+            lcv_stream_destroy(&stream);
+            stream_case_free(&c);
+            lcv_context_destroy(&context);
+            assert_int_equal(atomic_load(&memory.live_blocks), 0);
+        }
+}
+
 /* Neither do the context's functions see a call; test_mallocs counts behind their back. */
 static void tokens_take_nothing(void **state)
 {
@@ -209,6 +296,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(state_is_what_the_query_says),
+        cmocka_unit_test(unbounded_state_is_the_filters),
+        cmocka_unit_test(forks_take_their_own_tokens),
         cmocka_unit_test(tokens_take_nothing),
         cmocka_unit_test(prompts_of_one_length_share_a_plan),
         cmocka_unit_test(every_allocation_may_fail),

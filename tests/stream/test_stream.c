@@ -139,6 +139,8 @@ static void stream_is_the_exact_convolution(void **state)
             p.activation = (lcv_activation)stream_random(&random, 4);
             p.layout = (lcv_layout)stream_random(&random, 2);
             p.terms = (uint32_t)stream_random(&random, 16);
+            p.filter_form = (lcv_filter_form)((i + (size_t)dtype) % 4);
+            p.filter_groups = p.filter_form == LCV_FILTER_GROUPED ? p.channels : 0;
             stream_case_make(&c, stream_context, &p, lengths[i], 4);
             void *offline = malloc(stream_case_bytes(&c));
             assert_non_null(offline);
@@ -151,6 +153,83 @@ static void stream_is_the_exact_convolution(void **state)
             free(offline);
             stream_case_free(&c);
         }
+}
+
+/* Sequences of several kinds at several places, whose tiles are done together. */
+static void ragged_work_changes_no_bit(void **state)
+{
+    enum { STREAMS = 5, LENGTH = 1500 };
+    stream_case c[STREAMS];
+    lcv_stream *streams[STREAMS + 1] = {NULL};
+    uint64_t hashes[STREAMS], random = 3;
+    int left = STREAMS;
+    (void)state;
+    for (int i = 0; i < STREAMS; i++) {
+        lcv_stream_params p =
+            params_of(exact_modes[(size_t)i % COUNT_OF(exact_modes)], 1 + i % 2, 2 + 7 * i, 200 + 600 * i);
+        p.dtype = (lcv_dtype)(i % 4);
+        p.max_len = i % 2 == 0 ? LENGTH : 0;
+        stream_case_make(&c[i], stream_context, &p, LENGTH, (uint64_t)i + 1);
+        run_all(&c[i]);
+        hashes[i] = stream_case_hash(&c[i]);
+        memset(c[i].y, 0, stream_case_bytes(&c[i]));
+        streams[i] = stream_case_open(&c[i]);
+    }
+    while (left > 0) { /* the last of the list is no stream */
+        const int i = (int)stream_random(&random, STREAMS);
+        const int64_t place = lcv_stream_position(streams[i]), most = i == 2 ? 200 : 60;
+        const int64_t count = 1 + stream_random(&random, most);
+        if (place == LENGTH)
+            continue;
+        stream_case_push(&c[i], streams[i], count < LENGTH - place ? count : LENGTH - place);
+        left -= lcv_stream_position(streams[i]) == LENGTH;
+        assert_int_equal(lcv_stream_work(streams, STREAMS + 1, NULL), LCV_OK);
+    }
+    for (int i = 0; i < STREAMS; i++) {
+        assert_true(stream_case_hash(&c[i]) == hashes[i]);
+        lcv_stream_destroy(&streams[i]);
+        stream_case_free(&c[i]);
+    }
+}
+
+static void serial(void *user, int64_t count, lcv_task_fn task, void *arg)
+{
+    int64_t *calls = user;
+    (*calls)++;
+    for (int64_t i = count - 1; i >= 0; i--)
+        task(arg, i);
+}
+
+/* Threads of the stream, or the host's, of which these do the tasks backwards. */
+static void threads_change_no_bit(void **state)
+{
+    static const int32_t threads[] = {1, 2, 4};
+    (void)state;
+    for (size_t m = 0; m < COUNT_OF(exact_modes); m++) {
+        stream_case c;
+        uint64_t hashes[COUNT_OF(threads) + 1];
+        int64_t calls = 0;
+        const lcv_stream_params p = params_of(exact_modes[m], 1, 64, 3000);
+        stream_case_make(&c, stream_context, &p, 3000, 5);
+        for (size_t i = 0; i <= COUNT_OF(threads); i++) {
+            c.params.num_threads = i < COUNT_OF(threads) ? threads[i] : 4;
+            memset(c.y, 0, stream_case_bytes(&c));
+            lcv_stream *stream = stream_case_open(&c);
+            for (int64_t t = 0; t < c.tokens; t += 250) {
+                lcv_stream_args args = stream_case_args(&c, t, 250);
+                if (i == COUNT_OF(threads)) {
+                    args.exec.parallel_for = serial;
+                    args.exec.user = &calls;
+                }
+                assert_int_equal(lcv_stream_push(stream, &args), LCV_OK);
+            }
+            lcv_stream_destroy(&stream);
+            hashes[i] = stream_case_hash(&c);
+            assert_true(hashes[i] == hashes[0]);
+        }
+        assert_true(calls > 0 || exact_modes[m] != LCV_STREAM_RELAXED);
+        stream_case_free(&c);
+    }
 }
 
 /* A value that is not finite makes those outputs NaN that depend on it, and no others. */
@@ -218,6 +297,48 @@ static void errors_are_local(void **state)
     }
 }
 
+/* The same of gradients: those of the past are a million times as large and must not be seen in later ones.
+ */
+static void errors_of_gradients_are_local(void **state)
+{
+    enum { LENGTH = 5000 };
+    stream_case c;
+    lcv_conv_params params = LCV_CONV_PARAMS_INIT;
+    lcv_conv_grad_args args = LCV_CONV_GRAD_ARGS_INIT;
+    lcv_plan *plan = NULL;
+    const lcv_stream_params p = params_of(LCV_STREAM_RELAXED, 1, 2, LENGTH);
+    (void)state;
+    stream_case_make(&c, stream_context, &p, LENGTH, 12);
+    const float *filter = c.filter, *du = c.y;
+    float *dy = c.u;
+    for (int64_t i = 0; i < 2 * (int64_t)LENGTH; i++)
+        dy[i] *= (float)pow(1e6, 1.0 - (double)(i % LENGTH) / (double)LENGTH);
+    params.batch = 1;
+    params.channels = 2;
+    params.seqlen = params.filter_len = LENGTH;
+    params.grad_mask = LCV_GRAD_U;
+    params.exact_causality = 1;
+    assert_int_equal(lcv_conv_plan_create(stream_context, &params, &plan), LCV_OK);
+    const lcv_stream_args all = stream_case_args(&c, 0, LENGTH);
+    args.dy = all.u;
+    args.du = all.y;
+    args.filter = c.tensors.filter;
+    if (lcv_conv_backward(plan, &args) != LCV_OK)
+        fail_msg("%s", lcv_context_message(stream_context));
+    for (int64_t row = 0; row < 2; row++)
+        for (int64_t t = 5; t < LENGTH; t += 149) {
+            double sum = 0.0, sizes = 0.0;
+            for (int64_t j = 0; t + j < LENGTH; j++) {
+                const double part = (double)filter[row * LENGTH + j] * (double)dy[row * LENGTH + t + j];
+                sum += part;
+                sizes += fabs(part);
+            }
+            assert_true(fabs((double)du[row * LENGTH + t] - sum) <= 8.0 * 0x1p-24 * sizes);
+        }
+    lcv_plan_destroy(&plan);
+    stream_case_free(&c);
+}
+
 static void keep_past(const stream_case *c, int64_t cut, double *past)
 {
     for (int64_t b = 0; b < c->params.batch; b++)
@@ -235,6 +356,8 @@ static void the_future_changes_no_bit(void **state)
         for (int poison = 0; poison < 2; poison++) {
             stream_case c;
             lcv_stream_params p = params_of(LCV_STREAM_RELAXED, 1, 5, 2048);
+            p.dtype = (lcv_dtype)((i + (size_t)poison) % 4);
+            p.layout = (lcv_layout)(i % 2);
             const size_t bytes = (size_t)(p.batch * p.channels * cuts[i]) * sizeof(double);
             double *before = malloc(bytes), *after = malloc(bytes);
             p.terms = LCV_TERM_SKIP | LCV_TERM_PRE_GATE | LCV_TERM_POST_GATE;
@@ -304,6 +427,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_future_changes_no_bit),
         cmocka_unit_test(prefill_leaves_the_state_of_steps),
         cmocka_unit_test(errors_are_local),
+        cmocka_unit_test(errors_of_gradients_are_local),
+        cmocka_unit_test(ragged_work_changes_no_bit),
+        cmocka_unit_test(threads_change_no_bit),
     };
     backend = argc > 1 ? argv[1] : NULL;
     if (backend == NULL)

@@ -48,6 +48,15 @@ static size_t part_size(const unsigned char *bytes, size_t size, size_t at)
     return part <= size - at - sizeof part ? (size_t)part : 0;
 }
 
+/* What is left after the parts: numbers of steps, and their checksum. */
+static void repair_numbers(unsigned char *bytes, size_t count)
+{
+    if (count < 2 * sizeof(uint64_t))
+        return;
+    const uint64_t crc = checksum(bytes, count - sizeof crc);
+    memcpy(bytes + count - sizeof crc, &crc, sizeof crc);
+}
+
 static void repair_mixer(unsigned char *bytes, size_t size)
 {
     if (size < TEST_SNAPSHOT_MIXER_HEADER_BYTES)
@@ -57,6 +66,7 @@ static void repair_mixer(unsigned char *bytes, size_t size)
         repair_stream(bytes + at + sizeof(uint64_t), part);
         at += sizeof(uint64_t) + part;
     }
+    repair_numbers(bytes + at, size - at);
     const uint32_t header = checksum(bytes, MIXER_CRC_AT);
     memcpy(bytes + MIXER_CRC_AT, &header, sizeof header);
 }

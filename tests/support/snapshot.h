@@ -7,13 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where things are in the snapshot of a stream; and in that of a mixer, which has its own header and then
- * each stream's snapshot behind eight bytes with its size. */
+/* Where things are in the snapshot of a stream; and in that of a mixer, which has its own header, then each
+ * stream's snapshot behind eight bytes with its size, then the numbers of steps and eight bytes with their
+ * checksum. */
 enum {
     TEST_SNAPSHOT_POSITION_AT = 72,
     TEST_SNAPSHOT_VERSION_AT = 124,
     TEST_SNAPSHOT_HEADER_BYTES = 168,
-    TEST_SNAPSHOT_MIXER_HEADER_BYTES = 48
+    TEST_SNAPSHOT_MIXER_VERSION_AT = 28,
+    TEST_SNAPSHOT_MIXER_HEADER_BYTES = 368
 };
 
 /* Makes the checksums right, of a snapshot of either kind: its first byte that differs says which. A size

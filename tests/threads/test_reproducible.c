@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Reproducible plans in many processes (a hundred in the slow test), with 1, 2 and 4 threads, on arrays that
- * lie differently, and after other plans of the process were measured: every bit of every output and gradient
- * is the same in all of them. */
+/* Reproducible plans, streams and operators in many processes (a hundred in the slow test), with 1, 2 and 4
+ * threads, on arrays that lie differently, and after other plans of the process were measured: every bit of
+ * every output and gradient is the same in all of them. */
 #define _POSIX_C_SOURCE 200809L
 #include "conv.h"
+#include "mixer_arrays.h"
+#include "numbers.h"
 #include "targets.h"
 #include "test.h"
 
@@ -95,6 +97,114 @@ static bool add_case(lcv_context *context, const lcv_conv_params *params, const 
     return done;
 }
 
+/* ---- Streams ---- */
+
+enum { CHANNELS = 48, TAPS = 2300, TOKENS = 2400, PROMPT = 700 };
+
+static uint64_t hash_bytes(const void *memory, size_t count, uint64_t hash)
+{
+    for (size_t i = 0; i < count; i++)
+        hash = (hash ^ ((const unsigned char *)memory)[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static void fill(float *data, int64_t count, double scale)
+{
+    uint64_t random = 3;
+    for (int64_t i = 0; i < count; i++)
+        data[i] = (float)(scale * ((double)(test_bits(&random) >> 11) * 0x1p-52 - 1.0));
+}
+
+/* A prompt and tokens, the way in which a prompt leaves sums included. */
+static bool add_stream(lcv_context *context, lcv_stream_mode mode, int64_t generate_len, int32_t threads,
+                       uint64_t *hash)
+{
+    static float filter[CHANNELS * TAPS], u[CHANNELS * TOKENS], y[CHANNELS * TOKENS];
+    const int64_t shape[] = {1, CHANNELS, TOKENS}, filter_shape[] = {CHANNELS, TAPS};
+    lcv_stream_params params = LCV_STREAM_PARAMS_INIT;
+    lcv_stream_filter taps = LCV_STREAM_FILTER_INIT;
+    lcv_stream_args args = LCV_STREAM_ARGS_INIT;
+    lcv_stream *stream = NULL;
+    const lcv_tensor to = lcv_tensor_compact(y, LCV_F32, 3, shape),
+                     from = lcv_tensor_compact(u, LCV_F32, 3, shape);
+    fill(filter, CHANNELS * TAPS, 0.1);
+    fill(u, CHANNELS * TOKENS, 1.0);
+    params.mode = mode;
+    params.batch = 1;
+    params.channels = CHANNELS;
+    params.filter_len = TAPS;
+    params.generate_len = generate_len;
+    params.num_threads = threads;
+    taps.filter = lcv_tensor_compact(filter, LCV_F32, 2, filter_shape);
+    if (lcv_stream_create(context, &params, &taps, &stream) != LCV_OK)
+        return false;
+    args.u = lcv_tensor_slice(from, 2, 0, PROMPT);
+    args.y = lcv_tensor_slice(to, 2, 0, PROMPT);
+    bool done = lcv_stream_prefill(stream, &args) == LCV_OK;
+    for (int64_t t = PROMPT; t < TOKENS && done; t += 100) {
+        args.u = lcv_tensor_slice(from, 2, t, 100);
+        args.y = lcv_tensor_slice(to, 2, t, 100);
+        done = lcv_stream_push(stream, &args) == LCV_OK;
+    }
+    lcv_stream_destroy(&stream);
+    *hash = hash_bytes(y, sizeof y, *hash);
+    return done;
+}
+
+static bool add_streams(lcv_context *context, int32_t threads, uint64_t *hash)
+{
+    return add_stream(context, LCV_STREAM_RELAXED, 0, threads, hash) &&
+           add_stream(context, LCV_STREAM_SMOOTH, 0, threads, hash) &&
+           add_stream(context, LCV_STREAM_RELAXED, TOKENS - PROMPT, threads, hash);
+}
+
+/* ---- Operators ---- */
+
+static bool add_mixer(lcv_context *context, const lcv_mixer_params *params, uint64_t *hash)
+{
+    lcv_plan *plan = NULL;
+    mixer_arrays a;
+    lcv_tensor tensors[MIXER_PORTS_MAX];
+    if (lcv_mixer_plan_create(context, params, &plan) != LCV_OK || !mixer_arrays_create(plan, 7, &a))
+        return false;
+    const lcv_mixer_args forward = mixer_arrays_forward_args(&a);
+    bool done = lcv_mixer_forward(plan, &forward) == LCV_OK;
+    for (int32_t i = 0; i < a.count; i++)
+        if (a.port[i].role == LCV_PORT_OUTPUT)
+            *hash = hash_bytes(a.tensor[i].data, (size_t)mixer_flat(&a.tensor[i]).shape[0] * sizeof(float),
+                               *hash);
+    const lcv_mixer_args backward = mixer_arrays_backward_args(&a, tensors);
+    done = done && lcv_mixer_backward(plan, &backward) == LCV_OK;
+    for (int32_t i = 0; i < a.count; i++)
+        if (a.gradient[i].rank > 0)
+            *hash = hash_bytes(a.gradient[i].data,
+                               (size_t)mixer_flat(&a.gradient[i]).shape[0] * sizeof(float), *hash);
+    mixer_arrays_free(&a);
+    lcv_plan_destroy(&plan);
+    return done;
+}
+
+/* Forward and backward of each, on the CPU backend. */
+static bool add_mixers(lcv_context *context, int32_t threads, uint64_t *hash)
+{
+    bool done = true;
+    for (int32_t m = 0; m < lcv_mixer_count() && done; m++) {
+        lcv_mixer_info info = {.struct_size = sizeof info};
+        lcv_mixer_params params = LCV_MIXER_PARAMS_INIT;
+        done = lcv_mixer_describe(m, &info) == LCV_OK;
+        params.mixer = info.name;
+        params.batch = 3;
+        params.channels = 8;
+        params.seqlen = 500; /* as of the sizes that were measured */
+        params.backward = 1;
+        params.num_threads = threads;
+        params.backend = "cpu";
+        params.reproducible = 1;
+        done = done && add_mixer(context, &params, hash);
+    }
+    return done;
+}
+
 /* One process: its number decides what differs. Prints its hash. */
 static int compute(int process)
 {
@@ -122,6 +232,11 @@ static int compute(int process)
             if (!add_case(context, &params, &place, &hash))
                 return 1;
         }
+    if (!add_streams(context, context_params.num_threads, &hash) ||
+        !add_mixers(context, context_params.num_threads, &hash)) {
+        fprintf(stderr, "%s\n", lcv_context_message(context));
+        return 1;
+    }
     lcv_context_destroy(&context);
     printf("%016" PRIx64 "\n", hash);
     return 0;
@@ -164,6 +279,18 @@ static void measured_plans_are_refused(void **state)
     assert_int_equal(lcv_context_create(NULL, &context), LCV_OK);
     assert_int_equal(lcv_conv_query(context, &params, NULL), LCV_INVALID_ARG);
     assert_non_null(strstr(lcv_context_message(context), "planning: "));
+    lcv_mixer_params mixer = LCV_MIXER_PARAMS_INIT;
+    lcv_plan *plan = NULL;
+    mixer.mixer = "hyena";
+    mixer.batch = mixer.channels = mixer.seqlen = 1;
+    mixer.reproducible = 1;
+    mixer.planning = LCV_PLANNING_MEASURED;
+    assert_int_equal(lcv_mixer_plan_create(context, &mixer, &plan), LCV_INVALID_ARG);
+    assert_non_null(strstr(lcv_context_message(context), "planning: "));
+    mixer.planning = LCV_PLANNING_QUICK;
+    mixer.device = LCV_DEVICE_CUDA;
+    assert_int_equal(lcv_mixer_plan_create(context, &mixer, &plan), LCV_UNSUPPORTED);
+    assert_non_null(strstr(lcv_context_message(context), "reproducible: "));
     lcv_context_destroy(&context);
 }
 

@@ -92,6 +92,7 @@ lcvi_part lcvi_long_part(const lcvi_program *program, const lcvi_step *step, int
     part.conv.engine = step->taps > 0 ? p->engine : NULL;
     part.conv.planning = p->planning;
     part.conv.exact_causality = p->exact_causality;
+    part.conv.reproducible = p->reproducible;
     return part;
 }
 

@@ -15,7 +15,7 @@ static lcv_matmul_params params_of(const lcvi_program *program, const lcvi_step 
 {
     const lcv_mixer_params *p = &program->params;
     const lcv_dtype compute = lcv_dtype_compute(p->dtype);
-    const int32_t threads = p->num_threads, fixed = p->exact_causality;
+    const int32_t threads = p->num_threads, fixed = p->exact_causality != 0 || p->reproducible != 0;
     const int64_t in = step->slot[LCVI_IN].count, out = step->out.count;
     const lcv_matmul_params all[PRODUCTS] = {
         [OUT] = {compute, p->dtype, p->dtype, p->batch, out, seqlen, in, 0, threads, fixed},

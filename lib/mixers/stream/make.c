@@ -136,6 +136,7 @@ lcv_status lcvi_mixer_stream_derive(const lcv_plan *plan, const lcv_mixer_stream
     for (int32_t i = 0; i < program->step_count; i++)
         if (is_convolution(&program->step[i]))
             core->program.step[i].stream = core->count++;
+    core->steps_crc = lcvi_mixer_fingerprint(&core->program);
     if (!lcvi_mixer_state_lay_out(&core->program, &core->state_count))
         return lcvi_fail(plan->context, LCV_TOO_LARGE, "%s: what it keeps overflows", program->mixer->name);
     return lcvi_mixer_stream_lay_out(&core->program, LCVI_MIXER_CHUNK);
@@ -424,7 +425,8 @@ static lcv_status keep_parameters(maker *m)
             continue;
         if (m->value[i].data != NULL)
             copy_parameter(type, &m->value[i], at);
-        core->crc = lcvi_crc32(core->crc, at, m->value[i].data != NULL ? type->bytes : 0);
+        core->parameters_crc =
+            lcvi_crc32(core->parameters_crc, at, m->value[i].data != NULL ? type->bytes : 0);
         core->value[i] =
             type->kind == LCVI_MATRIX ? (lcv_array){at, {0, 1, type->rows}} : (lcv_array){at, {0, 0, 1}};
         at += lcvi_mixer_align(type->bytes);
@@ -455,7 +457,6 @@ lcv_status lcvi_mixer_stream_fill(lcvi_mixer_stream_core *core, const lcv_mixer_
     m->core = core;
     m->params = params;
     m->setup = setup;
-    core->crc = lcvi_crc32(0, core->program.mixer->name, strlen(core->program.mixer->name));
     lcv_status status = bind_parameters(m);
     if (status == LCV_OK)
         status = keep_parameters(m);

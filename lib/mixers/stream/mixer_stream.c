@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Life, changes and snapshots of the streams of mixers: what one stream does, all of a mixer's do, or none.
- */
+/* Life and changes of the streams of mixers: what one stream does, all of a mixer's do, or none. */
 #include "mixer_stream.h"
 
-#include "../../stream/crc.h"
-#include "../../stream/envelope.h"
-
-#include <stdio.h>
 #include <string.h>
 
 LCVI_DEFINE_INIT(lcv_mixer_stream_params, LCV_MIXER_STREAM_PARAMS_INIT)
@@ -256,8 +251,7 @@ void lcvi_mixer_stream_merge(lcv_mixer_stream *stream, const lcv_exec *exec)
         lcvi_stream_merge(stream->streams[i], exec);
 }
 
-/* The snapshots of the streams follow each other, each behind its size. */
-static const char *next_part(const char *at, size_t *size)
+const char *lcvi_mixer_stream_next_part(const char *at, size_t *size)
 {
     uint64_t bytes;
     memcpy(&bytes, at, sizeof bytes);
@@ -265,9 +259,8 @@ static const char *next_part(const char *at, size_t *size)
     return at + sizeof bytes;
 }
 
-/* Changes all streams, or none. `parts`: snapshots that have been checked to lie within what was given, or
- * NULL. */
-static lcv_status change_all(lcv_mixer_stream *stream, const lcvi_stream_change *change, const char *parts)
+lcv_status lcvi_mixer_stream_change_all(lcv_mixer_stream *stream, const lcvi_stream_change *change,
+                                        const char *parts)
 {
     const int32_t count = stream->core->count;
     lcvi_segment **fresh = stream->fresh;
@@ -276,14 +269,14 @@ static lcv_status change_all(lcv_mixer_stream *stream, const lcvi_stream_change 
     memset(fresh, 0, (size_t)count * sizeof(lcvi_segment *));
     for (int32_t i = 0; status == LCV_OK && i < count; i++) {
         size_t size = 0;
-        const char *part = at != NULL ? next_part(at, &size) : NULL;
+        const char *part = at != NULL ? lcvi_mixer_stream_next_part(at, &size) : NULL;
         status = change->begin(stream->streams[i], part, size, &fresh[i]);
         at = part != NULL ? part + size : NULL;
     }
     at = parts;
     for (int32_t i = 0; i < count; i++) {
         size_t size = 0;
-        const char *part = at != NULL ? next_part(at, &size) : NULL;
+        const char *part = at != NULL ? lcvi_mixer_stream_next_part(at, &size) : NULL;
         if (status == LCV_OK)
             change->end(stream->streams[i], part, fresh[i]);
         else
@@ -311,7 +304,7 @@ lcv_status lcv_mixer_stream_reset(lcv_mixer_stream *stream)
 {
     lcv_status status = check_stream(stream);
     if (status == LCV_OK)
-        status = change_all(stream, &lcvi_stream_to_start, NULL);
+        status = lcvi_mixer_stream_change_all(stream, &lcvi_stream_to_start, NULL);
     if (status == LCV_OK)
         lcvi_mixer_state_clear(stream);
     return status;
@@ -321,7 +314,7 @@ lcv_status lcv_mixer_stream_rollback(lcv_mixer_stream *stream)
 {
     lcv_status status = check_mark(stream, "go back to");
     if (status == LCV_OK)
-        status = change_all(stream, &lcvi_stream_to_mark, NULL);
+        status = lcvi_mixer_stream_change_all(stream, &lcvi_stream_to_mark, NULL);
     if (status == LCV_OK)
         lcvi_mixer_state_rollback(stream);
     return status;
@@ -331,7 +324,7 @@ lcv_status lcv_mixer_stream_detach(lcv_mixer_stream *stream)
 {
     lcv_status status = check_stream(stream);
     if (status == LCV_OK)
-        status = change_all(stream, &lcvi_stream_to_own, NULL);
+        status = lcvi_mixer_stream_change_all(stream, &lcvi_stream_to_own, NULL);
     if (status == LCV_OK)
         lcvi_mixer_state_forget_marks(stream);
     return status;
@@ -384,138 +377,5 @@ lcv_status lcv_mixer_stream_fork(lcv_mixer_stream *stream, int64_t reserve, lcv_
         status = lcv_stream_fork(stream->streams[i], reserve, &(*child)->streams[i]);
     if (status != LCV_OK)
         lcv_mixer_stream_destroy(child);
-    return status;
-}
-
-/* ---- Snapshots ---- */
-
-enum { VERSION = 1 };
-
-static const char magic[8] = {'L', 'C', 'V', 'M', 'I', 'X', 'R', '\n'};
-
-/* No padding. Each stream's snapshot says what it depends on itself. */
-typedef struct {
-    char magic[8];
-    uint64_t bytes; /* of the whole snapshot */
-    int64_t position;
-    uint32_t byte_order, version;
-    uint32_t streams, crc; /* of the mixer's name and parameters */
-    uint32_t reserved, header_crc;
-} header;
-
-_Static_assert(sizeof(header) == 48, "the header of a snapshot has no padding");
-
-static header header_of(const lcvi_mixer_stream_core *core, int64_t position, size_t bytes)
-{
-    header h = {.bytes = bytes,
-                .position = position,
-                .byte_order = LCVI_SNAPSHOT_BYTE_ORDER,
-                .version = VERSION,
-                .streams = (uint32_t)core->count,
-                .crc = core->crc};
-    memcpy(h.magic, magic, sizeof magic);
-    h.header_crc = lcvi_crc32(0, &h, offsetof(header, header_crc));
-    return h;
-}
-
-static size_t snapshot_bytes(const lcv_mixer_stream *stream)
-{
-    size_t total = sizeof(header), part = 0;
-    for (int32_t i = 0; i < stream->core->count; i++) {
-        lcv_stream_save(stream->streams[i], NULL, 0, &part);
-        total += sizeof(uint64_t) + part;
-    }
-    return total + lcvi_mixer_state_bytes(stream->core);
-}
-
-lcv_status lcv_mixer_stream_save(const lcv_mixer_stream *stream, void *bytes, size_t size, size_t *needed)
-{
-    lcv_status status = check_stream(stream);
-    if (status != LCV_OK)
-        return status;
-    const lcvi_mixer_stream_core *core = stream->core;
-    if (needed == NULL)
-        return lcvi_fail(core->context, LCV_INVALID_ARG, "needed: is NULL");
-    *needed = snapshot_bytes(stream);
-    if (!lcvi_snapshot_has_room(core->context, bytes, size, *needed, &status))
-        return status;
-    const header h = header_of(core, lcv_mixer_stream_position(stream), *needed);
-    char *at = bytes, *end = at + *needed;
-    memcpy(at, &h, sizeof h);
-    at += sizeof h;
-    for (int32_t i = 0; status == LCV_OK && i < core->count; i++) {
-        size_t part = 0;
-        at += sizeof(uint64_t);
-        status = lcv_stream_save(stream->streams[i], at, (size_t)(end - at), &part);
-        const uint64_t number = part;
-        memcpy(at - sizeof number, &number, sizeof number);
-        at += part;
-    }
-    if (status == LCV_OK)
-        lcvi_mixer_state_save(stream, at);
-    return status;
-}
-
-static lcv_status check_header(const lcvi_mixer_stream_core *core, const header *h, size_t size)
-{
-    const lcvi_envelope given = {h->magic, h->byte_order, h->version, h->header_crc};
-    const lcvi_envelope known = {magic, LCVI_SNAPSHOT_BYTE_ORDER, VERSION,
-                                 lcvi_crc32(0, h, offsetof(header, header_crc))};
-    const lcv_status status = lcvi_envelope_check(core->context, " of a mixer", &given, &known);
-    if (status != LCV_OK)
-        return status;
-    if (h->bytes != size)
-        return lcvi_snapshot_damaged(core->context, "its size is wrong");
-    const header expected = header_of(core, h->position, size);
-    if (memcmp(h, &expected, sizeof expected) != 0)
-        return lcvi_fail(core->context, LCV_INCOMPATIBLE,
-                         "bytes: the snapshot was made with another mixer or other parameters");
-    return LCV_OK;
-}
-
-/* Do the parts lie within the snapshot, and are they all of one position? What they hold is checked by the
- * streams. */
-static lcv_status check_parts(const lcv_mixer_stream *stream, const char *at, const char *end,
-                              int64_t position)
-{
-    const lcvi_mixer_stream_core *core = stream->core;
-    if (position < 0 || position > (core->max_len > 0 ? core->max_len : INT64_MAX / 2))
-        return lcvi_snapshot_damaged(core->context, "its position is out of range");
-    for (int32_t i = 0; i < core->count; i++) {
-        size_t size = 0, expected = 0;
-        lcv_stream_save(stream->streams[i], NULL, 0, &expected);
-        if ((size_t)(end - at) < sizeof(uint64_t) + expected)
-            return lcvi_snapshot_damaged(core->context, "it ends too early");
-        at = next_part(at, &size);
-        if (size != expected)
-            return lcvi_fail(core->context, LCV_INCOMPATIBLE,
-                             "bytes: the snapshot was made with other params");
-        if (lcvi_snapshot_position(at) != position)
-            return lcvi_snapshot_damaged(core->context, "its parts are of several positions");
-        at += size;
-    }
-    if ((size_t)(end - at) != lcvi_mixer_state_bytes(core))
-        return lcvi_snapshot_damaged(core->context, "it does not end with its last part");
-    return lcvi_mixer_state_check(core, at);
-}
-
-lcv_status lcv_mixer_stream_load(lcv_mixer_stream *stream, const void *bytes, size_t size)
-{
-    header h;
-    lcv_status status = check_stream(stream);
-    if (status != LCV_OK)
-        return status;
-    const lcvi_mixer_stream_core *core = stream->core;
-    status = lcvi_snapshot_read_header(core->context, bytes, size, &h, sizeof h);
-    if (status != LCV_OK)
-        return status;
-    const char *parts = (const char *)bytes + sizeof h;
-    status = check_header(core, &h, size);
-    if (status == LCV_OK)
-        status = check_parts(stream, parts, (const char *)bytes + size, h.position);
-    if (status == LCV_OK)
-        status = change_all(stream, &lcvi_stream_to_snapshot, parts);
-    if (status == LCV_OK)
-        lcvi_mixer_state_load(stream, (const char *)bytes + size - lcvi_mixer_state_bytes(core), h.position);
     return status;
 }

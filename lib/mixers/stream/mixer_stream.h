@@ -22,11 +22,12 @@ typedef struct lcvi_mixer_stream_core {
     lcv_array value[LCVI_MIXER_ARRAYS]; /* the parameters that the program itself reads */
     char *parameters;                   /* their memory */
     size_t parameters_bytes;
-    double one;          /* or as a float */
-    uint32_t crc;        /* of the mixer and the parameters */
-    size_t shared_bytes; /* of the streams: prepared filters */
-    int64_t max_len;     /* 0: any number */
-    int64_t state_count; /* numbers that steps keep themselves */
+    double one;              /* or as a float */
+    uint32_t steps_crc;      /* of what the program computes */
+    uint32_t parameters_crc; /* of those that it reads itself; streams know their own */
+    size_t shared_bytes;     /* of the streams: prepared filters */
+    int64_t max_len;         /* 0: any number */
+    int64_t state_count;     /* numbers that steps keep themselves */
 } lcvi_mixer_stream_core;
 
 /* The numbers that steps keep themselves, and the position; those at the last mark below. */
@@ -65,6 +66,11 @@ lcv_status lcvi_mixer_stream_fill(lcvi_mixer_stream_core *core, const lcv_mixer_
 int32_t lcvi_mixer_stream_original(const lcvi_program *program, int32_t index);
 size_t lcvi_mixer_stream_kept_bytes(const lcvi_program *program);
 
+/* ---- fingerprint.c ---- */
+
+/* A checksum of all numbers of the steps, and of the arrays that they join. */
+uint32_t lcvi_mixer_fingerprint(const lcvi_program *program);
+
 /* ---- state.c ---- */
 
 /* Says to steps where their numbers lie; false: too many. */
@@ -98,5 +104,13 @@ void lcvi_mixer_stream_merge(lcv_mixer_stream *stream, const lcv_exec *exec);
 
 /* Is it at position 0, without marks and forks? */
 bool lcvi_mixer_stream_is_fresh(const lcv_mixer_stream *stream);
+
+/* Changes all streams, or none. `parts`: snapshots that have been checked to lie within what was given, or
+ * NULL. */
+lcv_status lcvi_mixer_stream_change_all(lcv_mixer_stream *stream, const lcvi_stream_change *change,
+                                        const char *parts);
+
+/* The snapshots of the streams follow each other, each behind its size. Where one begins. */
+const char *lcvi_mixer_stream_next_part(const char *at, size_t *size);
 
 #endif

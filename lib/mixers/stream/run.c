@@ -217,9 +217,7 @@ lcv_status lcv_mixer_stream_prefill(lcv_mixer_stream *stream, const lcv_mixer_st
 
 lcv_status lcv_mixer_stream_work(lcv_mixer_stream *const *streams, int64_t count, const lcv_exec *exec)
 {
-    lcv_status status = LCV_OK;
-    if (streams == NULL && count > 0)
-        return lcvi_fail(NULL, LCV_INVALID_ARG, "streams: is NULL");
+    lcv_status status = lcvi_stream_check_list(streams, count);
     for (int64_t i = 0; status == LCV_OK && i < count; i++)
         if (streams[i] != NULL)
             status = lcv_stream_work(streams[i]->streams, streams[i]->core->count, exec);

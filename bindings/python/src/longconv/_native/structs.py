@@ -119,7 +119,7 @@ class MixerParams(c.Structure):
                 ("device", c.c_int), ("batch", c.c_int64), ("channels", c.c_int64), ("seqlen", c.c_int64),
                 ("backward", c.c_int32), ("workspace_owner", c.c_int), ("num_threads", c.c_int32),
                 ("backend", c.c_char_p), ("engine", c.c_char_p), ("planning", c.c_int),
-                ("exact_causality", c.c_int32)]
+                ("exact_causality", c.c_int32), ("reproducible", c.c_int32)]
 
 
 class MixerArgs(c.Structure):
