@@ -103,7 +103,7 @@ static void forks_take_their_own_tokens(void **state)
             int64_t scratch, long_scratch;
             const int64_t taken = fork_bytes(modes[m], 2048, reserves[i], &scratch);
             const int64_t of_long = fork_bytes(modes[m], 1 << 16, reserves[i], &long_scratch);
-            const int64_t samples = reserves[i] + 3 * 128; /* in whole blocks, and the window */
+            const int64_t samples = reserves[i] + 5 * 128; /* in whole blocks, and the window */
             assert_int_equal(taken - scratch, of_long - long_scratch);
             assert_true(taken - scratch <= 2 * 16 * samples * (int64_t)sizeof(float) + 4096);
         }
