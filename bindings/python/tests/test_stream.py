@@ -221,3 +221,59 @@ def test_what_is_not_a_streams_own_is_refused():
                        (lambda: stream.step(np.ones((1, 2), np.float32), out=[1]), "out")):
         with pytest.raises(longconv.InvalidArgumentError, match=f"{name}: expected"):
             call()
+
+
+def refused(call, message, error=longconv.InvalidArgumentError):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_marks_forks_and_snapshots_that_cannot_be(rng):
+    """Each gets a message that names the argument, and the stream goes on."""
+    filter, u = rng.standard_normal((3, 400)), rng.standard_normal((1, 3, 400))
+    stream = longconv.Stream(filter)
+    whole = stream.push(u)
+    stream.reset()
+    refused(stream.rollback, "stream: has no mark to go back to")
+    refused(stream.release, "stream: has no mark to release")
+    refused(lambda: stream.mark(0), "reserve: expected >= 1, given 0")
+    refused(lambda: stream.fork(-3), "reserve: expected >= 1, given -3")
+    stream.push(u[:, :, :100])
+    stream.mark(50)
+    refused(lambda: stream.push(u[:, :, 100:151]), "u: 51 tokens at position 100, but the stream ends at 150")
+    stream.push(u[:, :, 100:150])
+    snapshot = stream.save()
+    other = stream.like()
+    other.load(snapshot)
+    assert other.position == 150
+    refused(other.rollback, "stream: has no mark to go back to")
+    refused(lambda: other.prefill(u), "stream: a prompt comes first")
+    grandchild = other.fork(300).fork(300)
+    assert np.array_equal(grandchild.push(u[:, :, 150:]), whole[:, :, 150:])
+    for size in (0, 7, len(snapshot) // 2, len(snapshot) - 1):
+        refused(lambda size=size: other.load(snapshot[:size]), "bytes: ")
+    refused(lambda: other.load(b"x" * 500), "bytes: this is no sound snapshot")
+    refused(lambda: longconv.Stream(filter, max_len=500).load(snapshot), "max_len 0, this stream has 500",
+            longconv.IncompatibleError)
+    refused(lambda: longconv.Stream(2 * filter).load(snapshot), "another filter", longconv.IncompatibleError)
+    stream.rollback()
+    assert np.array_equal(stream.push(u[:, :, 100:150]), whole[:, :, 100:150])
+    stream.close()
+    for call in (stream.save, stream.reset, stream.info, stream.like, stream.work, lambda: stream.fork(1)):
+        refused(call, "stream: is (NULL|closed)")
+    refused(lambda: other.work(stream), "others: is closed")
+    assert np.array_equal(other.push(u[:, :, 150:]), whole[:, :, 150:])
+
+
+def test_snapshots_of_layers_know_their_options():
+    arrays = longconv.ops.s5.initial(channels=4, seqlen=20, states=6)
+    layers = {options: longconv.MixerStream("s5", 4, options={"states": 6, **dict(options)}, **arrays)
+              for options in ((), (("rate", 2),), (("discretisation", "bilinear"),))}
+    snapshot = layers[()].save()
+    for options, layer in layers.items():
+        if options:
+            refused(lambda layer=layer: layer.load(snapshot), f"other options: {options[0][0]}=", longconv.IncompatibleError)
+        else:
+            layer.load(snapshot)
+    refused(lambda: longconv.MixerStream("s5", 4, batch=2, options={"states": 6}, **arrays).load(snapshot), "batch 1",
+            longconv.IncompatibleError)

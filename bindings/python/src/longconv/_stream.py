@@ -100,6 +100,9 @@ class _Stream:
         with contextlib.ExitStack() as held:
             for stream in sorted(streams, key=id):  # in one order, so that no two calls wait for each other
                 held.enter_context(stream._lock)
+            for stream in streams:
+                if not stream._handle.value:
+                    raise _errors.InvalidArgumentError(f"{'stream' if stream is self else 'others'}: is closed")
             handles = (c.c_void_p * len(streams))(*(stream._handle.value for stream in streams))
             library.check(self._functions["work"](handles, len(streams), None))
 
