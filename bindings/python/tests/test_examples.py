@@ -65,6 +65,16 @@ def test_wrong_arguments(example, monkeypatch, capsys, name, arguments, text):
     assert ended.value.code == 2 and text in capsys.readouterr().err
 
 
+def test_generate(tmp_path):
+    """Streams and the whole sequence write the same text; status 1 would say that they do not."""
+    text = tmp_path / "text.txt"
+    text.write_text("The quick brown fox jumps over the lazy dog. " * 60)
+    done = subprocess.run([sys.executable, str(EXAMPLES / "generate.py"), str(text), "--steps", "2", "--length", "40",
+                           "--width", "8", "--layers", "1", "--batch", "1"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert done.stdout.startswith("The ") and "characters/s with streams" in done.stdout
+
+
 def value(tokens):
     """Of an expression, by reading it with a stack."""
     stack = []
