@@ -267,6 +267,9 @@ static void bad_sequences_are_errors_that_name_the_file(void **state)
     put("", 0);
     assert_false(sequence_read(path, 0, &s, message, sizeof message));
     assert_non_null(strstr(message, path));
+    put("\x93NUMPY", 6);
+    assert_false(sequence_read(path, 0, &s, message, sizeof message));
+    assert_non_null(strstr(message, "cut off"));
     put(">only a header", 14);
     assert_false(sequence_read(path, 0, &s, message, sizeof message));
     put(file, make(file, "{'descr': '<i4', 'fortran_order': False, 'shape': (1,)}", symbols, sizeof symbols));

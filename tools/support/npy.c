@@ -185,8 +185,10 @@ static bool read_header(reader *r, npy_array *a)
 /* Finds the header; *data is where it ends. */
 static bool find_header(reader *r, const unsigned char *bytes, size_t count, const unsigned char **data)
 {
-    if (count < 10 || memcmp(bytes, magic, sizeof magic) != 0)
+    if (count < sizeof magic || memcmp(bytes, magic, sizeof magic) != 0)
         return fail(r, "not a .npy file: it does not begin with \\x93NUMPY");
+    if (count < 10)
+        return fail(r, "the npy header is cut off");
     const unsigned version = bytes[6];
     const size_t field = version == 1 ? 2 : 4;
     if (version < 1 || version > 3 || bytes[7] != 0)
