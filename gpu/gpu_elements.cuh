@@ -161,6 +161,19 @@ template <class R, class C> LCV_GPU_DEVICE R lcv_gpu_untwist(const C *row, const
     return row[k].y * twist[k].x - row[k].x * twist[k].y;
 }
 
+/* ---- Angles ---- */
+
+LCV_GPU_DEVICE void lcv_gpu_sine_and_cosine_of_pi_times(double x, double *sine, double *cosine)
+{
+#ifdef LCV_SIMT
+    const long double angle = 3.14159265358979323846264L * x;
+    *sine = static_cast<double>(std::sin(angle));
+    *cosine = static_cast<double>(std::cos(angle));
+#else
+    sincospi(x, sine, cosine);
+#endif
+}
+
 /* ---- Activations: the formulas of conv.h ---- */
 
 LCV_GPU_DEVICE float lcv_gpu_exp(float x) { return expf(x); }

@@ -8,22 +8,11 @@
 
 /* ---- Twist ---- */
 
-LCV_GPU_DEVICE void sine_and_cosine_of_pi_times(double x, double *sine, double *cosine)
-{
-#ifdef LCV_SIMT
-    const long double angle = 3.14159265358979323846264L * x;
-    *sine = static_cast<double>(std::sin(angle));
-    *cosine = static_cast<double>(std::cos(angle));
-#else
-    sincospi(x, sine, cosine);
-#endif
-}
-
 template <class R> __global__ void fill_twist(int64_t n, COMPLEX *twist)
 {
     for (int64_t j = lcv_gpu_first_column(); j < n; j += lcv_gpu_column_step()) {
         double sine, cosine;
-        sine_and_cosine_of_pi_times(0.5 * (static_cast<double>(j) / static_cast<double>(n)), &sine, &cosine);
+        lcv_gpu_sine_and_cosine_of_pi_times(0.5 * (static_cast<double>(j) / static_cast<double>(n)), &sine, &cosine);
         twist[j] = {static_cast<R>(cosine), static_cast<R>(sine)};
     }
 }

@@ -230,6 +230,12 @@ typedef struct lcv_filter_call {
  *           with the eigenvalues A = WEIGHT, a matrix [channels / 2, 2], real parts at most largest_real, the
  *           vector BIAS, dt = rate e^BIAS and a = dt A: pole e^a and gain (e^a - 1) / A, dt where A is 0;
  *           bilinear: pole (1 + a/2) / (1 - a/2), gain dt / (1 - a/2)
+ *   blocks  filtered: out = Re F^-1 ((T_x IN) (T_f WEIGHT)) + SKIP IN, with zeros behind the samples of
+ *           IN and the taps of WEIGHT, a matrix [channels, taps]; SKIP, a vector, may be absent;
+ *           else: of out = T_x IN the first seqlen points: the real parts of IN's channels, of which
+ *           there are channels / 2, then the imaginary parts.                            lcv_blocks_step
+ *           T_x and T_f are the block transforms (below) of the matrices in BIAS and in FUTURE,
+ *           [channels of IN, numbers]
  *
  * Of glu, out may be exactly where IN is, and the gradient of IN where that of out is. IN and PRE_GATE may be
  * the same rows; then the gradient of the latter adds. Nothing else overlaps. */
@@ -243,6 +249,20 @@ typedef enum lcv_step_operand {
     LCV_STEP_FUTURE,
     LCV_STEP_OPERANDS
 } lcv_step_operand;
+
+/* A block transform is of N points, the least power of two from 2 on that holds seqlen, or seqlen + taps
+ * where it is filtered; F is the Fourier transform of as many. A row of its matrices, complex numbers as
+ * pairs, has block [16, 16], where N >= 16, then last [n, n], n = 2, 4 or 8, where N is no power of 16.
+ * With n = N, N/16, ... and n = 16 r, i' the imaginary unit, i and a < 16,
+ *
+ *   z[i, b] = exp(-2 pi i' i b / n) sum_a block[i, a] x[a r + b],
+ *
+ * then each z[i] in the same way with n = r, down to y = last x, or y = block x where n is 16; point c of
+ * part i is point 16 c + i of the whole. Gradients of complex numbers are d/dRe + i' d/dIm. */
+typedef struct lcv_blocks_step {
+    int64_t taps;     /* at least 0; where it is not filtered it does not count */
+    int32_t filtered; /* 0 or 1 */
+} lcv_blocks_step;
 
 typedef struct lcv_lagged_step {
     int64_t lag; /* at least 0 */

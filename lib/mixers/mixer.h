@@ -80,6 +80,7 @@ typedef struct lcvi_mixer_run lcvi_mixer_run;
 
 /* What kinds of steps have beside arrays and sizes, as a backend that computes them sees it. */
 typedef union lcvi_step_details {
+    lcv_blocks_step blocks;
     lcv_lagged_step lagged;
     lcv_norm_step norm;
     lcv_scan_step scan;

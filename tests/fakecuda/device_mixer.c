@@ -64,15 +64,6 @@ lcv_plan *device_mixer_plan(lcv_context *context, const mixer_case *c, lcv_dtype
     return plan;
 }
 
-bool device_mixer_is_served(lcv_context *context, const mixer_case *c)
-{
-    if (!c->formula.host_only)
-        return true;
-    assert_null(device_mixer_plan(context, c, LCV_F32));
-    assert_non_null(strstr(lcv_context_message(context), "does not compute all of"));
-    return false;
-}
-
 void device_mixer_make(device_mixer *d, lcv_context *context, const mixer_case *c, lcv_dtype dtype,
                        uint64_t seed)
 {

@@ -16,9 +16,6 @@ typedef struct device_mixer {
 /* A plan for CUDA tensors; NULL when there is none. */
 lcv_plan *device_mixer_plan(lcv_context *context, const mixer_case *c, lcv_dtype dtype);
 
-/* Is the case served on the device? One that is computed in the host's memory alone must be refused. */
-bool device_mixer_is_served(lcv_context *context, const mixer_case *c);
-
 /* The test fails when this does. `seed` as in mixer_arrays_create. */
 void device_mixer_make(device_mixer *d, lcv_context *context, const mixer_case *c, lcv_dtype dtype,
                        uint64_t seed);

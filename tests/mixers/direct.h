@@ -24,7 +24,6 @@ typedef struct direct_options {
     double rate;
     bool multiplies; /* s4_layer: half of the filters' outputs, activated by `hyper`, multiply the others */
     lcv_activation hyper;
-    bool host_only; /* steps are computed in the host's memory alone */
     bool no_stream;
     bool unprepared;  /* its long filters are not prepared */
     bool no_residual; /* gss, bigs */

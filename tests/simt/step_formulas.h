@@ -18,4 +18,8 @@ void check_wkv(Scene &scene);
 void set_up_scan(Scene &scene);
 void check_scan(Scene &scene);
 
+// Learned transforms.
+void set_up_blocks(Scene &scene);
+void check_blocks(Scene &scene);
+
 #endif

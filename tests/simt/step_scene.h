@@ -62,6 +62,7 @@ class Scene
 
     int64_t batch, channels, seqlen, number;
     union {
+        lcv_blocks_step blocks;
         lcv_lagged_step lagged;
         lcv_norm_step norm;
         lcv_scan_step scan;

@@ -150,13 +150,14 @@ const Kind kinds[] = {
     {&lcv_gpu_step_glu, set_up_pair, check_glu},         {&lcv_gpu_step_lagged, set_up_lagged, check_lagged},
     {&lcv_gpu_step_spread, set_up_spread, check_spread}, {&lcv_gpu_step_norm, set_up_norm, check_norm},
     {&lcv_gpu_step_wkv, set_up_wkv, check_wkv},          {&lcv_gpu_step_scan, set_up_scan, check_scan},
+    {&lcv_gpu_step_blocks, set_up_blocks, check_blocks},
 };
 
 const int64_t sizes[][4] = {
     /* batch, channels, seqlen, number */
     {1, 1, 1, 0},     {2, 3, 5, 1},    {1, 7, 70, 3},  {3, 40, 9, 2},  {2, 300, 3, 1},
     {2, 33, 150, 17}, {1, 3, 600, 4},  {1, 2, 10, 12}, {0, 3, 4, 1},   {2, 0, 5, 1},
-    {2, 3, 0, 1},     {2, 20, 33, 40}, {1, 9, 64, 63}, {1, 12, 65, 0},
+    {2, 3, 0, 1},     {2, 20, 33, 40}, {1, 9, 64, 63}, {1, 12, 65, 0}, {20, 1, 30, 33},
 };
 
 int check_cases()
@@ -202,7 +203,7 @@ int check_all_barriers()
     } rows[] = {
         {&kinds[2], false, {1, 600, 1, 0}},  {&kinds[3], true, {1, 70, 40, 0}},
         {&kinds[3], false, {1, 70, 40, 0}},  {&kinds[4], false, {3, 40, 130, 0}},
-        {&kinds[5], false, {3, 40, 130, 0}},
+        {&kinds[5], false, {3, 40, 130, 0}}, {&kinds[6], false, {6, 1, 100, 9}},
     };
     int failures = 0;
     for (const auto &row : rows)

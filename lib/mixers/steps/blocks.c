@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The steps of block transforms (block_transform.h), computed by the core in double, a channel a time:
+/* The steps of block transforms (block_transform.h), computed by the core in double, a channel a time, or by
+ * a backend:
  *
  *     blocks:     out = T in, real parts in the first half of the rows of `out`, imaginary parts in the
  * second butterfly:  out = Re F^-1 ((T_x in) * (T_f filter)) + skip * in,   F the exact transform, N points
@@ -56,6 +57,12 @@ static bool is_butterfly(const lcvi_step *step)
     return lcvi_rows_exist(step->slot[LCVI_WEIGHT]);
 }
 
+static bool describe(const lcvi_step *step, lcvi_step_details *details)
+{
+    details->blocks = (lcv_blocks_step){step->taps, is_butterfly(step)};
+    return true;
+}
+
 static int64_t points_of(const lcvi_program *program, const lcvi_step *step)
 {
     const int64_t needed = program->params.seqlen + (is_butterfly(step) ? step->taps : 0);
@@ -96,12 +103,6 @@ static int64_t workers_of(const lcvi_program *program, const lcvi_step *step)
 {
     const int64_t threads = lcvi_host_threads(program), channels = step->slot[LCVI_IN].count;
     return threads < channels ? threads : (channels > 0 ? channels : 1);
-}
-
-static void declare(lcvi_program *program, lcvi_step *step)
-{
-    (void)program;
-    (void)step; /* it has neither convolutions nor spectra */
 }
 
 static lcv_status query(const lcvi_program *program, const lcvi_step *step, const lcvi_backend *backend,
@@ -374,5 +375,10 @@ static lcv_status backward(const lcvi_mixer_run *run, const lcvi_step *step)
     return LCV_OK;
 }
 
-const lcvi_step_kind lcvi_blocks_step = {
-    .declare = declare, .query = query, .forward = forward, .backward = backward, .in_place = false};
+const lcvi_step_kind lcvi_blocks_step = {.engine = "blocks",
+                                         .name = "blocks",
+                                         .describe = describe,
+                                         .query = query,
+                                         .forward = forward,
+                                         .backward = backward,
+                                         .in_place = false};
