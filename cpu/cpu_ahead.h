@@ -9,7 +9,9 @@
 
 static inline sheet data_sheet(const lcv_cpu_plan *p, const lcv_array *array, const lcv_cpu_panel *at)
 {
-    return sheet_of(array, p->params.dtype, at->b, at->c, at->width);
+    sheet s = sheet_of(array, p->params.dtype, at->b, at->c, at->width);
+    s.halves = p->info.halves;
+    return s;
 }
 
 /* Lines of a panel that are more would not stay in the cache until they are used. */

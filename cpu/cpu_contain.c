@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Compiled for each type. The design is in cpu_contain.h. */
 #include "cpu_contain.h"
+#include "cpu_reals.h"
 #include "cpu_window.h"
 #include "integers.h"
 #include "kernels.h"
@@ -77,15 +78,21 @@ static double grad_limit(const lcv_cpu_plan *p)
 
 /* ---- Samples ---- */
 
+static real element_of(const void *row, lcv_cpu_form form, int64_t t)
+{
+    return form == LCV_CPU_REALS ? ((const real *)row)[t] : (real)lcv_cpu_half_at(form, row, t);
+}
+
 static real sample_of(const lcv_cpu_plan *p, const lcv_cpu_row *row, int64_t t)
 {
     const int64_t seqlen = p->geometry.seqlen;
-    const real *x = row->x, *gate = row->gate, *tail = row->tail;
+    const real *tail = row->tail;
     if (t < row->from)
         return REAL(0.0);
     if (t >= seqlen)
         return tail != NULL ? tail[t - seqlen] : REAL(0.0);
-    return gate != NULL ? x[t] * gate[t] : x[t];
+    const real x = element_of(row->x, row->form, t);
+    return row->gate != NULL ? x * element_of(row->gate, row->form, t) : x;
 }
 
 /* A segment of a row: samples [from, to). */
@@ -308,6 +315,27 @@ static real *map_with_care(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, 
     return total;
 }
 
+/* The kernel `finish`, for rows of any form. */
+static void finish(const lcv_cpu_plan *p, const lcv_cpu_sink *sink, int64_t from, int64_t count, real *v)
+{
+    enum { TILE = 256 };
+    const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
+    real x[TILE], x_gate[TILE], gate[TILE], gate2[TILE], out[TILE], out2[TILE];
+    for (int64_t done = 0; done < count; done += TILE) {
+        const int64_t t = from + done, n = min64(TILE, count - done);
+        lcv_cpu_sink piece = *sink;
+        piece.x = as_reals(k, sink->x, sink->x_form, t, n, x);
+        piece.x_gate = as_reals(k, sink->x_gate, sink->x_form, t, n, x_gate);
+        piece.gate = as_reals(k, sink->gate, sink->form, t, n, gate);
+        piece.gate2 = as_reals(k, sink->gate2, sink->form2, t, n, gate2);
+        piece.out = place_for_reals(sink->out, sink->form, t, out);
+        piece.out2 = place_for_reals(sink->out2, sink->form2, t, out2);
+        k->finish(&piece, 0, n, v + done);
+        put_reals(k, sink->out, sink->form, t, n, out);
+        put_reals(k, sink->out2, sink->form2, t, n, out2);
+    }
+}
+
 bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *x,
                              const lcv_cpu_sink *sink, void *keep, const lcv_cpu_worker *worker)
 {
@@ -330,7 +358,7 @@ bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter
                            total + from);
     if (sink->tail != NULL)
         memcpy(sink->tail, total + seqlen, (size_t)(p->geometry.out_len - seqlen) * sizeof(real));
-    kernels_of(p)->finish(sink, from, seqlen - from, total + from);
+    finish(p, sink, from, seqlen - from, total + from);
     return false;
 }
 
@@ -465,7 +493,7 @@ void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *f
     if (dx != NULL && !(again && back_fast(p, filter, g, dx, x, NULL, NULL, worker, &input))) {
         const lcv_cpu_row rest = rest_of(g, &input);
         real *total = map_with_care(p, filter, true, &rest, worker);
-        kernels_of(p)->finish(dx, input.samples, p->geometry.seqlen - input.samples, total + input.samples);
+        finish(p, dx, input.samples, p->geometry.seqlen - input.samples, total + input.samples);
     }
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From strided arrays of any dtype to the contiguous rows of reals that engines convolve, and back. A row
- * that is contiguous and in reals already goes to the engine as it lies; any other is gathered, gate
- * included. What engines do not do rides on the same passes: state, circular tails, activations. Compiled for
- * each type.
+ * that is contiguous, and in reals or in 16 bits where the engine takes them, goes to the engine as it lies;
+ * any other is gathered, gate included. What engines do not do rides on the same passes: state, circular
+ * tails, activations. Compiled for each type.
  *
  * Work comes in panels: some consecutive channels of one batch entry. Where channels lie side by side in
  * memory (BLD), a panel is as wide as a cache line and passes over it are transposes; else it is one row. A
@@ -12,6 +12,7 @@
 #include "cpu_contain.h"
 #include "cpu_conv_plan.h"
 #include "cpu_lean.h"
+#include "cpu_reals.h"
 #include "cpu_sheet.h"
 #include "cpu_taps.h"
 
@@ -64,7 +65,7 @@ static lcv_cpu_row row_x(const lcv_cpu_plan *p, const lcv_conv_call *call, const
     if (!is_x_plain(p, call, panel))
         return (lcv_cpu_row){.x = gathered_x(p, worker) + k * p->x_len};
     const sheet u = data_sheet(p, &call->u, panel), pre_gate = data_sheet(p, &call->pre_gate, panel);
-    return (lcv_cpu_row){.x = plain_row(&u, k), .gate = plain_row(&pre_gate, k)};
+    return (lcv_cpu_row){.x = plain_row(&u, k), .gate = plain_row(&pre_gate, k), .form = form_of(&u)};
 }
 
 static double scalar_of(const lcv_cpu_plan *p, const lcv_array *array, int64_t channel)
@@ -85,6 +86,7 @@ static lcv_cpu_sink sink_z(const lcv_cpu_plan *p, const lcv_conv_call *call, int
         sink.skip = scalar_of(p, &call->skip, channel);
         sink.x = x->x;
         sink.x_gate = x->gate;
+        sink.x_form = x->form;
     }
     return sink;
 }
@@ -261,6 +263,7 @@ static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
         char *own_keep = place_to_keep(&keep, k);
         sink.out = plain_row(&y, k);
         sink.gate = plain_row(&post_gate, k);
+        sink.form = form_of(&y);
         sink.out2 = saved_z(p, call, panel, k);
         look_ahead(p, call, panel, k, worker, lines);
         if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, &informed) &&
@@ -297,16 +300,16 @@ static void tile_sums(const lcv_cpu_plan *p, const lcv_conv_call *call, const lc
                       stretch at, const real *dz, double (*sums)[2], const lcv_cpu_worker *worker)
 {
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    real gated[TILE];
+    real loaded[TILE], gated[TILE];
     for (int64_t row = 0; row < panel->width; row++, dz += at.count) {
         if (lcv_cpu_wants(p, LCV_GRAD_BIAS))
             k->dot(dz, NULL, at.count, &sums[row][1]);
         if (!lcv_cpu_wants(p, LCV_GRAD_SKIP))
             continue;
         const lcv_cpu_row in = row_x(p, call, panel, row, worker);
-        const real *x = (const real *)in.x + at.from;
+        const real *x = as_reals(k, in.x, in.form, at.from, at.count, loaded);
         if (in.gate != NULL) {
-            k->multiply(x, (const real *)in.gate + at.from, at.count, gated);
+            k->multiply(x, as_reals(k, in.gate, in.form, at.from, at.count, gated), at.count, gated);
             x = gated;
         }
         k->dot(dz, x, at.count, &sums[row][0]);
@@ -392,6 +395,7 @@ static uint32_t write_dpost_gate(const lcv_cpu_plan *p, const lcv_conv_call *cal
         char *own_keep = place_to_keep(&keep, k);
         sink.out = plain_row(&dpost_gate, k);
         sink.gate = plain_row(&dy, k);
+        sink.form = form_of(&dy);
         look_ahead_of_z(p, call, panel, k, lines);
         if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, &informed) &&
             own_keep != NULL)
@@ -402,10 +406,19 @@ static uint32_t write_dpost_gate(const lcv_cpu_plan *p, const lcv_conv_call *cal
 
 static void multiply_saved_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel)
 {
+    const TYPED(lcv_cpu_kernels) *kernels = kernels_of(p);
     const sheet dy = data_sheet(p, &call->dy, panel), dpost_gate = data_sheet(p, &call->dpost_gate, panel);
+    const lcv_cpu_form form = form_of(&dy);
+    real tile[TILE];
     for (int64_t k = 0; k < panel->width; k++)
-        kernels_of(p)->multiply(saved_z(p, call, panel, k), plain_row(&dy, k), p->params.seqlen,
-                                plain_row(&dpost_gate, k));
+        for (int64_t t = 0; t < p->params.seqlen; t += TILE) {
+            const int64_t count = stretch_at(t, p->params.seqlen, 1).count;
+            void *to = plain_row(&dpost_gate, k);
+            kernels->multiply(saved_z(p, call, panel, k) + t,
+                              as_reals(kernels, plain_row(&dy, k), form, t, count, tile), count,
+                              place_for_reals(to, form, t, tile));
+            put_reals(kernels, to, form, t, count, tile);
+        }
 }
 
 /* z, where it is needed, into the rows g or straight to dpost_gate. Returns which rows were kept. */
@@ -441,7 +454,9 @@ static lcv_cpu_sink sink_dx(const lcv_cpu_plan *p, const lcv_conv_call *call, co
     return (lcv_cpu_sink){.out = plain_row(&du, k),
                           .gate = plain_row(&pre_gate, k),
                           .out2 = plain_row(&dpre_gate, k),
-                          .gate2 = plain_row(&u, k)};
+                          .gate2 = plain_row(&u, k),
+                          .form = form_of(&du),
+                          .form2 = form_of(&dpre_gate)};
 }
 
 /* du = pre_gate * dx and dpre_gate = u * dx */
@@ -482,7 +497,7 @@ static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
     informed.work.ahead = lines;
     for (int64_t k = 0; k < panel->width; k++) {
         real *gathered = gathered_g(p, worker) + k * p->g_len;
-        lcv_cpu_row g = {.x = plain_row(&dy, k), .gate = plain_row(&post_gate, k)};
+        lcv_cpu_row g = {.x = plain_row(&dy, k), .gate = plain_row(&post_gate, k), .form = form_of(&dy)};
         lcv_cpu_row x = {.x = NULL};
         lcv_cpu_sink dx = {.out = gathered};
         if (g_gathered)
@@ -493,6 +508,7 @@ static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
             dx.skip = scalar_of(p, &call->skip, panel->c + k);
             dx.x = g.x;
             dx.x_gate = g.gate;
+            dx.x_form = g.form;
         }
         if (panel->grads[k] != NULL)
             x = row_x(p, call, panel, k, worker);

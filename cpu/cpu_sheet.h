@@ -24,6 +24,7 @@ typedef struct {
     lcv_dtype dtype;
     int64_t row_stride, stride; /* in elements: from row to row, from sample to sample */
     int64_t width;              /* rows */
+    bool halves;                /* whoever uses rows as they lie takes 16 bits, too */
 } sheet;
 
 /* Part of a panel's time axis. */
@@ -50,10 +51,17 @@ static inline bool is_real(const sheet *s)
     return s->dtype == (lcv_dtype)REAL_DTYPE && (uintptr_t)s->data % sizeof(real) == 0;
 }
 
+/* How rows that are plain lie. */
+static inline lcv_cpu_form form_of(const sheet *s)
+{
+    return s->dtype == LCV_F16 ? LCV_CPU_F16 : s->dtype == LCV_BF16 ? LCV_CPU_BF16 : LCV_CPU_REALS;
+}
+
 /* Can an engine use the rows as they lie? */
 static inline bool is_plain(const sheet *s)
 {
-    return s->data == NULL || (is_real(s) && s->stride == 1);
+    const bool in_form = is_real(s) || (s->halves && form_of(s) != LCV_CPU_REALS);
+    return s->data == NULL || (in_form && s->stride == 1);
 }
 
 /* Row k of a sheet that is plain. */

@@ -2,11 +2,14 @@
 /* engine.h: the internal table of the CPU backend's engines. An engine convolves one row at a time; the
  * driver (cpu_conv.c) owns batch, channels, threads, strides, 16-bit data, activations and reductions.
  *
- * "Reals" are floats or doubles, by geometry.is_double. Every row an engine sees is contiguous, aligned to
- * its element and in reals. Scratch, spectra and accumulators are aligned to LCV_CPU_ALIGNMENT.
+ * "Reals" are floats or doubles, by geometry.is_double. Every row an engine sees is contiguous and in reals,
+ * aligned to them, but for rows in 16 bits (cpu_form.h) where the engine takes such. Scratch, spectra and
+ * accumulators are aligned to LCV_CPU_ALIGNMENT.
  */
 #ifndef LCV_CPU_ENGINE_H
 #define LCV_CPU_ENGINE_H
+
+#include "cpu_form.h"
 
 #include <longconv/backend.h>
 
@@ -86,7 +89,8 @@ typedef struct lcv_cpu_row {
      * that they read, and added no gradient, but for what they have begun; what else they wrote must be
      * written again. */
     double limit;
-    int64_t from; /* samples before it count as 0; it is 0 in each row that an engine sees */
+    int64_t from;      /* samples before it count as 0; it is 0 in each row that an engine sees */
+    lcv_cpu_form form; /* of x and gate */
 } lcv_cpu_row;
 
 /* One row coming out. With s[t] = v[t] + skip * x[t] * x_gate[t] + bias, for t < seqlen:
@@ -102,6 +106,9 @@ typedef struct lcv_cpu_sink {
     const void *x_gate; /* NULL: 1 */
     double skip;
     double bias;
+    lcv_cpu_form form;   /* of out and gate */
+    lcv_cpu_form form2;  /* of out2 and gate2 */
+    lcv_cpu_form x_form; /* of x and x_gate */
 } lcv_cpu_sink;
 
 /* What an engine says about a geometry. */
@@ -113,6 +120,7 @@ typedef struct lcv_cpu_engine_info {
     size_t grad_bytes;     /* one accumulator of filter gradients: an array of reals; all zero bytes is zero,
                             * and two are added elementwise */
     size_t scratch_bytes;  /* of one worker */
+    bool halves;           /* rows may lie in 16 bits */
     bool team;             /* a row of this length is worth the threads of a team */
     double cost;           /* for the choice: estimated nanoseconds of one forward row on one thread, */
     double cost_dx;        /* of its gradient by the input, */

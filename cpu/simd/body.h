@@ -142,22 +142,24 @@ static source source_of_row(const lcv_simd_plan *plan, const lcv_cpu_row *row)
     const lcv_cpu_geometry *g = &plan->geometry;
     return (source){.x = row->x,
                     .gate = row->gate,
+                    .form = row->form,
                     .tail = row->tail,
                     .seqlen = g->seqlen,
                     .end = row->tail != NULL ? g->out_len : g->seqlen};
 }
 
-/* Are a row's arrays too long for the cache? Then they are also written around it. */
-static bool is_past(const lcv_simd_plan *plan)
+/* Is an array of a row too long for the cache? Then it is also written around it. */
+static bool is_past(const lcv_simd_plan *plan, lcv_cpu_form form)
 {
-    return (size_t)plan->geometry.seqlen * sizeof(real) > LCV_CPU_MOST_CACHED;
+    return plan->geometry.seqlen * form_bytes(form) > LCV_CPU_MOST_CACHED;
 }
 
 static target target_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink)
 {
     const lcv_cpu_geometry *g = &plan->geometry;
     return (target){.row = *sink,
-                    .past = is_past(plan),
+                    .past = is_past(plan, sink->form),
+                    .past2 = is_past(plan, sink->form2),
                     .seqlen = g->seqlen,
                     .end = sink->tail != NULL ? g->out_len : g->seqlen};
 }
@@ -179,27 +181,27 @@ static void prepare(const lcv_simd_plan *plan, const void *taps, const void *fut
     walk_tree(&w, team);
 }
 
-static void look_ahead(lookahead *a, const void *array, size_t bytes)
+static void look_ahead(lookahead *a, const lcv_simd_plan *plan, const void *array, lcv_cpu_form form)
 {
-    if (array != NULL)
-        a->lines[a->count++] = (lcv_cpu_lines){array, (int64_t)bytes / LCV_CPU_LINE + 1, LCV_CPU_LINE};
+    const int64_t bytes = plan->geometry.seqlen * form_bytes(form);
+    if (array != NULL && !is_past(plan, form))
+        a->lines[a->count++] = (lcv_cpu_lines){array, bytes / LCV_CPU_LINE + 1, LCV_CPU_LINE};
 }
 
 /* What the caller will need, or else the last pass, while the tree is walked and leaves the memory alone.
  * What is added last is fetched first. */
 static lookahead ahead_of(const lcv_simd_plan *plan, const lcv_cpu_sink *sink, const lcv_cpu_work *work)
 {
-    const size_t bytes = (size_t)plan->geometry.seqlen * sizeof(real);
     lookahead a = {.count = 0};
     for (int i = LCV_CPU_MOST_AHEAD; work->ahead != NULL && i-- > 0;)
         if (work->ahead[i].count > 0)
             a.lines[a.count++] = work->ahead[i];
-    if (work->ahead != NULL || is_past(plan))
+    if (work->ahead != NULL)
         return a;
-    look_ahead(&a, sink->gate2, bytes);
-    look_ahead(&a, sink->out2, bytes);
-    look_ahead(&a, sink->gate, bytes);
-    look_ahead(&a, sink->out, bytes);
+    look_ahead(&a, plan, sink->gate2, sink->form2);
+    look_ahead(&a, plan, sink->out2, sink->form2);
+    look_ahead(&a, plan, sink->gate, sink->form);
+    look_ahead(&a, plan, sink->out, sink->form);
     return a;
 }
 
@@ -209,10 +211,11 @@ static bool forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_c
     const lcv_cpu_team *team = team_for(plan, work);
     const source from = source_of_row(plan, row);
     const target to = target_of_sink(plan, sink);
-    cvec *data = keep != NULL && !is_past(plan) ? keep : work->scratch;
+    const bool copies = is_past(plan, LCV_CPU_REALS); /* else a transform that is kept is computed in place */
+    cvec *data = keep != NULL && !copies ? keep : work->scratch;
     walk w = {.plan = plan,
               .data = data,
-              .copy = is_past(plan) ? keep : NULL,
+              .copy = copies ? keep : NULL,
               .result = work->scratch,
               .other = spectrum,
               .ahead = ahead_of(plan, sink, work)};

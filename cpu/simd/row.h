@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* row.h: rows as the first and last pass see them, pieces of columns. A piece that lies plainly in the
  * caller's array is used where it is; any other goes through a small buffer, which takes care of gates, skip,
- * ends, tails and filters. Nothing outside the caller's arrays is touched. */
+ * 16-bit data, ends, tails and filters. Nothing outside the caller's arrays is touched. */
 #ifndef LCV_CPU_SIMD_ROW_H
 #define LCV_CPU_SIMD_ROW_H
 
-#include "vec.h"
+#include "form.h"
 #include "simd.h"
 
 #include <string.h>
@@ -13,17 +13,19 @@
 /* The reals a transform reads: x * gate, then tail up to `end`, then zeros; and future taps, which lie
  * mirrored and negative before `period` because z^period = -1. */
 typedef struct source {
-    const real *x, *gate, *tail;
+    const void *x, *gate;
+    lcv_cpu_form form; /* of both */
+    const real *tail;
     int64_t seqlen, end;
     const real *future;
     int64_t future_count, first_lag, period;
 } source;
 
-/* Where the reals of an inverse transform go: a row, or a filter's gradients. A row that is `past` the caches
- * is written around them. */
+/* Where the reals of an inverse transform go: a row, or a filter's gradients. Outputs that are `past` the
+ * caches are written around them. */
 typedef struct target {
     lcv_cpu_sink row;
-    bool past;
+    bool past, past2;
     int64_t seqlen, end;
     real *taps, *future;
     int64_t taps_count, future_count, first_lag, period;
@@ -46,16 +48,34 @@ static void subtract_future(const source *s, int64_t at, int64_t count, real *bu
         buffer[0] += s->future[0];
 }
 
+/* What whole vectors leave of a piece is done one by one, out of line. */
+LOOP fill_rest(const source *s, int64_t at, int64_t i, int64_t count, real *buffer)
+{
+    for (; i < count; i++) {
+        const real x = real_as(s->form, s->x, at + i);
+        buffer[i] = s->gate == NULL ? x : x * real_as(s->form, s->gate, at + i);
+    }
+}
+
+/* x * gate */
+INLINE void fill_row(lcv_cpu_form form, const source *s, int64_t at, int64_t count, real *restrict buffer)
+{
+    int64_t i = 0;
+    if (s->gate == NULL)
+        for (; i + LANES <= count; i += LANES)
+            store(buffer + i, load_as(form, s->x, at + i));
+    else
+        for (; i + LANES <= count; i += LANES)
+            store(buffer + i, load_as(form, s->x, at + i) * load_as(form, s->gate, at + i));
+    if (i < count)
+        fill_rest(s, at, i, count, buffer);
+}
+
 /* Writes reals at to at + count of the source into the buffer. */
 static void fill(const source *s, int64_t at, int64_t count, real *restrict buffer)
 {
     const int64_t in_row = clipped(s->seqlen - at, count), in_end = clipped(s->end - at, count);
-    if (s->gate != NULL) {
-        for (int64_t i = 0; i < in_row; i++)
-            buffer[i] = s->x[at + i] * s->gate[at + i];
-    } else if (in_row > 0) {
-        memcpy(buffer, s->x + at, (size_t)in_row * sizeof(real));
-    }
+    AS(s->form, fill_row, s, at, in_row, buffer);
     if (in_end > in_row)
         memcpy(buffer + in_row, s->tail + (at + in_row - s->seqlen),
                (size_t)(in_end - in_row) * sizeof(real));
@@ -67,8 +87,8 @@ static void fill(const source *s, int64_t at, int64_t count, real *restrict buff
 /* A piece of the source, in place or in the buffer. */
 static const real *piece(const source *s, int64_t at, int64_t count, real *buffer)
 {
-    if (s->gate == NULL && s->future_count == 0 && at + count <= s->seqlen)
-        return s->x + at;
+    if (s->form == LCV_CPU_REALS && s->gate == NULL && s->future_count == 0 && at + count <= s->seqlen)
+        return (const real *)s->x + at;
     fill(s, at, count, buffer);
     return buffer;
 }
@@ -80,60 +100,84 @@ static real *plain_place(const target *t, int64_t at, int64_t count)
     if (t->future == NULL && t->taps != NULL && at + count <= t->taps_count)
         return t->taps + at;
     if (t->taps == NULL && t->future == NULL && row->out != NULL && row->out2 == NULL && row->gate == NULL &&
-        row->x == NULL && row->bias == 0.0 && !t->past && at + count <= t->seqlen)
+        row->x == NULL && row->bias == 0.0 && row->form == LCV_CPU_REALS && !t->past &&
+        at + count <= t->seqlen)
         return (real *)row->out + at;
     return NULL;
 }
 
-/* out = value + skip x x_gate + bias. Whole vectors first; out may be x. */
-static void add_skip(const lcv_cpu_sink *row, int64_t at, int64_t count, const real *value, real *out)
+LOOP skip_rest(const lcv_cpu_sink *row, int64_t at, int64_t i, int64_t count, const real *value, real *out)
 {
     const real skip = (real)row->skip, bias = (real)row->bias;
-    const real *x = row->x != NULL ? (const real *)row->x + at : NULL;
-    const real *gate = row->x_gate != NULL ? (const real *)row->x_gate + at : NULL;
+    for (; i < count; i++) {
+        real term = 0;
+        if (row->x != NULL)
+            term = real_as(row->x_form, row->x, at + i);
+        if (row->x != NULL && row->x_gate != NULL)
+            term *= real_as(row->x_form, row->x_gate, at + i);
+        out[i] = value[i] + (skip * term + bias);
+    }
+}
+
+/* out = value + skip x x_gate + bias; out may be x. */
+INLINE void add_skip(lcv_cpu_form form, const lcv_cpu_sink *row, int64_t at, int64_t count, const real *value,
+                     real *out)
+{
+    const vec skip = splat((real)row->skip), bias = splat((real)row->bias);
+    const void *x = row->x, *gate = row->x_gate;
     int64_t i = 0;
     if (x == NULL)
         for (; i + LANES <= count; i += LANES)
-            store(out + i, load(value + i) + splat(bias));
+            store(out + i, load(value + i) + bias);
     else if (gate == NULL)
         for (; i + LANES <= count; i += LANES)
-            store(out + i, load(value + i) + (splat(skip) * load(x + i) + splat(bias)));
+            store(out + i, load(value + i) + (skip * load_as(form, x, at + i) + bias));
     else
         for (; i + LANES <= count; i += LANES)
-            store(out + i, load(value + i) + (splat(skip) * (load(x + i) * load(gate + i)) + splat(bias)));
-    for (; i < count; i++) {
-        const real term = x == NULL ? 0 : skip * (gate == NULL ? x[i] : x[i] * gate[i]);
-        out[i] = value[i] + (term + bias);
-    }
+            store(out + i,
+                  load(value + i) + (skip * (load_as(form, x, at + i) * load_as(form, gate, at + i)) + bias));
+    if (i < count)
+        skip_rest(row, at, i, count, value, out);
 }
 
-/* out = value gate; out may be value. */
-static void emit(real *out, const real *gate, int64_t at, int64_t count, const real *value)
+LOOP emit_rest(lcv_cpu_form form, void *out, const void *gate, int64_t at, int64_t i, int64_t count,
+               const real *value)
+{
+    for (; i < count; i++)
+        put_as(form, out, at + i, gate == NULL ? value[i] : value[i] * real_as(form, gate, at + i));
+}
+
+/* out = value gate. */
+INLINE void emit(lcv_cpu_form form, bool around, void *out, const void *gate, int64_t at, int64_t count,
+                 const real *value)
 {
     int64_t i = 0;
+    if (gate == NULL) {
+        for (; i + 2 * LANES <= count; i += 2 * LANES)
+            put_two(form, around, out, at + i, load(value + i), load(value + i + LANES));
+        for (; i + LANES <= count; i += LANES)
+            put_vec(form, around, out, at + i, load(value + i));
+    } else {
+        for (; i + 2 * LANES <= count; i += 2 * LANES)
+            put_two(form, around, out, at + i, load(value + i) * load_as(form, gate, at + i),
+                    load(value + i + LANES) * load_as(form, gate, at + i + LANES));
+        for (; i + LANES <= count; i += LANES)
+            put_vec(form, around, out, at + i, load(value + i) * load_as(form, gate, at + i));
+    }
+    if (i < count)
+        emit_rest(form, out, gate, at, i, count, value);
+}
+
+/* `past` goes around the caches, if the place allows it. */
+static void write_output(lcv_cpu_form form, bool past, void *out, const void *gate, int64_t at, int64_t count,
+                         const real *value)
+{
     if (out == NULL)
         return;
-    if (gate == NULL) {
-        memcpy(out + at, value, (size_t)count * sizeof(real));
-        return;
-    }
-    for (; i + LANES <= count; i += LANES)
-        store(out + at + i, load(value + i) * load(gate + at + i));
-    for (; i < count; i++)
-        out[at + i] = value[i] * gate[at + i];
-}
-
-/* The same around the caches, as far as whole vectors and their places allow it. */
-static void emit_around(real *out, const real *gate, int64_t at, int64_t count, const real *value)
-{
-    int64_t i = 0;
-    if (out != NULL && (uintptr_t)(out + at) % sizeof(vec) == 0) {
-        for (; gate == NULL && i + LANES <= count; i += LANES)
-            store_around(out + at + i, load(value + i));
-        for (; i + LANES <= count; i += LANES)
-            store_around(out + at + i, load(value + i) * load(gate + at + i));
-    }
-    emit(out, gate, at + i, count - i, value + i);
+    if (past && ((uintptr_t)out + (uintptr_t)(at * form_bytes(form))) % sizeof(vec) == 0)
+        AS(form, emit, true, out, gate, at, count, value);
+    else
+        AS(form, emit, false, out, gate, at, count, value);
 }
 
 static void deliver_row(const target *t, int64_t at, int64_t count, real *value)
@@ -141,15 +185,14 @@ static void deliver_row(const target *t, int64_t at, int64_t count, real *value)
     const lcv_cpu_sink *row = &t->row;
     const int64_t in_row = clipped(t->seqlen - at, count), in_end = clipped(t->end - at, count);
     const bool has_skip = row->x != NULL || row->bias != 0.0;
-    if (has_skip && row->out != NULL && row->gate == NULL && row->out2 == NULL && !t->past) {
-        add_skip(row, at, in_row, value, (real *)row->out + at);
+    if (has_skip && row->out != NULL && row->form == LCV_CPU_REALS && row->gate == NULL &&
+        row->out2 == NULL && !t->past) {
+        AS(row->x_form, add_skip, row, at, in_row, value, (real *)row->out + at);
     } else {
         if (has_skip)
-            add_skip(row, at, in_row, value, value);
-        void (*const write)(real *, const real *, int64_t, int64_t, const real *) =
-            t->past ? emit_around : emit;
-        write(row->out, row->gate, at, in_row, value);
-        write(row->out2, row->gate2, at, in_row, value);
+            AS(row->x_form, add_skip, row, at, in_row, value, value);
+        write_output(row->form, t->past, row->out, row->gate, at, in_row, value);
+        write_output(row->form2, t->past2, row->out2, row->gate2, at, in_row, value);
     }
     if (in_end > in_row && row->tail != NULL)
         memcpy((real *)row->tail + (at + in_row - t->seqlen), value + in_row,

@@ -82,6 +82,7 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *geometry
                                   .row_bytes = bytes,
                                   .grad_bytes = bytes,
                                   .scratch_bytes = geometry->backward ? 2 * bytes : bytes,
+                                  .halves = !geometry->is_double,
                                   .team = shape.size >= LCV_SIMD_TEAM_SIZE,
                                   .cost = cost,
                                   .cost_dx = cost,
