@@ -51,15 +51,19 @@ static void first_range(edge_job *job, int64_t index, size_t from, size_t to)
     const int64_t size = plan->shape.size, radix = plan->shape.radix, column_reals = size / radix;
     const bool complex = s->end > size || s->future_count > 0;
     const int64_t columns = complex ? 2 * radix : radix;
-    first_function *const pass = first_functions[radix][complex][job->look];
     real buffer[2 * LCV_SIMD_MAX_RADIX][CHUNK * LANES];
-    const real *column[2 * LCV_SIMD_MAX_RADIX];
+    const void *column[2 * LCV_SIMD_MAX_RADIX];
     vec energy = splat(1); /* not 0: next to it, squares too small for a normal number cost no time */
     for (size_t at = from; at < to; at += CHUNK) {
         const size_t count = to - at < CHUNK ? to - at : CHUNK;
+        const int64_t t = (int64_t)(at * LANES), reals = (int64_t)(count * LANES);
+        const bool half =
+            job->look && !complex && is_plainly_half(s, (columns - 1) * column_reals + t + reals);
+        first_function *const pass =
+            half ? first_half_functions[radix][s->form] : first_functions[radix][complex][job->look];
         for (int64_t k = 0; k < columns; k++)
-            column[k] =
-                piece(s, k * column_reals + (int64_t)(at * LANES), (int64_t)(count * LANES), buffer[k]);
+            column[k] = half ? (const char *)s->x + 2 * (k * column_reals + t)
+                             : piece(s, k * column_reals + t, reals, buffer[k]);
         pass(column, job->data + at, stride, at, count, plan->stagger, &energy);
     }
     job->energy[index] = sum_of(energy);

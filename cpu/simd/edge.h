@@ -10,6 +10,7 @@
 #define LCV_CPU_SIMD_EDGE_H
 
 #include "butterfly.h"
+#include "form.h"
 #include "simd.h"
 
 /* cos and sin of k times the angle of the first root of each pair, for column k. */
@@ -246,8 +247,8 @@ INLINE void add_squares(int radix, const vec *x, vec sum[2])
  * columns radix to 2 radix - 1 are the imaginary parts. `stagger` has the weights (see simd.h). With `look`
  * `energy` gains the squares of all reals: one more operation for each, which tells of anything that is not
  * finite. */
-INLINE void first_loop(int radix, bool complex, bool look, const real *const *column, cvec *y, size_t stride,
-                       size_t at, size_t count, const vec *stagger, vec *energy)
+INLINE void first_loop(int radix, lcv_cpu_form form, bool complex, bool look, const void *const *column,
+                       cvec *y, size_t stride, size_t at, size_t count, const vec *stagger, vec *energy)
 {
     vec sum[2] = {*energy, splat(1)}; /* not 0: see first_range */
     for (size_t j = 0; j < count; j++) {
@@ -256,7 +257,7 @@ INLINE void first_loop(int radix, bool complex, bool look, const real *const *co
         const vec by = stagger[(at + j) % LANES];
 #pragma GCC unroll 16
         for (int k = 0; k < radix; k++)
-            x[k] = load(column[k] + j * LANES);
+            x[k] = load_as(form, column[k], (int64_t)(j * LANES));
         if (look)
             add_squares(radix, x, sum);
 #pragma GCC unroll 16
@@ -266,7 +267,7 @@ INLINE void first_loop(int radix, bool complex, bool look, const real *const *co
         if (complex) {
 #pragma GCC unroll 16
             for (int k = 0; k < radix; k++)
-                x[k] = load(column[radix + k] + j * LANES);
+                x[k] = load_as(form, column[radix + k], (int64_t)(j * LANES));
             if (look)
                 add_squares(radix, x, sum);
 #pragma GCC unroll 16
@@ -306,15 +307,15 @@ INLINE void last_loop(int radix, bool complex, const cvec *y, real *const *colum
     }
 }
 
-typedef void first_function(const real *const *column, cvec *y, size_t stride, size_t at, size_t count,
+typedef void first_function(const void *const *column, cvec *y, size_t stride, size_t at, size_t count,
                             const vec *stagger, vec *energy);
 typedef void last_function(const cvec *y, real *const *column, size_t stride, size_t count);
 
-#define FIRST(radix, name, is_complex, look)                                                                 \
-    static void first##name(const real *const *column, cvec *y, size_t stride, size_t at, size_t count,      \
+#define FIRST(radix, name, form, is_complex, look)                                                           \
+    static void first##name(const void *const *column, cvec *y, size_t stride, size_t at, size_t count,      \
                             const vec *stagger, vec *energy)                                                 \
     {                                                                                                        \
-        first_loop(radix, is_complex, look, column, y, stride, at, count, stagger, energy);                  \
+        first_loop(radix, form, is_complex, look, column, y, stride, at, count, stagger, energy);            \
     }
 #define LAST(radix, name, is_complex)                                                                        \
     static void last##name(const cvec *y, real *const *column, size_t stride, size_t count)                  \
@@ -322,12 +323,14 @@ typedef void last_function(const cvec *y, real *const *column, size_t stride, si
         last_loop(radix, is_complex, y, column, stride, count);                                              \
     }
 #define EDGE(radix, name, is_complex)                                                                        \
-    FIRST(radix, name, is_complex, false)                                                                    \
-    FIRST(radix, name##_look, is_complex, true)                                                              \
+    FIRST(radix, name, LCV_CPU_REALS, is_complex, false)                                                     \
+    FIRST(radix, name##_look, LCV_CPU_REALS, is_complex, true)                                               \
     LAST(radix, name, is_complex)
 #define EDGES(radix)                                                                                         \
     EDGE(radix, _##radix##_real, false)                                                                      \
-    EDGE(radix, _##radix##_complex, true)
+    EDGE(radix, _##radix##_complex, true)                                                                    \
+    FIRST(radix, _##radix##_f16, LCV_CPU_F16, false, true)                                                   \
+    FIRST(radix, _##radix##_bf16, LCV_CPU_BF16, false, true)
 
 EDGES(2)
 EDGES(3)
@@ -343,6 +346,12 @@ EDGES(14)
     [radix] = {{first_##radix##_real, first_##radix##_real_look},                                            \
                {first_##radix##_complex, first_##radix##_complex_look}}
 static first_function *const first_functions[LCV_SIMD_MAX_RADIX + 1][2][2] = {
+    ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(10), ROW(14)};
+#undef ROW
+
+/* Those of rows in 16 bits, by radix and form: the most usual case. */
+#define ROW(radix) [radix] = {[LCV_CPU_F16] = first_##radix##_f16, [LCV_CPU_BF16] = first_##radix##_bf16}
+static first_function *const first_half_functions[LCV_SIMD_MAX_RADIX + 1][LCV_CPU_BF16 + 1] = {
     ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(10), ROW(14)};
 #undef ROW
 #define ROW(radix) [radix] = {last_##radix##_real, last_##radix##_complex}

@@ -84,8 +84,15 @@ static void fill(const source *s, int64_t at, int64_t count, real *restrict buff
         subtract_future(s, at, count, buffer);
 }
 
+/* Do samples up to `end` lie in 16 bits and need nothing but to be read? */
+static bool is_plainly_half(const source *s, int64_t end)
+{
+    return !REAL_IS_DOUBLE && s->form != LCV_CPU_REALS && s->gate == NULL && s->future_count == 0 &&
+           end <= s->seqlen;
+}
+
 /* A piece of the source, in place or in the buffer. */
-static const real *piece(const source *s, int64_t at, int64_t count, real *buffer)
+static const void *piece(const source *s, int64_t at, int64_t count, real *buffer)
 {
     if (s->form == LCV_CPU_REALS && s->gate == NULL && s->future_count == 0 && at + count <= s->seqlen)
         return (const real *)s->x + at;
