@@ -14,26 +14,18 @@ static inline sheet data_sheet(const lcv_cpu_plan *p, const lcv_array *array, co
     return s;
 }
 
-/* Lines of a panel that are more would not stay in the cache until they are used. */
-enum { MOST_LINES_AHEAD = 1 << 13 };
-
-/* What row k has fetched of a panel's rows of an array: its share of their lines where channels lie side by
- * side, else a row that lies in one piece. `panel` NULL: nothing. */
+/* Row k of a panel of an array, where it lies in one piece. `panel` NULL: nothing. */
 static inline lcv_cpu_lines ahead_of(const lcv_cpu_plan *p, const lcv_array *array,
                                      const lcv_cpu_panel *panel, int64_t k)
 {
     const lcv_cpu_lines none = {.count = 0};
-    const int64_t seqlen = p->params.seqlen, size = (int64_t)lcv_dtype_size(p->params.dtype);
+    const int64_t bytes = p->params.seqlen * (int64_t)lcv_dtype_size(p->params.dtype);
     if (panel == NULL || array->data == NULL || k >= panel->width)
         return none;
     const sheet s = data_sheet(p, array, panel);
-    const int64_t from = seqlen * k / s.width, to = seqlen * (k + 1) / s.width;
-    if (is_interleaved(&s))
-        return seqlen <= MOST_LINES_AHEAD ? (lcv_cpu_lines){place(&s, 0, from), to - from, s.stride * size}
-                                          : none;
-    if (s.stride != 1 || seqlen * size > LCV_CPU_MOST_CACHED)
+    if (s.stride != 1 || bytes > LCV_CPU_MOST_CACHED)
         return none;
-    return (lcv_cpu_lines){place(&s, k, 0), seqlen * size / LCV_CPU_LINE + 1, LCV_CPU_LINE};
+    return (lcv_cpu_lines){place(&s, k, 0), bytes / LCV_CPU_LINE + 1, LCV_CPU_LINE};
 }
 
 /* The prepared filter that comes after row k's, where it is another one. */

@@ -247,7 +247,7 @@ static int64_t worth(const lcv_cpu_plan *plan, int32_t threads)
 static bool fit(lcv_cpu_plan *plan, int32_t threads)
 {
     const uint64_t most = plan->params.max_workspace_bytes;
-    lcv_cpu_cut(plan, lcv_cpu_good_width(plan), true);
+    lcv_cpu_cut(plan, lcv_cpu_good_width(plan, threads), true);
     plan->team_threads = 1;
     if (plan->info.team && plan->geometry.rows < threads && most == 0)
         plan->team_threads = (int32_t)worth(plan, threads);

@@ -9,7 +9,7 @@
 
 typedef struct lcv_cpu_rows lcv_cpu_rows;
 
-enum { LCV_CPU_MAX_WIDTH = 16 }; /* rows of a panel: a cache line of float32 channels */
+enum { LCV_CPU_MAX_WIDTH = 32 }; /* rows of a panel: two cache lines of float32 channels */
 
 /* Byte offsets in one worker's part of the workspace. Of everything but taps and scratch there is one for
  * each row of a panel. */
@@ -59,7 +59,7 @@ typedef struct lcv_cpu_plan {
     int64_t state_len;
     bool circular;
 
-    /* How work is cut; see cpu_units.h. It depends on the plan alone. */
+    /* How work is cut; see cpu_units.h. */
     int64_t filters;
     int64_t width;             /* most rows of a panel */
     int64_t blocks;            /* of filters whose rows make panels together */

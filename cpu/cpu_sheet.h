@@ -16,7 +16,7 @@ enum { REAL_DTYPE = LCV_F64 };
 enum { REAL_DTYPE = LCV_F32 };
 #endif
 
-enum { TILE = 2048 }; /* reals of a tile */
+enum { TILE = REAL_IS_DOUBLE ? 2048 : 4096 }; /* reals of a tile */
 
 /* The rows of an array that a panel stands for. */
 typedef struct {

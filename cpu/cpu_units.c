@@ -3,9 +3,11 @@
 #include "integers.h"
 
 enum {
-    ENOUGH_UNITS = 16, /* units that keep any usual number of threads busy */
-    ENOUGH_PANELS = 4, /* panels that wide ones are given up for */
-    LEAST_WIDTH = 8    /* narrower panels waste most of each cache line */
+    ENOUGH_UNITS = 16,    /* units that keep any usual number of threads busy */
+    ENOUGH_FOR_EACH = 4,  /* units that do for each of a known number */
+    LEAST_WIDTH = 8,      /* narrower panels waste most of each cache line */
+    GOOD_BYTES = 128,     /* of reals side by side: two lines, which hardware fetches together */
+    MOST_CACHED = 1 << 20 /* bytes of a panel that stays in a cache, so that it may be that wide */
 };
 
 static int64_t parts(int64_t total, int64_t size)
@@ -32,14 +34,25 @@ static int64_t neighbours(const lcv_cpu_plan *plan)
     return has_own_filters(plan) ? plan->params.channels : group_of(plan);
 }
 
-int64_t lcv_cpu_good_width(const lcv_cpu_plan *plan)
+/* Units that panels are made narrower for. Where each row has a filter of its own no sum is over several
+ * rows, and the threads may have a say. */
+static int64_t enough_units(const lcv_cpu_plan *plan, int32_t threads)
 {
-    int64_t width = LCV_CPU_MAX_WIDTH;
+    if (!has_own_filters(plan))
+        return ENOUGH_UNITS;
+    return threads > 1 ? min64(ENOUGH_UNITS, (int64_t)ENOUGH_FOR_EACH * threads) : 1;
+}
+
+int64_t lcv_cpu_good_width(const lcv_cpu_plan *plan, int32_t threads)
+{
+    int64_t width = GOOD_BYTES / (int64_t)plan->real_size;
     if (plan->params.layout != LCV_LAYOUT_BLD)
         return 1;
+    if (plan->params.seqlen > MOST_CACHED / GOOD_BYTES)
+        width /= 2;
     while (width > LEAST_WIDTH &&
            plan->params.batch * parts(plan->params.channels, min64(width, max64(neighbours(plan), 1))) <
-               ENOUGH_UNITS)
+               enough_units(plan, threads))
         width /= 2;
     return max64(1, min64(width, neighbours(plan)));
 }

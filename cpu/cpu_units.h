@@ -5,7 +5,8 @@
  *   panel  one row of each filter of a block, or some rows of its one filter; always channels side by side
  *   chunk  an even part of a block's panels; unit = one chunk of one block, what a worker takes
  *
- * All of it is a function of the plan alone, never of the threads, and so is every order of summation. */
+ * Where rows share a filter all of it is a function of the plan alone, never of the threads; else the threads
+ * may limit the width. Every order of summation is a function of the plan alone. */
 #ifndef LCV_CPU_UNITS_H
 #define LCV_CPU_UNITS_H
 
@@ -16,7 +17,7 @@
 void lcv_cpu_cut(lcv_cpu_plan *plan, int64_t width, bool few);
 
 /* A panel width for the plan's layout. */
-int64_t lcv_cpu_good_width(const lcv_cpu_plan *plan);
+int64_t lcv_cpu_good_width(const lcv_cpu_plan *plan, int32_t threads);
 
 /* The filters of a block: returns how many, from *first on. */
 int64_t lcv_cpu_block_filters(const lcv_cpu_plan *plan, int64_t block, int64_t *first);

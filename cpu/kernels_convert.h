@@ -253,16 +253,22 @@ static inline void transpose_block(const real *from, int64_t from_stride, real *
 }
 #endif
 
-/* Far enough ahead to hide a trip to memory: lines of a long side lie on many pages, where no hardware
- * prefetch follows. */
-enum { AHEAD = 4 * SIDE };
+/* Fetches `count` reals of each of SIDE rows, where they begin a line or a part of one. */
+static inline void fetch_rows(const real *at, int64_t stride, int64_t count)
+{
+    for (int64_t i = 0; i < SIDE; i++)
+        for (int64_t j = 0; j < count; j += LCV_CPU_LINE / (int64_t)sizeof(real))
+            __builtin_prefetch(at + i * stride + j);
+}
 
+/* The next blocks of the long side: its lines lie on many pages, where no hardware prefetch follows. More
+ * of them would wait for one another. */
 static void transpose_tall(const real *from, int64_t from_stride, int64_t rows, int64_t columns, real *to,
                            int64_t to_stride)
 {
     for (int64_t i = 0; i < rows; i += SIDE) {
-        for (int64_t k = 0; k < SIDE && i + AHEAD < rows; k++)
-            __builtin_prefetch(from + (i + AHEAD + k) * from_stride, 0);
+        if (i + SIDE < rows)
+            fetch_rows(from + (i + SIDE) * from_stride, from_stride, columns);
         for (int64_t j = 0; j < columns; j += SIDE)
             transpose_block(from + i * from_stride + j, from_stride, to + j * to_stride + i, to_stride);
     }
@@ -272,8 +278,8 @@ static void transpose_wide(const real *from, int64_t from_stride, int64_t rows, 
                            int64_t to_stride)
 {
     for (int64_t j = 0; j < columns; j += SIDE) {
-        for (int64_t k = 0; k < SIDE && j + AHEAD < columns; k++)
-            __builtin_prefetch(to + (j + AHEAD + k) * to_stride, 1);
+        if (j + SIDE < columns)
+            fetch_rows(to + (j + SIDE) * to_stride, to_stride, rows);
         for (int64_t i = 0; i < rows; i += SIDE)
             transpose_block(from + i * from_stride + j, from_stride, to + j * to_stride + i, to_stride);
     }

@@ -12,6 +12,7 @@ static const char *const problems[] = {
     "conv:bf16:b2:d4:l77:circular:g2:gated:fwdbwd",
     "conv:f16:b2:d3:l65:k20:state:skip:gated:fwdbwd",
     "conv:f32:b2:d17:l1000:k64:causal:shared:fwdbwd",
+    "conv:f32:b1:d41:l300:k300:causal:skip:bias:gated:act=silu:fwdbwd",
     "conv:f32:b2:d3:l2:k1:fwdbwd",
     "op:short_conv:f32:b2:d3:l50:taps=4:bias:fwdbwd",
 };
