@@ -364,11 +364,6 @@ bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter
 
 /* ---- Backward ---- */
 
-static const lcv_cpu_late *late_of(const lcv_cpu_plan *p, const void *grad)
-{
-    return (const void *)((const char *)grad + p->late_at);
-}
-
 static const real *late_taps(const lcv_cpu_late *late)
 {
     return (const void *)(late + 1);
@@ -377,7 +372,7 @@ static const real *late_taps(const lcv_cpu_late *late)
 /* Where they are added to. */
 static real *open_late(const lcv_cpu_plan *p, void *grad)
 {
-    lcv_cpu_late *late = (void *)((char *)grad + p->late_at);
+    lcv_cpu_late *late = lcv_cpu_late_of(p, grad);
     if (late->used == 0)
         memset(late + 1, 0, (size_t)(p->geometry.taps + p->geometry.taps_future) * sizeof(real));
     late->used = 1;
@@ -472,8 +467,18 @@ static bool back_fast(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const
         if (note->plain == 0)
             return false;
     }
-    return p->engine->backward(p->engine_self, dx != NULL ? filter->spectrum : NULL, &g_row, dx, &x_row, kept,
-                               grad, &work);
+    if (grad != NULL && !p->info.heeds_ends)
+        lcv_cpu_begin_grad(p, grad);
+    work.begins = grad != NULL && lcv_cpu_late_of(p, grad)->begun == 0;
+    work.ends = grad != NULL && p->info.heeds_ends && worker->ends;
+    if (!p->engine->backward(p->engine_self, dx != NULL ? filter->spectrum : NULL, &g_row, dx, &x_row, kept,
+                             grad, &work))
+        return false;
+    if (grad != NULL) {
+        lcv_cpu_late_of(p, grad)->begun = 1;
+        lcv_cpu_late_of(p, grad)->ended = work.ends;
+    }
+    return true;
 }
 
 void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *g,
@@ -483,6 +488,11 @@ void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *f
     lcv_cpu_begun both = {.samples = 0};
     if (back_fast(p, filter, g, dx, x, kept, grad, worker, &both))
         return;
+    lcv_cpu_row plain = *g;
+    if (g->product != NULL)
+        kernels_of(p)->multiply(g->x, g->factor, p->geometry.seqlen, g->product);
+    plain.product = NULL;
+    g = &plain;
     /* One after the other; dx may lie where g does. One of the two may do without care. */
     const bool again = dx != NULL && grad != NULL && both.samples == 0;
     lcv_cpu_begun taps = both, input = both;
@@ -497,16 +507,16 @@ void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *f
     }
 }
 
-void TYPED(lcv_cpu_merge_late)(const lcv_cpu_plan *p, const void *from, void *to)
+void TYPED(lcv_cpu_merge_late)(const lcv_cpu_plan *p, void *from, void *to)
 {
-    const lcv_cpu_late *late = late_of(p, from);
+    const lcv_cpu_late *late = lcv_cpu_late_of(p, from);
     if (late->used != 0)
         kernels_of(p)->add(late_taps(late), p->geometry.taps + p->geometry.taps_future, open_late(p, to));
 }
 
-void TYPED(lcv_cpu_add_late)(const lcv_cpu_plan *p, const void *grad, void *taps, void *taps_future)
+void TYPED(lcv_cpu_add_late)(const lcv_cpu_plan *p, void *grad, void *taps, void *taps_future)
 {
-    const lcv_cpu_late *late = late_of(p, grad);
+    const lcv_cpu_late *late = lcv_cpu_late_of(p, grad);
     if (late->used == 0)
         return;
     kernels_of(p)->add(late_taps(late), p->geometry.taps, taps);

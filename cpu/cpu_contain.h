@@ -28,7 +28,7 @@ void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *f
 
 /* Beside each accumulator of filter gradients are those of rows that needed care. Adds those of one to
  * another's, and to the finished gradients of the taps. */
-void TYPED(lcv_cpu_merge_late)(const lcv_cpu_plan *p, const void *from, void *to);
-void TYPED(lcv_cpu_add_late)(const lcv_cpu_plan *p, const void *grad, void *taps, void *taps_future);
+void TYPED(lcv_cpu_merge_late)(const lcv_cpu_plan *p, void *from, void *to);
+void TYPED(lcv_cpu_add_late)(const lcv_cpu_plan *p, void *grad, void *taps, void *taps_future);
 
 #endif

@@ -207,6 +207,7 @@ static void set_panel(const execution *e, const unit *u, int64_t index, const lc
                       lcv_cpu_panel *panel)
 {
     lcv_cpu_find_panel(e->plan, u->block, index, panel);
+    panel->ends = false;
     for (int64_t k = 0; k < panel->width; k++) {
         panel->filters[k] = filter_of(e, u, u->filters > 1 ? k : 0, worker);
         panel->grads[k] = NULL;
@@ -267,12 +268,6 @@ static void finish_filter(const execution *e, int64_t f, void *grad, const lcv_c
     p->rows->finish(p, e->call, f, grad, worker->memory + p->worker.taps, worker);
 }
 
-static void clear_grad(const lcv_cpu_plan *p, char *grad)
-{
-    memset(grad, 0, p->info.grad_bytes);
-    ((lcv_cpu_late *)(void *)(grad + p->late_at))->used = 0;
-}
-
 /* One panel, with the gradients of its filters and the sums of its rows. */
 static void backward_panel(const execution *e, int64_t unit_index, const unit *u, int64_t index,
                            const lcv_cpu_worker *worker)
@@ -283,6 +278,7 @@ static void backward_panel(const execution *e, int64_t unit_index, const unit *u
     lcv_cpu_worker informed = *worker;
     lcv_cpu_panel panel, next;
     set_panel(e, u, index, worker, &panel);
+    panel.ends = p->chunks == 1 && index == u->last - 1;
     for (int64_t k = 0; k < panel.width && lcv_cpu_wants_taps(p); k++)
         panel.grads[k] = grad_of(e, u, chunk, u->filters > 1 ? k : 0, worker);
     informed.next = find_next(e, unit_index, u, index, &next, &informed.next_spectrum) ? &next : NULL;
@@ -302,7 +298,7 @@ static void backward_unit(const execution *e, int64_t index, const lcv_cpu_worke
     if (lcv_cpu_wants_dx(p) || lcv_cpu_needs_z(&p->params))
         prepare_own(e, &u, worker);
     for (int64_t i = 0; i < u.filters && lcv_cpu_wants_taps(p); i++)
-        clear_grad(p, grad_of(e, &u, chunk, i, worker));
+        lcv_cpu_reset_grad(p, grad_of(e, &u, chunk, i, worker));
     for (int64_t i = u.first; i < u.last; i++)
         backward_panel(e, index, &u, i, worker);
     for (int64_t i = 0; i < u.filters && lcv_cpu_wants_taps(p) && p->chunks == 1; i++)

@@ -40,9 +40,12 @@ typedef struct lcv_cpu_filter {
     char *classes; /* tap_class of each tap (cpu_window.h), unless the filter is plain */
 } lcv_cpu_filter;
 
-/* Gradients of rows that needed care: reals for all taps follow. */
+/* What stands behind an accumulator of filter gradients: how far it is, and gradients of rows that needed
+ * care, reals for all taps, which follow. */
 typedef struct lcv_cpu_late {
-    int64_t used; /* else what follows has no meaning */
+    int64_t used;  /* else what follows has no meaning */
+    int64_t begun; /* else the accumulator has none */
+    int64_t ended; /* was its last row told to be it? (engine.h) */
 } lcv_cpu_late;
 
 typedef struct lcv_cpu_plan {
@@ -92,6 +95,7 @@ typedef struct lcv_cpu_panel {
     int64_t b, c, width;
     lcv_cpu_filter filters[LCV_CPU_MAX_WIDTH]; /* each row's */
     void *grads[LCV_CPU_MAX_WIDTH];            /* its gradient's accumulator, or NULL */
+    bool ends;                                 /* these are the last rows that add to them */
 } lcv_cpu_panel;
 
 /* One worker at work. */
@@ -100,6 +104,7 @@ typedef struct lcv_cpu_worker {
     lcv_cpu_work work;
     const lcv_cpu_panel *next; /* place and width of what is its next one, it seems; NULL: not known */
     const char *next_spectrum; /* of that panel's first row, where it is prepared and not this panel's */
+    bool ends;                 /* backward: this row is the last to add to its filter's gradient */
 } lcv_cpu_worker;
 
 /* Functions on panels and filters; cpu_rows.c defines one table for each type. */
@@ -124,7 +129,7 @@ struct lcv_cpu_rows {
                      double (*sums)[2], const lcv_cpu_worker *worker);
 
     /* to += from, accumulators of filter gradients. */
-    void (*add_grad)(const lcv_cpu_plan *p, const void *from, void *to);
+    void (*add_grad)(const lcv_cpu_plan *p, void *from, void *to);
 
     /* See cpu_lean.h. */
     void (*lean_prepare)(const lcv_cpu_plan *p, const lcv_conv_call *call, void *taps);
@@ -163,6 +168,25 @@ static inline bool lcv_cpu_wants(const lcv_cpu_plan *p, uint32_t grad)
 static inline bool lcv_cpu_adds(const lcv_cpu_plan *p, uint32_t grad)
 {
     return (p->params.accumulate_mask & grad) != 0;
+}
+
+static inline lcv_cpu_late *lcv_cpu_late_of(const lcv_cpu_plan *p, void *grad)
+{
+    return (lcv_cpu_late *)(void *)((char *)grad + p->late_at);
+}
+
+/* Nothing is in an accumulator, and whoever comes first will see to it. */
+static inline void lcv_cpu_reset_grad(const lcv_cpu_plan *p, void *grad)
+{
+    *lcv_cpu_late_of(p, grad) = (lcv_cpu_late){.used = 0};
+}
+
+/* What follows adds to an accumulator. */
+static inline void lcv_cpu_begin_grad(const lcv_cpu_plan *p, void *grad)
+{
+    if (lcv_cpu_late_of(p, grad)->begun == 0)
+        memset(grad, 0, p->info.grad_bytes);
+    lcv_cpu_late_of(p, grad)->begun = 1;
 }
 
 /* Must backward compute the sum before the activation again? */

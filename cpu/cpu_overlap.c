@@ -125,6 +125,7 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *g, lcv_c
     *info = inner;
     info->block = block;
     info->team = info->halves = false;
+    info->multiplies = info->heeds_ends = false;
     info->row_bytes = (size_t)count_blocks(g, block) * inner.row_bytes;
     info->scratch_bytes = scratch_bytes(&inner, block, g->taps - 1);
     info->cost = cost;

@@ -404,6 +404,15 @@ static uint32_t write_dpost_gate(const lcv_cpu_plan *p, const lcv_conv_call *cal
     return kept;
 }
 
+/* May dpost_gate = dy * z be written when dy is read for the transform? */
+static bool is_product_asked(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
+                             bool passes_z, bool g_gathered)
+{
+    const sheet dy = data_sheet(p, &call->dy, panel);
+    return passes_z && !g_gathered && form_of(&dy) == LCV_CPU_REALS && call->saved != NULL &&
+           p->info.multiplies && (lcv_cpu_wants_dx(p) || lcv_cpu_wants_taps(p));
+}
+
 static void multiply_saved_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel)
 {
     const TYPED(lcv_cpu_kernels) *kernels = kernels_of(p);
@@ -423,16 +432,16 @@ static void multiply_saved_z(const lcv_cpu_plan *p, const lcv_conv_call *call, c
 
 /* z, where it is needed, into the rows g or straight to dpost_gate. Returns which rows were kept. */
 static uint32_t provide_z(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
-                          bool passes_z, real *g, keeper keep, const lcv_cpu_worker *worker)
+                          bool passes_z, bool asked, real *g, keeper keep, const lcv_cpu_worker *worker)
 {
     if (!lcv_cpu_needs_z(&p->params))
         return call->saved != NULL ? saved_flags(p, call, panel) : 0;
     if (call->saved == NULL)
         return passes_z ? write_dpost_gate(p, call, panel, keep, worker)
                         : compute_z(p, call, panel, g, keep, worker);
-    if (passes_z)
+    if (passes_z && !asked)
         multiply_saved_z(p, call, panel);
-    else
+    else if (!passes_z)
         restore_z(p, call, panel, g);
     return saved_flags(p, call, panel);
 }
@@ -487,7 +496,7 @@ static void store_dx(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
 /* The linear part of backward: rows of g (where they lie, or gathered) to dx and the filters' gradients. Bit
  * k of `kept`: row k's transform was kept. */
 static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
-                          bool g_gathered, bool dx_gathered, keeper keep, uint32_t kept,
+                          bool asked, bool g_gathered, bool dx_gathered, keeper keep, uint32_t kept,
                           const lcv_cpu_worker *worker)
 {
     const sheet dy = data_sheet(p, &call->dy, panel), post_gate = data_sheet(p, &call->post_gate, panel);
@@ -502,6 +511,11 @@ static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
         lcv_cpu_sink dx = {.out = gathered};
         if (g_gathered)
             g = (lcv_cpu_row){.x = gathered, .tail = p->geometry.out_len > seqlen ? gathered + seqlen : NULL};
+        if (asked) {
+            const sheet dpost_gate = data_sheet(p, &call->dpost_gate, panel);
+            g.factor = saved_z(p, call, panel, k);
+            g.product = plain_row(&dpost_gate, k);
+        }
         if (!dx_gathered)
             dx = sink_dx(p, call, panel, k);
         if (call->skip.data != NULL) {
@@ -512,6 +526,7 @@ static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
         }
         if (panel->grads[k] != NULL)
             x = row_x(p, call, panel, k, worker);
+        informed.ends = panel->ends && (k == panel->width - 1 || panel->grads[k + 1] != panel->grads[k]);
         look_ahead_back(p, call, panel, k, worker, lines);
         TYPED(lcv_cpu_convolve_back)
         (p, &panel->filters[k], &g, lcv_cpu_wants_dx(p) ? &dx : NULL, &x,
@@ -533,7 +548,8 @@ static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
         keep = (keeper){worker->memory + p->worker.keep, p->keep_stride};
     if (needs_x && !is_x_plain(p, call, panel))
         gather_x(p, call, panel, gathered_x(p, worker));
-    const uint32_t kept = provide_z(p, call, panel, passes_z, g, keep, worker);
+    const bool asked = is_product_asked(p, call, panel, passes_z, g_gathered);
+    const uint32_t kept = provide_z(p, call, panel, passes_z, asked, g, keep, worker);
     if (g_gathered || lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS))
         pass_dz(p, call, panel, needs_z, g_gathered ? g : NULL, sums, worker);
     if (g_gathered) {
@@ -541,7 +557,7 @@ static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
         store_dstate_in(p, call, panel, g);
     }
     if (p->engine != NULL && (wants_dx || lcv_cpu_wants_taps(p)))
-        convolve_back(p, call, panel, g_gathered, dx_gathered, keep, kept, worker);
+        convolve_back(p, call, panel, asked, g_gathered, dx_gathered, keep, kept, worker);
     if (dx_gathered)
         store_dx(p, call, panel, g);
 }

@@ -97,7 +97,10 @@ void TYPED(lcv_cpu_finish_taps)(const lcv_cpu_plan *p, const lcv_conv_call *call
     real *past = past_place != NULL ? past_place : taps;
     real *future = future_place != NULL ? future_place : (real *)taps + g->taps;
     if (p->engine != NULL) {
-        p->engine->filter_grad(p->engine_self, grad, past, future, &worker->work);
+        lcv_cpu_work work = worker->work;
+        lcv_cpu_begin_grad(p, grad);
+        work.ends = lcv_cpu_late_of(p, grad)->ended != 0;
+        p->engine->filter_grad(p->engine_self, grad, past, future, &work);
         TYPED(lcv_cpu_add_late)(p, grad, past, future);
     } else {
         memset(past, 0, (size_t)g->taps * sizeof(real));
@@ -109,8 +112,10 @@ void TYPED(lcv_cpu_finish_taps)(const lcv_cpu_plan *p, const lcv_conv_call *call
         store_gradient(p, &dfuture, future_len, g->taps_future, future, lcv_cpu_adds(p, future_grad));
 }
 
-void TYPED(lcv_cpu_add_tap_grads)(const lcv_cpu_plan *p, const void *from, void *to)
+void TYPED(lcv_cpu_add_tap_grads)(const lcv_cpu_plan *p, void *from, void *to)
 {
-    kernels_of(p)->add(from, (int64_t)(p->info.grad_bytes / sizeof(real)), to);
+    lcv_cpu_begin_grad(p, to);
+    if (lcv_cpu_late_of(p, from)->begun != 0)
+        kernels_of(p)->add(from, (int64_t)(p->info.grad_bytes / sizeof(real)), to);
     TYPED(lcv_cpu_merge_late)(p, from, to);
 }

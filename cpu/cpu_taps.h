@@ -11,6 +11,6 @@ void TYPED(lcv_cpu_prepare_taps)(const lcv_cpu_plan *p, const lcv_conv_call *cal
                                  const lcv_cpu_filter *filter, const lcv_cpu_worker *worker);
 void TYPED(lcv_cpu_finish_taps)(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f, void *grad,
                                 void *taps, const lcv_cpu_worker *worker);
-void TYPED(lcv_cpu_add_tap_grads)(const lcv_cpu_plan *p, const void *from, void *to);
+void TYPED(lcv_cpu_add_tap_grads)(const lcv_cpu_plan *p, void *from, void *to);
 
 #endif

@@ -77,13 +77,18 @@ typedef struct lcv_cpu_work {
      * while it computes. NULL: nothing is known beyond the row's own sink. */
     const lcv_cpu_lines *ahead; /* LCV_CPU_MOST_AHEAD of them */
     lcv_cpu_begun *begun;       /* where a row has a limit: nothing yet, and room for the carry */
+    /* For engines that heed them. begins: backward finds nothing in grad, whatever its bytes are. ends: it
+     * is the last to add to grad, and filter_grad, which is told the same, comes next. */
+    bool begins, ends;
 } lcv_cpu_work;
 
 /* One row going in: x[t] * gate[t] for t < seqlen, then tail[t - seqlen] for t < out_len. */
 typedef struct lcv_cpu_row {
     const void *x;
-    const void *gate; /* NULL: 1 */
-    const void *tail; /* NULL: 0; only in backward, as the gradient of the outgoing tail */
+    const void *gate;   /* NULL: 1 */
+    const void *factor; /* of product; only where the engine multiplies, and rows are reals */
+    void *product;      /* NULL: not wanted. Else product[t] = x[t] * factor[t], written when x is read */
+    const void *tail;   /* NULL: 0; only in backward, as the gradient of the outgoing tail */
     /* 0: none. Else, where the squares of all of it (or of each block) do not sum to less, and it could spoil
      * more than what depends on it, forward and backward return false. They have then overwritten nothing
      * that they read, and added no gradient, but for what they have begun; what else they wrote must be
@@ -122,6 +127,8 @@ typedef struct lcv_cpu_engine_info {
     size_t scratch_bytes;  /* of one worker */
     bool halves;           /* rows may lie in 16 bits */
     bool team;             /* a row of this length is worth the threads of a team */
+    bool multiplies;       /* heeds row.product in backward; nobody asks others */
+    bool heeds_ends;       /* heeds work.begins and work.ends; else accumulators are cleared */
     double cost;           /* for the choice: estimated nanoseconds of one forward row on one thread, */
     double cost_dx;        /* of its gradient by the input, */
     double cost_dtaps; /* and of what the gradient by the taps adds to that, with its share in filter_grad */

@@ -141,6 +141,18 @@ static void last_pass(const lcv_simd_plan *plan, cvec *data, const target *to, c
     run_edge(&job, team);
 }
 
+/* Is an array of a row too long for the cache? Then it is also written around it. */
+static bool is_past(const lcv_simd_plan *plan, lcv_cpu_form form)
+{
+    return plan->geometry.seqlen * form_bytes(form) > LCV_CPU_MOST_CACHED;
+}
+
+/* Is a spectrum? Then its parts are fetched shortly before they are used, and nothing else is. */
+static bool is_far(const lcv_simd_plan *plan)
+{
+    return 2 * (size_t)plan->shape.size * sizeof(real) >= LCV_CPU_MOST_CACHED;
+}
+
 static source source_of_row(const lcv_simd_plan *plan, const lcv_cpu_row *row)
 {
     const lcv_cpu_geometry *g = &plan->geometry;
@@ -148,14 +160,11 @@ static source source_of_row(const lcv_simd_plan *plan, const lcv_cpu_row *row)
                     .gate = row->gate,
                     .form = row->form,
                     .tail = row->tail,
+                    .factor = row->factor,
+                    .product = row->product,
+                    .past = is_past(plan, LCV_CPU_REALS),
                     .seqlen = g->seqlen,
                     .end = row->tail != NULL ? g->out_len : g->seqlen};
-}
-
-/* Is an array of a row too long for the cache? Then it is also written around it. */
-static bool is_past(const lcv_simd_plan *plan, lcv_cpu_form form)
-{
-    return plan->geometry.seqlen * form_bytes(form) > LCV_CPU_MOST_CACHED;
 }
 
 static target target_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink)
@@ -222,6 +231,7 @@ static bool forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_c
               .copy = copies ? keep : NULL,
               .result = work->scratch,
               .other = spectrum,
+              .far = is_far(plan),
               .ahead = ahead_of(plan, sink, work)};
     if (!first_pass(plan, &from, row->limit, data, team))
         return false;
@@ -249,9 +259,12 @@ static bool backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_
               .data = data,
               .result = dx != NULL ? data : NULL,
               .other = spectrum,
+              .far = is_far(plan),
               .adjoint = true,
               .kept = kept,
-              .sum = grad};
+              .sum = grad,
+              .begins = work->begins,
+              .ends = grad != NULL && work->ends};
     if (!first_pass(plan, &from, g->limit, data, team))
         return false;
     if (dx != NULL)
@@ -278,10 +291,11 @@ static void filter_grad(const lcv_simd_plan *plan, void *grad, void *dtaps, void
                        .future_count = g->taps_future,
                        .first_lag = g->first_lag,
                        .period = period};
-    walk w = {.plan = plan, .data = grad, .result = grad, .ascend_only = true};
+    walk w = {.plan = plan, .result = grad};
     if (dtaps == NULL && dfuture == NULL)
         return;
-    walk_tree(&w, team);
+    if (!work->ends)
+        walk_tree(&w, team);
     last_pass(plan, grad, &to, team);
 }
 

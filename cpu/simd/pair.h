@@ -76,6 +76,13 @@ INLINE void pair_gather(cvec *sum, const cvec *x, const cvec *k, rotation w, int
     sum[1] = plus_quarter(mul_conj_add(sum[1], x1, k0), w.c, over, (4 - quarter) % 4);
 }
 
+/* The same for a sum that begins. */
+INLINE void pair_begin(cvec *sum, const cvec *x, const cvec *k, rotation w, int quarter, vec factor)
+{
+    sum[0] = sum[1] = (cvec){splat(0), splat(0)};
+    pair_gather(sum, x, k, w, quarter, factor);
+}
+
 /* What a leaf does at its end, to all of its pairs. */
 typedef void pair_operation(cvec *y, const cvec *x, const cvec *k, rotation w, int quarter, vec factor);
 

@@ -16,6 +16,9 @@ typedef struct source {
     const void *x, *gate;
     lcv_cpu_form form; /* of both */
     const real *tail;
+    const real *factor; /* see lcv_cpu_row */
+    real *product;
+    bool past; /* the product is written around the caches */
     int64_t seqlen, end;
     const real *future;
     int64_t future_count, first_lag, period;
@@ -34,6 +37,46 @@ typedef struct target {
 static int64_t clipped(int64_t value, int64_t most)
 {
     return value < 0 ? 0 : value > most ? most : value;
+}
+
+LOOP emit_rest(lcv_cpu_form form, void *out, const void *gate, int64_t at, int64_t i, int64_t count,
+               const real *value)
+{
+    for (; i < count; i++)
+        put_as(form, out, at + i, gate == NULL ? value[i] : value[i] * real_as(form, gate, at + i));
+}
+
+/* out = value gate. */
+INLINE void emit(lcv_cpu_form form, bool around, void *out, const void *gate, int64_t at, int64_t count,
+                 const real *value)
+{
+    int64_t i = 0;
+    if (gate == NULL) {
+        for (; i + 2 * LANES <= count; i += 2 * LANES)
+            put_two(form, around, out, at + i, load(value + i), load(value + i + LANES));
+        for (; i + LANES <= count; i += LANES)
+            put_vec(form, around, out, at + i, load(value + i));
+    } else {
+        for (; i + 2 * LANES <= count; i += 2 * LANES)
+            put_two(form, around, out, at + i, load(value + i) * load_as(form, gate, at + i),
+                    load(value + i + LANES) * load_as(form, gate, at + i + LANES));
+        for (; i + LANES <= count; i += LANES)
+            put_vec(form, around, out, at + i, load(value + i) * load_as(form, gate, at + i));
+    }
+    if (i < count)
+        emit_rest(form, out, gate, at, i, count, value);
+}
+
+/* `past` goes around the caches, if the place allows it. */
+static void write_output(lcv_cpu_form form, bool past, void *out, const void *gate, int64_t at, int64_t count,
+                         const real *value)
+{
+    if (out == NULL)
+        return;
+    if (past && ((uintptr_t)out + (uintptr_t)(at * form_bytes(form))) % sizeof(vec) == 0)
+        AS(form, emit, true, out, gate, at, count, value);
+    else
+        AS(form, emit, false, out, gate, at, count, value);
 }
 
 static void subtract_future(const source *s, int64_t at, int64_t count, real *buffer)
@@ -94,6 +137,9 @@ static bool is_plainly_half(const source *s, int64_t end)
 /* A piece of the source, in place or in the buffer. */
 static const void *piece(const source *s, int64_t at, int64_t count, real *buffer)
 {
+    if (s->product != NULL && at < s->seqlen)
+        write_output(LCV_CPU_REALS, s->past, s->product, s->factor, at, clipped(s->seqlen - at, count),
+                     (const real *)s->x + at);
     if (s->form == LCV_CPU_REALS && s->gate == NULL && s->future_count == 0 && at + count <= s->seqlen)
         return (const real *)s->x + at;
     fill(s, at, count, buffer);
@@ -145,46 +191,6 @@ INLINE void add_skip(lcv_cpu_form form, const lcv_cpu_sink *row, int64_t at, int
                   load(value + i) + (skip * (load_as(form, x, at + i) * load_as(form, gate, at + i)) + bias));
     if (i < count)
         skip_rest(row, at, i, count, value, out);
-}
-
-LOOP emit_rest(lcv_cpu_form form, void *out, const void *gate, int64_t at, int64_t i, int64_t count,
-               const real *value)
-{
-    for (; i < count; i++)
-        put_as(form, out, at + i, gate == NULL ? value[i] : value[i] * real_as(form, gate, at + i));
-}
-
-/* out = value gate. */
-INLINE void emit(lcv_cpu_form form, bool around, void *out, const void *gate, int64_t at, int64_t count,
-                 const real *value)
-{
-    int64_t i = 0;
-    if (gate == NULL) {
-        for (; i + 2 * LANES <= count; i += 2 * LANES)
-            put_two(form, around, out, at + i, load(value + i), load(value + i + LANES));
-        for (; i + LANES <= count; i += LANES)
-            put_vec(form, around, out, at + i, load(value + i));
-    } else {
-        for (; i + 2 * LANES <= count; i += 2 * LANES)
-            put_two(form, around, out, at + i, load(value + i) * load_as(form, gate, at + i),
-                    load(value + i + LANES) * load_as(form, gate, at + i + LANES));
-        for (; i + LANES <= count; i += LANES)
-            put_vec(form, around, out, at + i, load(value + i) * load_as(form, gate, at + i));
-    }
-    if (i < count)
-        emit_rest(form, out, gate, at, i, count, value);
-}
-
-/* `past` goes around the caches, if the place allows it. */
-static void write_output(lcv_cpu_form form, bool past, void *out, const void *gate, int64_t at, int64_t count,
-                         const real *value)
-{
-    if (out == NULL)
-        return;
-    if (past && ((uintptr_t)out + (uintptr_t)(at * form_bytes(form))) % sizeof(vec) == 0)
-        AS(form, emit, true, out, gate, at, count, value);
-    else
-        AS(form, emit, false, out, gate, at, count, value);
 }
 
 static void deliver_row(const target *t, int64_t at, int64_t count, real *value)

@@ -84,6 +84,8 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *geometry
                                   .scratch_bytes = geometry->backward ? 2 * bytes : bytes,
                                   .halves = !geometry->is_double,
                                   .team = shape.size >= LCV_SIMD_TEAM_SIZE,
+                                  .multiplies = true,
+                                  .heeds_ends = true,
                                   .cost = cost,
                                   .cost_dx = cost,
                                   .cost_dtaps = lcv_cpu_cost_of_taps(geometry, cost)};

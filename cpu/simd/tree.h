@@ -13,15 +13,17 @@ enum { BREADTH = (1 << 14) / (2 * LCV_SIMD_BYTES) };
 /* What one walk does. A NULL operand leaves its step out. */
 typedef struct walk {
     const lcv_simd_plan *plan;
-    cvec *data;        /* goes down, unless `ascend_only` */
-    cvec *result;      /* goes up, unless NULL; may be data */
+    cvec *data;        /* goes down */
+    cvec *result;      /* goes up; may be data */
     const cvec *other; /* result = data times other, */
     bool adjoint;      /* or times other's adjoint */
     cvec *copy;        /* what data has become is left here for another call, around the caches */
-    const cvec *kept;  /* sum += gain times data times kept's adjoint */
+    const cvec *kept;  /* sum += gain times data times kept's adjoint, */
     cvec *sum;
-    bool scaled; /* data takes the gain */
-    bool ascend_only;
+    bool begins;     /* or sum = that */
+    bool ends;       /* sum goes up, too */
+    bool scaled;     /* data takes the gain */
+    bool far;        /* operands are too long for the cache */
     lookahead ahead; /* none where a team shares the walk */
 } walk;
 
@@ -66,6 +68,11 @@ LOOP gather_pairs(cvec *sum, const cvec *x, const cvec *k, const vec *lane, size
     for_pairs(pair_gather, sum, x, k, lane, leaves, gain);
 }
 
+LOOP begin_pairs(cvec *sum, const cvec *x, const cvec *k, const vec *lane, size_t leaves, const vec *gain)
+{
+    for_pairs(pair_begin, sum, x, k, lane, leaves, gain);
+}
+
 LOOP scale_leaves(cvec *p, const vec *gain, size_t leaves)
 {
     for (; leaves > 0; leaves--, p += LANES, gain++)
@@ -81,62 +88,104 @@ LOOP copy_around(cvec *to, const cvec *from, size_t vectors)
     }
 }
 
-static void at_leaves(walk *w, size_t first, size_t leaves)
+static void work_at_leaves(const walk *w, size_t first, size_t leaves, lookahead *a)
 {
     const size_t at = first * LANES;
     const leaf_tables tables = {(const real *)w->plan->leaf + first * LEAF_REALS,
                                 (const vec *)w->plan->lane + first * LANE_VECTORS};
     const vec *gain = (const vec *)w->plan->gain + first;
-    if (!w->ascend_only)
-        leaves_descend(w->data + at, tables, leaves, &w->ahead);
+    if (w->data != NULL)
+        leaves_descend(w->data + at, tables, leaves, a);
     if (w->scaled)
         scale_leaves(w->data + at, gain, leaves);
     if (w->copy != NULL)
         copy_around(w->copy + at, w->data + at, leaves * LANES);
     if (w->sum != NULL)
-        gather_pairs(w->sum + at, w->data + at, w->kept + at, tables.lane, leaves, gain);
+        (w->begins ? begin_pairs : gather_pairs)(w->sum + at, w->data + at, w->kept + at, tables.lane, leaves,
+                                                 gain);
+    if (w->ends)
+        leaves_ascend(w->sum + at, tables, leaves, a);
     if (w->result == NULL)
         return;
     if (w->other != NULL && w->adjoint)
         adjoint_pairs(w->result + at, w->data + at, w->other + at, tables.lane, leaves);
     else if (w->other != NULL)
         multiply_pairs(w->result + at, w->data + at, w->other + at, tables.lane, leaves);
-    leaves_ascend(w->result + at, tables, leaves, &w->ahead);
+    leaves_ascend(w->result + at, tables, leaves, a);
+}
+
+/* Has `vectors` of an operand fetched from vector `at` on. */
+static void add_operand(lookahead *a, const cvec *operand, size_t at, size_t vectors)
+{
+    if (operand != NULL)
+        a->lines[a->count++] = (lcv_cpu_lines){
+            (const char *)(operand + at), (int64_t)(vectors * sizeof(cvec) / LCV_CPU_LINE), LCV_CPU_LINE};
+}
+
+/* Operands that come from far are fetched while the leaves before are worked on. */
+static void at_leaves(walk *w, size_t first, size_t leaves)
+{
+    const size_t next = (first + leaves) * LANES, vectors = leaves * LANES;
+    lookahead operands = {.count = 0};
+    if (!w->far) {
+        work_at_leaves(w, first, leaves, &w->ahead);
+        return;
+    }
+    if (next + vectors <= (size_t)w->plan->shape.size / LANES) {
+        add_operand(&operands, w->begins ? NULL : w->sum, next, vectors);
+        add_operand(&operands, w->other, next, vectors);
+        add_operand(&operands, w->kept, next, vectors);
+    }
+    work_at_leaves(w, first, leaves, &operands);
+}
+
+/* Splits what goes down, at vectors [from, to) of each quarter of a block, which has n vectors. */
+static void split_at(const walk *w, size_t n, size_t block, const real *table, size_t from, size_t to)
+{
+    if (w->data != NULL)
+        split_range(w->data + block * n, n / 4, table, from, to);
+}
+
+/* Joins all that goes up, likewise. */
+static void join_at(const walk *w, size_t n, size_t block, const real *table, size_t from, size_t to)
+{
+    if (w->ends)
+        join_range(w->sum + block * n, n / 4, table, from, to);
+    if (w->result != NULL)
+        join_range(w->result + block * n, n / 4, table, from, to);
 }
 
 /* `count` neighbouring blocks of a pass, each pass over all of them in turn. */
 static void breadth_first(walk *w, int64_t pass, size_t block, size_t count)
 {
     const int64_t passes = w->plan->shape.passes;
-    for (int64_t p = pass; p < passes && !w->ascend_only; p++) {
+    for (int64_t p = pass; p < passes; p++) {
         const size_t n = block_vectors(w->plan, p), first = block << (2 * (p - pass));
         const real *table = split_table(w->plan, p, (int64_t)first);
         for (size_t i = 0; i < count << (2 * (p - pass)); i++, table += LCV_SIMD_SPLIT_REALS)
-            split_range(w->data + (first + i) * n, n / 4, table, 0, n / 4);
+            split_at(w, n, first + i, table, 0, n / 4);
     }
     at_leaves(w, block << (2 * (passes - pass)), count << (2 * (passes - pass)));
-    for (int64_t p = passes; p-- > pass && w->result != NULL;) {
+    for (int64_t p = passes; p-- > pass;) {
         const size_t n = block_vectors(w->plan, p), first = block << (2 * (p - pass));
         const real *table = split_table(w->plan, p, (int64_t)first);
         for (size_t i = 0; i < count << (2 * (p - pass)); i++, table += LCV_SIMD_SPLIT_REALS)
-            join_range(w->result + (first + i) * n, n / 4, table, 0, n / 4);
+            join_at(w, n, first + i, table, 0, n / 4);
     }
 }
 
 static void depth_first(walk *w, int64_t pass, size_t block)
 {
-    const size_t n = block_vectors(w->plan, pass), quarter = n / 4;
+    const size_t n = block_vectors(w->plan, pass);
     if (n <= BREADTH || pass == w->plan->shape.passes) {
         breadth_first(w, pass, block, 1);
         return;
     }
     const real *table = split_table(w->plan, pass, (int64_t)block);
-    if (!w->ascend_only)
-        split_range(w->data + block * n, quarter, table, 0, quarter);
+    split_at(w, n, block, table, 0, n / 4);
     for (size_t i = 0; i < 4; i++)
         depth_first(w, pass + 1, 4 * block + i);
-    if (w->result != NULL)
-        join_range(w->result + block * n, quarter, table, 0, quarter);
+    join_at(w, n, block, table, 0, n / 4);
 }
 
 /* With a team: the first split of every residue in pieces, then the blocks below, then the last join. */
@@ -147,8 +196,7 @@ static void split_task(void *arg, int64_t index)
     const walk *w = arg;
     const size_t block = (size_t)index / PIECES, piece = (size_t)index % PIECES;
     const size_t n = block_vectors(w->plan, 0), step = n / 4 / PIECES;
-    split_range(w->data + block * n, n / 4, split_table(w->plan, 0, (int64_t)block), piece * step,
-                (piece + 1) * step);
+    split_at(w, n, block, split_table(w->plan, 0, (int64_t)block), piece * step, (piece + 1) * step);
 }
 
 static void join_task(void *arg, int64_t index)
@@ -156,8 +204,7 @@ static void join_task(void *arg, int64_t index)
     const walk *w = arg;
     const size_t block = (size_t)index / PIECES, piece = (size_t)index % PIECES;
     const size_t n = block_vectors(w->plan, 0), step = n / 4 / PIECES;
-    join_range(w->result + block * n, n / 4, split_table(w->plan, 0, (int64_t)block), piece * step,
-               (piece + 1) * step);
+    join_at(w, n, block, split_table(w->plan, 0, (int64_t)block), piece * step, (piece + 1) * step);
 }
 
 static void block_task(void *arg, int64_t index)
@@ -170,10 +217,10 @@ static void walk_with_team(walk *w, const lcv_cpu_team *team)
 {
     const int64_t radix = w->plan->shape.radix;
     w->ahead.count = 0;
-    if (!w->ascend_only)
+    if (w->data != NULL)
         lcv_cpu_team_run(team, radix * PIECES, split_task, w);
     lcv_cpu_team_run(team, radix * 4, block_task, w);
-    if (w->result != NULL)
+    if (w->result != NULL || w->ends)
         lcv_cpu_team_run(team, radix * PIECES, join_task, w);
 }
 

@@ -140,6 +140,7 @@ typedef struct {
     lcv_cpu_geometry geometry;
     shape shape, filter_shape;
     bool gated, with_tail, twice, keep, in_place;
+    bool marked; /* the gradient's first and last row are called so */
     int32_t threads;
 } trial;
 
@@ -148,10 +149,10 @@ static void print_trial(const trial *t)
     const lcv_cpu_geometry *g = &t->geometry;
     print_error("shapes %d and %d, ", (int)t->shape, (int)t->filter_shape);
     print_error("mask \"%s\" %s seqlen %lld taps %lld future %lld lag %lld tail %d gated %d twice %d keep %d "
-                "in place %d threads %d\n",
+                "in place %d marked %d threads %d\n",
                 t->mask, g->is_double ? "f64" : "f32", (long long)g->seqlen, (long long)g->taps,
                 (long long)g->taps_future, (long long)g->first_lag, t->with_tail, t->gated, t->twice, t->keep,
-                t->in_place, t->threads);
+                t->in_place, t->marked, t->threads);
 }
 
 static void check(const trial *t, const char *what, int64_t at, double got, wide want, double bound)
@@ -318,7 +319,7 @@ static void set_up(bench *b, const trial *t, const lcv_backend_host *host)
     b->spectrum = aligned(b->info.spectrum_bytes);
     b->scratch = aligned(b->info.scratch_bytes);
     b->grad = aligned(b->info.grad_bytes);
-    memset(b->grad, 0, b->info.grad_bytes);
+    memset(b->grad, t->marked ? 0xff : 0, b->info.grad_bytes);
     if (t->keep)
         b->kept = aligned(b->info.row_bytes);
     b->team = (lcv_cpu_team){.threads = t->threads, .parallel_for = run_backwards};
@@ -397,10 +398,12 @@ static void check_backward(bench *b)
     const lcv_cpu_row x = {.x = data_of(&b->x), .gate = data_of(&b->gate)};
     const lcv_cpu_sink dx = {
         .out = data_of(&b->dx), .gate = data_of(&b->gate), .x = data_of(&b->g), .skip = skip};
-    lcv_cpu_engine_simd.backward(b->self, b->spectrum, &from, &dx, &x, b->kept, b->grad, &b->work);
+    lcv_cpu_work first = b->work, last = b->work;
+    first.begins = last.ends = t->marked;
+    lcv_cpu_engine_simd.backward(b->self, b->spectrum, &from, &dx, &x, b->kept, b->grad, &first);
     /* Once more without dx: the accumulator adds up. */
-    lcv_cpu_engine_simd.backward(b->self, NULL, &from, NULL, &x, b->kept, b->grad, &b->work);
-    lcv_cpu_engine_simd.filter_grad(b->self, b->grad, data_of(&b->dtaps), data_of(&b->dfuture), &b->work);
+    lcv_cpu_engine_simd.backward(b->self, NULL, &from, NULL, &x, b->kept, b->grad, &last);
+    lcv_cpu_engine_simd.filter_grad(b->self, b->grad, data_of(&b->dtaps), data_of(&b->dfuture), &last);
 
     const double g_norm = hypot(norm(&b->g), t->with_tail ? norm(&b->g_tail) : 0.0);
     const double h = hypot(norm(&b->taps), b->future.memory != NULL ? norm(&b->future) : 0.0);
@@ -453,6 +456,7 @@ static void try_geometry(int64_t seqlen, int64_t taps, int64_t future, int64_t f
                    .twice = (dice & 6) == 0,
                    .keep = (dice & 8) != 0,
                    .in_place = (dice & 16) != 0,
+                   .marked = (dice & 64) != 0,
                    .threads = (dice & 32) != 0 ? 3 : 1};
         run_trial(&t);
     }
