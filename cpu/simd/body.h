@@ -209,12 +209,13 @@ static lookahead ahead_of(const lcv_simd_plan *plan, const lcv_cpu_sink *sink, c
     for (int i = LCV_CPU_MOST_AHEAD; work->ahead != NULL && i-- > 0;)
         if (work->ahead[i].count > 0)
             a.lines[a.count++] = work->ahead[i];
-    if (work->ahead != NULL)
-        return a;
-    look_ahead(&a, plan, sink->gate2, sink->form2);
-    look_ahead(&a, plan, sink->out2, sink->form2);
-    look_ahead(&a, plan, sink->gate, sink->form);
-    look_ahead(&a, plan, sink->out, sink->form);
+    if (work->ahead == NULL) {
+        look_ahead(&a, plan, sink->gate2, sink->form2);
+        look_ahead(&a, plan, sink->out2, sink->form2);
+        look_ahead(&a, plan, sink->gate, sink->form);
+        look_ahead(&a, plan, sink->out, sink->form);
+    }
+    set_pace(&a, plan->shape.size / (LANES * LANES));
     return a;
 }
 

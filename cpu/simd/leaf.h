@@ -22,21 +22,38 @@ typedef struct leaf_tables {
 typedef struct lookahead {
     lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD];
     int count;
+    int pace; /* lines at a time */
 } lookahead;
 
-/* A leaf is worked on about six times, which is enough for four arrays of reals and a little. */
-enum { LEAF_LINES = LANES * LANES * sizeof(real) / LCV_CPU_LINE, LINES = (3 * LEAF_LINES + 3) / 4 };
+/* A leaf is worked on about VISITS times, which is enough for four arrays of reals and a little. */
+enum {
+    VISITS = 6,
+    LEAF_LINES = LANES * LANES * sizeof(real) / LCV_CPU_LINE,
+    MOST_LINES = (3 * LEAF_LINES + 3) / 4
+};
+
+/* Spreads the lines over the work on some leaves: asked for all at once, they would wait for each other, and
+ * the leaves for them. */
+static void set_pace(lookahead *a, int64_t leaves)
+{
+    const int64_t visits = VISITS * (leaves > 0 ? leaves : 1);
+    int64_t total = 0;
+    for (int i = 0; i < a->count; i++)
+        total += a->lines[i].count;
+    total = (total + visits - 1) / visits;
+    a->pace = total < MOST_LINES ? (int)total : MOST_LINES;
+}
 
 INLINE void fetch(lookahead *a)
 {
     if (a->count == 0)
         return;
     lcv_cpu_lines *l = &a->lines[a->count - 1];
-#pragma GCC unroll 16
-    for (int i = 0; i < LINES; i++)
-        __builtin_prefetch(l->at + i * l->step);
-    l->at += LINES * l->step;
-    l->count -= LINES;
+    /* Not into the first cache, which the leaves need. */
+    for (int i = 0; i < a->pace; i++)
+        __builtin_prefetch(l->at + i * l->step, 0, 2);
+    l->at += a->pace * l->step;
+    l->count -= a->pace;
     if (l->count <= 0)
         a->count--;
 }

@@ -135,6 +135,7 @@ static void at_leaves(walk *w, size_t first, size_t leaves)
         add_operand(&operands, w->begins ? NULL : w->sum, next, vectors);
         add_operand(&operands, w->other, next, vectors);
         add_operand(&operands, w->kept, next, vectors);
+        set_pace(&operands, (int64_t)leaves);
     }
     work_at_leaves(w, first, leaves, &operands);
 }
