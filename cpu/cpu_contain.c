@@ -326,8 +326,8 @@ static void finish(const lcv_cpu_plan *p, const lcv_cpu_sink *sink, int64_t from
         lcv_cpu_sink piece = *sink;
         piece.x = as_reals(k, sink->x, sink->x_form, t, n, x);
         piece.x_gate = as_reals(k, sink->x_gate, sink->x_form, t, n, x_gate);
-        piece.gate = as_reals(k, sink->gate, sink->form, t, n, gate);
-        piece.gate2 = as_reals(k, sink->gate2, sink->form2, t, n, gate2);
+        piece.gate = as_reals(k, sink->out != NULL ? sink->gate : NULL, sink->form, t, n, gate);
+        piece.gate2 = as_reals(k, sink->out2 != NULL ? sink->gate2 : NULL, sink->form2, t, n, gate2);
         piece.out = place_for_reals(sink->out, sink->form, t, out);
         piece.out2 = place_for_reals(sink->out2, sink->form2, t, out2);
         k->finish(&piece, 0, n, v + done);

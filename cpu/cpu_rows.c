@@ -5,7 +5,7 @@
  * tails, activations. Compiled for each type.
  *
  * Work comes in panels: some consecutive channels of one batch entry. Where channels lie side by side in
- * memory (BLD), a panel is as wide as a cache line and passes over it are transposes; else it is one row. A
+ * memory (BLD), a panel is one or two cache lines wide and passes over it are transposes; else it is one row. A
  * pass goes over a panel tile by tile: `count` samples of all its rows, in a buffer where row k starts at k *
  * count. */
 #include "cpu_ahead.h"
@@ -51,7 +51,7 @@ static void gather_x(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
     const sheet u = data_sheet(p, &call->u, panel), pre_gate = data_sheet(p, &call->pre_gate, panel);
     const int64_t seqlen = p->params.seqlen;
-    for (int64_t t = 0; t < seqlen; t += TILE / panel->width) {
+    for (int64_t t = 0; t < seqlen; t += tile_len(panel->width)) {
         const stretch at = stretch_at(t, seqlen, panel->width);
         load(k, &u, at, x + t, p->x_len);
         multiply_by(k, &pre_gate, at, x + t, p->x_len);
@@ -103,7 +103,7 @@ static void add_state(const lcv_cpu_plan *p, const lcv_conv_call *call, const lc
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
     const sheet state = compute_sheet(p, &call->state_in, panel);
     real tile[TILE];
-    for (int64_t t = 0; state.data != NULL && t < p->state_len; t += TILE / panel->width) {
+    for (int64_t t = 0; state.data != NULL && t < p->state_len; t += tile_len(panel->width)) {
         const stretch at = stretch_at(t, p->state_len, panel->width);
         load(k, &state, at, tile, at.count);
         for (int64_t row = 0; row < panel->width;
@@ -220,7 +220,7 @@ static void store_y(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
     const sheet y = data_sheet(p, &call->y, panel), post_gate = data_sheet(p, &call->post_gate, panel);
     const int64_t seqlen = p->params.seqlen;
-    for (int64_t t = 0; t < seqlen; t += TILE / panel->width) {
+    for (int64_t t = 0; t < seqlen; t += tile_len(panel->width)) {
         const stretch at = stretch_at(t, seqlen, panel->width);
         for (int64_t row = 0; row < panel->width; row++)
             k->activate(p->params.activation, at.count, z + row * p->g_len + t);
@@ -233,7 +233,7 @@ static void store_state_out(const lcv_cpu_plan *p, const lcv_conv_call *call, co
                             const real *z)
 {
     const sheet state = compute_sheet(p, &call->state_out, panel);
-    for (int64_t t = 0; state.data != NULL && t < p->state_len; t += TILE / panel->width)
+    for (int64_t t = 0; state.data != NULL && t < p->state_len; t += tile_len(panel->width))
         store_tile(kernels_of(p), &state, stretch_at(t, p->state_len, panel->width), z + p->params.seqlen + t,
                    p->g_len);
 }
@@ -338,7 +338,7 @@ static void store_dstate_in(const lcv_cpu_plan *p, const lcv_conv_call *call, co
 {
     const sheet dstate_in = compute_sheet(p, &call->dstate_in, panel);
     real tile[TILE];
-    for (int64_t t = 0; dstate_in.data != NULL && t < p->state_len; t += TILE / panel->width) {
+    for (int64_t t = 0; dstate_in.data != NULL && t < p->state_len; t += tile_len(panel->width)) {
         const stretch at = stretch_at(t, p->state_len, panel->width);
         take_tile(g, p->g_len, panel->width, at, tile);
         store(kernels_of(p), &dstate_in, at, tile, at.count, lcv_cpu_adds(p, LCV_GRAD_STATE));
@@ -353,7 +353,7 @@ static void pass_dz(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
 {
     const int64_t seqlen = p->params.seqlen;
     real z[TILE], dz[TILE];
-    for (int64_t t = 0; t < seqlen; t += TILE / panel->width) {
+    for (int64_t t = 0; t < seqlen; t += tile_len(panel->width)) {
         const stretch at = stretch_at(t, seqlen, panel->width);
         if (needs_z)
             take_tile(g, p->g_len, panel->width, at, z);
@@ -481,7 +481,7 @@ static void store_dx(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
         {data_sheet(p, &call->du, panel), data_sheet(p, &call->pre_gate, panel), LCV_GRAD_U},
     };
     real tile[TILE];
-    for (int64_t t = 0; t < p->params.seqlen; t += TILE / panel->width) {
+    for (int64_t t = 0; t < p->params.seqlen; t += tile_len(panel->width)) {
         const stretch at = stretch_at(t, p->params.seqlen, panel->width);
         for (int i = 0; i < 2; i++) {
             if (outputs[i].to.data == NULL)

@@ -72,10 +72,17 @@ static inline void *plain_row(const sheet *s, int64_t k)
 
 /* ---- Tiles ---- */
 
-/* The longest stretch from t on whose tile fits its buffer. */
+/* Samples of a row in a tile that fits its buffer: whole blocks of the kernel `dot`, so that sums do not
+ * depend on the width. */
+static inline int64_t tile_len(int64_t width)
+{
+    const int64_t block = LCV_CPU_DOT_BYTES / (int64_t)sizeof(real);
+    return TILE / width / block * block;
+}
+
 static inline stretch stretch_at(int64_t t, int64_t end, int64_t width)
 {
-    return (stretch){t, min64(TILE / width, end - t)};
+    return (stretch){t, min64(tile_len(width), end - t)};
 }
 
 /* Rows side by side: a tile is a transpose away. */

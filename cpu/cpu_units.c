@@ -34,11 +34,17 @@ static int64_t neighbours(const lcv_cpu_plan *plan)
     return has_own_filters(plan) ? plan->params.channels : group_of(plan);
 }
 
-/* Units that panels are made narrower for. Where each row has a filter of its own no sum is over several
- * rows, and the threads may have a say. */
+/* Does the width of panels say in what order rows are summed? Then threads have no say in it. */
+static bool sums_rows(const lcv_cpu_plan *plan)
+{
+    return !has_own_filters(plan) || (plan->params.filter_form == LCV_FILTER_PER_CHANNEL &&
+                                      plan->params.batch > 1 && lcv_cpu_wants_taps(plan));
+}
+
+/* Units that panels are made narrower for. */
 static int64_t enough_units(const lcv_cpu_plan *plan, int32_t threads)
 {
-    if (!has_own_filters(plan))
+    if (sums_rows(plan))
         return ENOUGH_UNITS;
     return threads > 1 ? min64(ENOUGH_UNITS, (int64_t)ENOUGH_FOR_EACH * threads) : 1;
 }

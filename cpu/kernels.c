@@ -113,7 +113,7 @@ static void add(const real *a, int64_t count, real *to)
         to[i] += a[i];
 }
 
-enum { LANES = 64 / sizeof(real), ROUNDS = 8 };
+enum { LANES = 64 / sizeof(real), ROUNDS = LCV_CPU_DOT_BYTES / 64 };
 
 /* At most ROUNDS products in a running sum, then pairwise over the lanes. */
 static double dot_block(const real *a, const real *b)

@@ -17,6 +17,9 @@ typedef struct TYPED(lcv_cpu_kernels) {
 #undef KERNEL
 } TYPED(lcv_cpu_kernels);
 
+/* Bytes of reals in a block of the kernel `dot`. */
+enum { LCV_CPU_DOT_BYTES = 512 };
+
 /* The table of the highest level that the processor has and `mask` allows. */
 const TYPED(lcv_cpu_kernels) * TYPED(lcv_cpu_kernels_of)(const char *mask);
 

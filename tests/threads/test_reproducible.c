@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SHAPES = 6 };
+enum { SHAPES = 8 };
 
 static uint64_t hash_outputs(const test_conv *c, uint64_t hash)
 {
@@ -51,6 +51,9 @@ static lcv_conv_params shape_of(int index)
         {2, 4, 300, 4, 0, LCV_FILTER_PER_CHANNEL, LCV_ACTIVATION_GELU, LCV_BF16, LCV_LAYOUT_BLD},
         {1, 1, 131072, 131072, LCV_TERM_STATE, LCV_FILTER_PER_CHANNEL, LCV_ACTIVATION_NONE, LCV_F32,
          LCV_LAYOUT_BDL},
+        /* Panels whose width follows the threads, or would. */
+        {15, 32, 64, 16, 0, LCV_FILTER_PER_CHANNEL, LCV_ACTIVATION_NONE, LCV_F32, LCV_LAYOUT_BLD},
+        {1, 20, 1024, 16, 0, LCV_FILTER_PER_CHANNEL, LCV_ACTIVATION_NONE, LCV_F32, LCV_LAYOUT_BLD},
     };
     lcv_conv_params p =
         test_conv_params(rows[index].batch, rows[index].channels, rows[index].seqlen, rows[index].filter_len);

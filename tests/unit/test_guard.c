@@ -186,6 +186,44 @@ static void convolutions(void **state)
     lcv_context_destroy(&context);
 }
 
+/* One element that a stride of 0 repeats along time, at the edge, beside a gradient that is no number there:
+ * rows that need care are read as they lie too. */
+static void repeated_elements(void **state)
+{
+    enum { SEQLEN = 4096, BAD = 100 };
+    const test_place edge = {TEST_BEFORE_GUARD, 0, 1};
+    const int64_t one[] = {1, 1, 1};
+    lcv_context *context = open_one();
+    (void)state;
+    for (int dtype = LCV_F32; dtype <= LCV_BF16; dtype++) {
+        const size_t size = lcv_dtype_size((lcv_dtype)dtype);
+        lcv_conv_params params = test_conv_params(1, 1, SEQLEN, SEQLEN);
+        uint64_t random = 3;
+        test_conv c;
+        test_array u;
+        params.dtype = (lcv_dtype)dtype;
+        params.terms = 0;
+        params.grad_mask = LCV_GRAD_U | LCV_GRAD_FILTER;
+        lcv_plan *plan = test_conv_plan(context, &params, "cpu", "simd");
+        test_conv_make(&c, &params, &plain, 1);
+        test_array_make(&u, (lcv_dtype)dtype, 3, one, NULL, &edge);
+        test_array_fill(&u, &random);
+        c.grads.u = u.tensor;
+        c.grads.u.shape[2] = SEQLEN;
+        c.grads.u.strides[2] = 0;
+        memset((char *)c.grads.dy.data + BAD * size, 0xff, size);
+        assert_int_equal(lcv_conv_backward(plan, &c.grads), LCV_OK);
+        const char *du = c.grads.du.data;
+        assert_true(isnan(test_get(du + BAD * size, params.dtype)));
+        for (size_t t = BAD + 1; t < SEQLEN; t++)
+            assert_true(isfinite(test_get(du + t * size, params.dtype)));
+        lcv_plan_destroy(&plan);
+        test_array_free(&u);
+        test_conv_free(&c);
+    }
+    lcv_context_destroy(&context);
+}
+
 /* ---- The operators ---- */
 
 enum { BATCH = 2, CHANNELS = 3, LENGTH = 21, TAPS = 4 };
@@ -330,6 +368,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(convolutions),
+        cmocka_unit_test(repeated_elements),
         cmocka_unit_test(operators),
     };
     return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
