@@ -321,14 +321,18 @@ void lcv_gpu_explain(const lcv_gpu_plan *plan, char *text, size_t size)
 {
     static const char *const modes[] = {"causal", "anticausal", "twosided", "circular"};
     const lcv_gpu_geometry *g = &plan->geometry;
+    const bool is_named = plan->params.engine != NULL && strcmp(plan->params.engine, "auto") != 0;
+    const char *why = is_named                       ? "as asked"
+                      : plan->params.exact_causality ? "exact_causality"
+                      : plan->params.reproducible    ? "reproducible"
+                                                     : "cheapest estimate";
     char ring[64] = "direct sums";
     if (plan->info.fft_size > 0)
         snprintf(ring, sizeof ring, "ring of %lld complex points", (long long)plan->info.fft_size);
     snprintf(text, size,
              "engine %s (%s): %s, %lld samples with %lld + %lld taps, %s; %lld x %lld rows in chunks of "
              "%lld x %lld",
-             plan->engine->name, plan->params.engine != NULL ? "as asked" : "cheapest estimate",
-             modes[plan->params.mode], (long long)plan->seqlen, (long long)g->taps, (long long)g->taps_future,
-             ring, (long long)g->filters, (long long)g->rows_per_filter, (long long)plan->chunk_filters,
-             (long long)plan->chunk_rows);
+             plan->engine->name, why, modes[plan->params.mode], (long long)plan->seqlen, (long long)g->taps,
+             (long long)g->taps_future, ring, (long long)g->filters, (long long)g->rows_per_filter,
+             (long long)plan->chunk_filters, (long long)plan->chunk_rows);
 }

@@ -26,11 +26,14 @@ lcv_status lcv_gpu_step_query(void *self, const lcv_step_problem *problem, int32
     const lcv_gpu_device *device = self;
     const lcv_backend_host *host = device->host;
     const lcv_gpu_step *step = find(problem->kind);
-    int64_t doubles = 0;
+    int64_t forward = 0, both = 0; /* a plan with backward goes forward in the same workspace */
     if (step == NULL)
         return host->fail(host, LCV_UNSUPPORTED, "backend: cuda does not compute the step %s", problem->kind);
-    if (step->workspace != NULL && (!step->workspace(problem, backward != 0, &doubles) ||
-                                    doubles > PTRDIFF_MAX / 256 / (int64_t)sizeof(double)))
+    if (step->workspace != NULL && (!step->workspace(problem, false, &forward) ||
+                                    (backward != 0 && !step->workspace(problem, true, &both))))
+        return host->fail(host, LCV_TOO_LARGE, "workspace: its size overflows");
+    const int64_t doubles = forward > both ? forward : both;
+    if (doubles > PTRDIFF_MAX / 256 / (int64_t)sizeof(double))
         return host->fail(host, LCV_TOO_LARGE, "workspace: its size overflows");
     *workspace_bytes = doubles > 0 ? (size_t)doubles * sizeof(double) + LCV_GPU_ALIGNMENT : 0;
     return LCV_OK;

@@ -145,11 +145,12 @@ static const void *noise_of(lcv_dtype dtype, size_t count)
     return noise[dtype];
 }
 
-/* One piece comes from the host, and is doubled on the device until the array is full. */
-static void *array_of_noise(const timer *t, lcv_dtype dtype, size_t count)
+/* One piece comes from the host, from another place for each `index`, and is doubled on the device until the
+ * array is full. */
+static void *array_of_noise(const timer *t, lcv_dtype dtype, size_t count, int index)
 {
     const size_t size = lcv_dtype_size(dtype);
-    const void *noise = noise_of(dtype, t->noise);
+    const char *noise = (const char *)noise_of(dtype, 2 * t->noise) + (size_t)index * 7919 % t->noise * size;
     char *memory = NULL;
     size_t done = count < t->noise ? count : t->noise;
     CUDA(cudaMalloc((void **)&memory, count * size));
@@ -193,7 +194,8 @@ typedef struct {
 static lcv_tensor data_array(bench *b)
 {
     const int64_t shape[] = {b->params.batch, b->params.channels, b->params.seqlen};
-    void *memory = array_of_noise(b->timer, b->params.dtype, (size_t)(shape[0] * shape[1] * shape[2]));
+    void *memory =
+        array_of_noise(b->timer, b->params.dtype, (size_t)(shape[0] * shape[1] * shape[2]), b->arrays);
     b->memory[b->arrays++] = memory;
     return tensor_of(memory, b->params.dtype, 3, shape);
 }
@@ -202,7 +204,7 @@ static lcv_tensor filter_array(bench *b)
 {
     const int64_t shape[] = {b->params.channels, b->params.filter_len};
     const lcv_dtype dtype = lcv_dtype_compute(b->params.dtype);
-    void *memory = array_of_noise(b->timer, dtype, (size_t)(shape[0] * shape[1]));
+    void *memory = array_of_noise(b->timer, dtype, (size_t)(shape[0] * shape[1]), b->arrays);
     b->memory[b->arrays++] = memory;
     return tensor_of(memory, dtype, 2, shape);
 }
@@ -371,7 +373,9 @@ static void report(const bench *b, const lcv_plan *plan, const result *r)
     const double arrays = b->backward ? (b->gated ? 7.0 : 3.0) : (b->gated ? 4.0 : 2.0);
     const double floor_ms = outputs * arrays * (double)lcv_dtype_size(b->params.dtype) / b->bandwidth * 1e3;
     char error[64] = "null";
-    if (r->error >= 0.0)
+    if (isnan(r->error))
+        snprintf(error, sizeof error, "\"nan\"");
+    else if (r->error >= 0.0)
         snprintf(error, sizeof error, "%.3g", r->error);
     lcv(b->context, lcv_plan_describe(plan, &info), "lcv_plan_describe");
     printf("{\"problem\": \"conv:%s:b%lld:d%lld:l%lld%s:%s\", \"engine\": \"%s\", \"prepared\": %s, "

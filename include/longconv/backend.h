@@ -509,7 +509,8 @@ typedef struct lcv_backend {
 
     /* Optional, all or none. Steps of mixers that the backend computes by itself, as above; UNSUPPORTED for
      * others, which the core computes in the host's memory. All arrays and the workspace are in the memory of
-     * the backend's device. Sums have an order that the problem and the strides alone decide. */
+     * the backend's device. Sums have an order that the problem and the strides alone decide. step_query:
+     * backward 0: for forward alone, 1: for both. */
     lcv_status (*step_query)(void *device, const lcv_step_problem *problem, int32_t backward,
                              size_t *workspace_bytes);
     lcv_status (*step_forward)(void *device, const lcv_step_problem *problem, const lcv_step_call *call);

@@ -132,6 +132,18 @@ def test_transforms():
         torch.testing.assert_close(taps[entry], torch.func.functional_call(layer, other, (x[0],)))
     with pytest.raises(UnsupportedError, match="filter family cannot be differentiated again"):
         torch.func.grad(lambda values: torch.func.grad(loss)(values, x[0])["kernel.C"].sum())(values)
+    with pytest.raises(UnsupportedError, match="forward-mode"):
+        torch.func.hessian(loss)(values, x[0])
+    with pytest.raises(UnsupportedError, match="no entries"):
+        torch.func.vmap(loss, (None, 0))(values, x[:0])
+
+
+def test_lengths_of_numpy():
+    """Whole numbers of any kind are lengths, others are refused by name."""
+    family = lt.FilterFamily("decay", 2, 16)
+    torch.testing.assert_close(family(np.int64(9)), family(9))
+    with pytest.raises(InvalidArgumentError, match="length"):
+        family(9.5)
 
 
 # ---- Layers ----

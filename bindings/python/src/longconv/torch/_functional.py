@@ -6,7 +6,7 @@ import torch
 from torch.autograd import forward_ad
 
 from .. import _errors, _words
-from . import _double, _inputs, _kernels, _ops, _prepared, _vmap
+from . import _double, _inputs, _kernels, _ops, _prepared, _transformed, _vmap
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 _TENSOR, _TENSOR_OR_NONE = torch.Tensor, (torch.Tensor, type(None))
@@ -34,7 +34,7 @@ def _refuse_tangents(tensors):
         return
     for tensor in tensors:
         if tensor is not None and forward_ad.unpack_dual(tensor).tangent is not None:
-            raise _errors.UnsupportedError("forward-mode differentiation is not served; use reverse mode")
+            _transformed.refuse_forward_mode()
 
 
 def _records(tensors):

@@ -7,7 +7,7 @@ import threading
 
 import torch
 
-from .. import _errors, _options, _plans, filters
+from .. import _errors, _options, _plans, _words, filters
 from . import _functional, _kernels, _transformed
 from ._ops import library
 
@@ -142,7 +142,7 @@ class Family:
         """Taps [filters, length] of values by name, differentiable once in them. Their shapes may differ from those in C
         where the numbers lie in the same order."""
         if not isinstance(length, (int, torch.SymInt)):
-            raise _errors.InvalidArgumentError(f"length: expected a whole number, given {length!r}")
+            length = _words.whole("length", length)
         if length > self.max_len:
             raise _errors.InvalidArgumentError(f"length: expected at most {self.max_len}, given {length}")
         parameters = [values[name].reshape(port["shape"]) for name, port in self.ports.items()]

@@ -34,6 +34,15 @@ def refuse_again(name):
     raise _errors.UnsupportedError(f"the gradients of a {name} cannot be differentiated again")
 
 
+def expect_entries(info):
+    if info.batch_size == 0:
+        raise _errors.UnsupportedError("vmap over no entries is not served")
+
+
+def refuse_forward_mode():
+    raise _errors.UnsupportedError("forward-mode differentiation is not served; use reverse mode")
+
+
 class _Forward(torch.autograd.Function):
     """All tensors come last."""
 
@@ -49,6 +58,10 @@ class _Forward(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *dresults):
         return (None, None, *gradients(ctx.pair, dresults, ctx.saved_tensors, ctx.words, ctx.needs_input_grad[2:]))
+
+    @staticmethod
+    def jvp(ctx, *_):
+        refuse_forward_mode()
 
     @staticmethod
     def vmap(info, axes, pair, words, *arrays):
@@ -70,6 +83,10 @@ class _Backward(torch.autograd.Function):
         refuse_again(ctx.name)
 
     @staticmethod
+    def jvp(ctx, *_):
+        refuse_forward_mode()
+
+    @staticmethod
     def vmap(info, axes, pair, words, count, *tensors):
         lists, places = ((given[:count], given[count:]) for given in (tensors, axes[3:]))
         results, places = mapped(pair.backward, info, lists, places, words)
@@ -86,6 +103,7 @@ def backward(pair, dresults, arrays, wanted, words):
 
 def mapped(call, info, lists, axes, words):
     """vmap, one call for each entry: `lists` of tensors with their axes; results get the mapped axis in front."""
+    expect_entries(info)
     calls = [call(*([tensor if axis is None else tensor.select(axis, entry) for tensor, axis in zip(tensors, places)]
                     for tensors, places in zip(lists, axes)), *words) for entry in range(info.batch_size)]
     results = [torch.stack(parts) for parts in zip(*calls)]

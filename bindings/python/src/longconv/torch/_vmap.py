@@ -2,7 +2,7 @@
 """How torch.func.vmap goes into a call. The mapped axis is folded into the batch where all filters, skips and biases are common to
 its entries and none of their gradients is wanted, else into the channels, which multiplies the filters as well (one filter
 that all channels share becomes one for each entry: groups)."""
-from . import _kernels
+from . import _kernels, _transformed
 from ._kernels import BIAS, FILTER, FUTURE, SKIP
 
 _PARAMETER_GRADS = FILTER | FUTURE | SKIP | BIAS
@@ -54,6 +54,7 @@ def _mapped(tensors, axes):
 
 def _fold(info, tensors, axes, layout, always_channels=False):
     """The fold for (u, filter, future, skip, bias, pre_gate, post_gate, state) and those tensors folded."""
+    _transformed.expect_entries(info)
     axes = _mapped(tensors, axes)
     fold = _Fold(info.batch_size, always_channels or any(axis is not None for axis in axes[1:5]), layout)
     how = [fold.data, *[fold.parameter] * 4, fold.data, fold.data, fold.state]
