@@ -48,7 +48,8 @@ typedef uint16_t loose_half_vec __attribute__((vector_size(2 * LANES), aligned(1
 
 INLINE half_vec narrow_bf16(vec x)
 {
-    const bits_vec bits = (bits_vec)x, is_nan = (bits_vec)(x != x);
+    const bits_vec bits = (bits_vec)x;
+    const bits_vec is_nan = (bits_vec)(x != x); /* NOLINT(misc-redundant-expression): true of a NaN */
     const bits_vec rounded = bits + ((bits >> 16 & 1) + 0x7fff), quiet = bits | 0x400000;
     return __builtin_convertvector(((is_nan & quiet) | (~is_nan & rounded)) >> 16, half_vec);
 }
@@ -134,7 +135,7 @@ INLINE vec widen_bf16(half_vec x)
 
 INLINE vec widen_f16(half_vec x)
 {
-    vec wide;
+    vec wide = {0};
     for (int i = 0; i < LANES; i++)
         wide[i] = lcv_f16_to_f32(x[i]);
     return wide;
@@ -142,7 +143,7 @@ INLINE vec widen_f16(half_vec x)
 
 INLINE half_vec narrow_f16(vec x)
 {
-    half_vec narrow;
+    half_vec narrow = {0};
     for (int i = 0; i < LANES; i++)
         narrow[i] = lcv_f32_to_f16(x[i]);
     return narrow;
