@@ -260,8 +260,10 @@ static bool analyse(const ring *r, const lcv_cpu_row *in, const lcv_cpu_work *wo
         }
         place(r, w, seqlen, tail, in->tail);
         twist_in_place(r, w, REAL(1.0));
-        r->kernels->energy(x, gate, seqlen, &energy);
-        r->kernels->energy(in->tail, NULL, tail, &energy);
+        if (in->limit > 0.0) {
+            r->kernels->energy(x, gate, seqlen, &energy);
+            r->kernels->energy(in->tail, NULL, tail, &energy);
+        }
     }
     if (in->limit > 0.0 && !(energy < in->limit))
         return false;

@@ -5,9 +5,9 @@
  * tails, activations. Compiled for each type.
  *
  * Work comes in panels: some consecutive channels of one batch entry. Where channels lie side by side in
- * memory (BLD), a panel is one or two cache lines wide and passes over it are transposes; else it is one row. A
- * pass goes over a panel tile by tile: `count` samples of all its rows, in a buffer where row k starts at k *
- * count. */
+ * memory (BLD), a panel is one or two cache lines wide and passes over it are transposes; else it is one row.
+ * A pass goes over a panel tile by tile: `count` samples of all its rows, in a buffer where row k starts at
+ * k * count. */
 #include "cpu_ahead.h"
 #include "cpu_contain.h"
 #include "cpu_conv_plan.h"
@@ -420,7 +420,7 @@ static void multiply_saved_z(const lcv_cpu_plan *p, const lcv_conv_call *call, c
     const lcv_cpu_form form = form_of(&dy);
     real tile[TILE];
     for (int64_t k = 0; k < panel->width; k++)
-        for (int64_t t = 0; t < p->params.seqlen; t += TILE) {
+        for (int64_t t = 0; t < p->params.seqlen; t += tile_len(1)) {
             const int64_t count = stretch_at(t, p->params.seqlen, 1).count;
             void *to = plain_row(&dpost_gate, k);
             kernels->multiply(saved_z(p, call, panel, k) + t,

@@ -5,8 +5,9 @@
  *   panel  one row of each filter of a block, or some rows of its one filter; always channels side by side
  *   chunk  an even part of a block's panels; unit = one chunk of one block, what a worker takes
  *
- * Where rows are summed, by the gradient of a filter that they share, all of it is a function of the plan alone, never
- * of the threads; else the threads may limit the width. Every order of summation is a function of the plan alone. */
+ * Where rows are summed, by the gradient of a filter that they share, all of it is a function of the plan
+ * alone, never of the threads; else the threads may limit the width. Every order of summation is a function
+ * of the plan alone. */
 #ifndef LCV_CPU_UNITS_H
 #define LCV_CPU_UNITS_H
 

@@ -2,7 +2,7 @@
 /* The steps of block transforms (block_transform.h), computed by the core in double, a channel a time, or by
  * a backend:
  *
- *     blocks:     out = T in, real parts in the first half of the rows of `out`, imaginary parts in the second
+ *     blocks:     out = T in, first the rows of real parts, then those of imaginary parts
  *     butterfly:  out = Re F^-1 ((T_x in) * (T_f filter)) + skip * in,   F the exact transform, N points
  *
  * Slots: IN, BIAS the matrices of T_x; for a butterfly WEIGHT, FUTURE the matrices of T_f, SKIP. Gradients of
