@@ -29,6 +29,7 @@ typedef struct edge_job {
     cvec *data;
     int64_t pieces;
     void (*range)(struct edge_job *job, int64_t piece, size_t from, size_t to);
+    bool around;                /* something is written around the caches */
     bool look;                  /* first pass: for values that are not finite or too large */
     double energy[EDGE_PIECES]; /* then the sum of the squares, or not finite */
 } edge_job;
@@ -101,7 +102,8 @@ static void edge_task(void *arg, int64_t index)
     edge_job *job = arg;
     const size_t vectors = column_vectors(job->plan), pieces = (size_t)job->pieces;
     job->range(job, index, vectors * (size_t)index / pieces, vectors * (size_t)(index + 1) / pieces);
-    settle();
+    if (job->around)
+        settle();
 }
 
 static void run_edge(edge_job *job, const lcv_cpu_team *team)
@@ -123,6 +125,7 @@ static bool first_pass(const lcv_simd_plan *plan, const source *from, double lim
     job.from = from;
     job.data = data;
     job.range = first_range;
+    job.around = from->product != NULL && from->past;
     job.look = limit > 0.0;
     double energy = 0.0;
     run_edge(&job, team);
@@ -138,6 +141,7 @@ static void last_pass(const lcv_simd_plan *plan, cvec *data, const target *to, c
     job.to = to;
     job.data = data;
     job.range = last_range;
+    job.around = to->past || to->past2;
     run_edge(&job, team);
 }
 

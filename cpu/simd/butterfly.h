@@ -10,14 +10,14 @@ typedef struct rotation {
     vec c, t;
 } rotation;
 
-INLINE rotation rotation_with(real c, real t)
+INLINE rotation rotation_with(const real *c, const real *t)
 {
-    return (rotation){splat(c), splat(t)};
+    return (rotation){load_splat(c), load_splat(t)};
 }
 
 INLINE rotation rotation_of(const real *table)
 {
-    return rotation_with(table[0], table[1]);
+    return rotation_with(&table[0], &table[1]);
 }
 
 /* The same over the weight 1 + k * step (see simd.h). 1 - x + x^2 is a real, and the inverse but for x^3. */
@@ -90,20 +90,44 @@ INLINE cvec rotated_back(cvec x, rotation w)
     return scaled(w.c, turned_back(x, w.t));
 }
 
+/* w x, with multiplications before additions: the sum with it would else be fused after all. */
+INLINE cvec rotated(cvec x, rotation w)
+{
+    const vec s = w.c * w.t;
+    return (cvec){w.c * x.r - s * x.i, w.c * x.i + s * x.r};
+}
+
+INLINE cvec swapped(cvec x)
+{
+    return (cvec){x.i, x.r};
+}
+
 /* x0 + x1 z modulo z - w and z + w. */
 INLINE void split2(cvec *x0, cvec *x1, rotation w)
 {
+#if ADDS_APART
+    const cvec y = rotated(*x1, w);
+    *x1 = sub(*x0, y);
+    *x0 = add(*x0, y);
+#else
     const cvec y = turned(*x1, w.t);
     *x1 = minus(*x0, w.c, y);
     *x0 = plus(*x0, w.c, y);
+#endif
 }
 
 /* The same for i w. */
 INLINE void split2_i(cvec *x0, cvec *x1, rotation w)
 {
+#if ADDS_APART
+    const cvec y = rotated(*x1, w);
+    *x1 = sub_i(*x0, y);
+    *x0 = add_i(*x0, y);
+#else
     const cvec y = turned(*x1, w.t);
     *x1 = minus_i(*x0, w.c, y);
     *x0 = plus_i(*x0, w.c, y);
+#endif
 }
 
 INLINE void join2(cvec *x0, cvec *x1, rotation w)
@@ -123,13 +147,15 @@ INLINE void join2_i(cvec *x0, cvec *x1, rotation w)
 /* x0 + x1 z + x2 z^2 + x3 z^3 modulo z - t, z + t, z - i t and z + i t, where s = t^2. */
 INLINE void split4(cvec *x0, cvec *x1, cvec *x2, cvec *x3, rotation s, rotation t)
 {
-    const cvec y2 = turned(*x2, s.t), y3 = turned(*x3, s.t);
-    const cvec a = plus(*x0, s.c, y2), b = minus(*x0, s.c, y2);
-    const cvec c = turned(plus(*x1, s.c, y3), t.t), d = turned(minus(*x1, s.c, y3), t.t);
-    *x0 = plus(a, t.c, c);
-    *x1 = minus(a, t.c, c);
-    *x2 = plus_i(b, t.c, d);
-    *x3 = minus_i(b, t.c, d);
+    cvec y0 = *x0, y1 = *x1, y2 = *x2, y3 = *x3; /* in registers: the places might be one for all it knows */
+    split2(&y0, &y2, s);
+    split2(&y1, &y3, s);
+    split2(&y0, &y1, t);
+    split2_i(&y2, &y3, t);
+    *x0 = y0;
+    *x1 = y1;
+    *x2 = y2;
+    *x3 = y3;
 }
 
 /* The adjoint of split4; st = s t. */

@@ -51,7 +51,7 @@ INLINE void fetch(lookahead *a)
     lcv_cpu_lines *l = &a->lines[a->count - 1];
     /* Not into the first cache, which the leaves need. */
     for (int i = 0; i < a->pace; i++)
-        __builtin_prefetch(l->at + i * l->step, 0, 2);
+        __builtin_prefetch(l->at + i * l->step, 0, 3);
     l->at += a->pace * l->step;
     l->count -= a->pace;
     if (l->count <= 0)
@@ -93,8 +93,8 @@ LOOP leaf_split4(cvec *p, const real *table, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
         fetch(a);
-        const rotation s = rotation_with(table[LEAF_REALS - 2], table[1]);
-        const rotation t = rotation_with(table[LEAF_REALS - 1], table[3]);
+        const rotation s = rotation_with(&table[LEAF_REALS - 2], &table[1]);
+        const rotation t = rotation_with(&table[LEAF_REALS - 1], &table[3]);
         for (int i = 0; i < 4; i++)
             split4(&p[i], &p[i + 4], &p[i + 8], &p[i + 12], s, t);
     }
@@ -195,14 +195,23 @@ static void leaves_ascend(cvec *p, leaf_tables tables, size_t leaves, lookahead 
 
 enum { LEAF_REALS = LCV_SIMD_SPLIT_REALS + LCV_SIMD_TAIL_REALS + LCV_SIMD_LEVELLED_REALS, LANE_VECTORS = 4 };
 
+/* The split by two comes with the transposition, where real and imaginary parts go their ways alone because
+ * both would not fit the registers. So the vectors it rotates are rotated before, i times them swapped. */
 LOOP leaf_split4(cvec *p, const real *table, size_t leaves, lookahead *a)
 {
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
         fetch(a);
-        const rotation s = rotation_with(table[LEAF_REALS - 2], table[1]),
-                       t = rotation_with(table[LEAF_REALS - 1], table[3]);
+        const rotation s = rotation_with(&table[LEAF_REALS - 2], &table[1]),
+                       t = rotation_with(&table[LEAF_REALS - 1], &table[3]);
         split4(&p[0], &p[2], &p[4], &p[6], s, t);
-        split4(&p[1], &p[3], &p[5], &p[7], s, t);
+        const rotation u = rotation_of(table + LCV_SIMD_SPLIT_REALS),
+                       v = rotation_of(table + LCV_SIMD_SPLIT_REALS + 2);
+        cvec x[4] = {p[1], p[3], p[5], p[7]};
+        split4(&x[0], &x[1], &x[2], &x[3], s, t);
+        p[1] = rotated(x[0], u);
+        p[3] = swapped(rotated(x[1], u));
+        p[5] = rotated(x[2], v);
+        p[7] = swapped(rotated(x[3], v));
     }
 }
 
@@ -211,40 +220,62 @@ LOOP leaf_join4(cvec *p, const real *table, size_t leaves, lookahead *a)
     for (; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
         fetch(a);
         const rotation s = rotation_of(table), t = rotation_of(table + 2), st = rotation_of(table + 4);
+        const rotation u = rotation_of(table + LCV_SIMD_SPLIT_REALS),
+                       v = rotation_of(table + LCV_SIMD_SPLIT_REALS + 2);
+        cvec x[4] = {rotated_back(p[1], u), rotated_back(swapped(p[3]), u), rotated_back(p[5], v),
+                     rotated_back(swapped(p[7]), v)};
+        join4(&x[0], &x[1], &x[2], &x[3], s, t, st);
+        for (int i = 0; i < 4; i++)
+            p[2 * i + 1] = x[i];
         join4(&p[0], &p[2], &p[4], &p[6], s, t, st);
-        join4(&p[1], &p[3], &p[5], &p[7], s, t, st);
     }
 }
 
-LOOP leaf_split2_transpose(cvec *p, const real *table, size_t leaves, lookahead *a)
+LOOP leaf_split2_transpose(cvec *p, size_t leaves, lookahead *a)
 {
-    for (table += LCV_SIMD_SPLIT_REALS; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+    for (; leaves > 0; leaves--, p += LANES) {
         fetch(a);
-        const rotation u = rotation_of(table), v = rotation_of(table + 2);
-        cvec x[LANES];
-        load_leaf(x, p);
-        split2(&x[0], &x[1], u);
-        split2_i(&x[2], &x[3], u);
-        split2(&x[4], &x[5], v);
-        split2_i(&x[6], &x[7], v);
-        transpose_complex(x);
-        store_leaf(p, x);
+        vec part[LANES];
+        for (int i = 0; i < LANES; i += 4) {
+            part[i] = p[i].r + p[i + 1].r;
+            part[i + 1] = p[i].r - p[i + 1].r;
+            part[i + 2] = p[i + 2].r - p[i + 3].r;
+            part[i + 3] = p[i + 2].r + p[i + 3].r;
+        }
+        transpose(part);
+        for (int i = 0; i < LANES; i++)
+            p[i].r = part[i];
+        for (int i = 0; i < LANES; i += 2) {
+            part[i] = p[i].i + p[i + 1].i;
+            part[i + 1] = p[i].i - p[i + 1].i;
+        }
+        transpose(part);
+        for (int i = 0; i < LANES; i++)
+            p[i].i = part[i];
     }
 }
 
-LOOP leaf_transpose_join2(cvec *p, const real *table, size_t leaves, lookahead *a)
+LOOP leaf_transpose_join2(cvec *p, size_t leaves, lookahead *a)
 {
-    for (table += LCV_SIMD_SPLIT_REALS; leaves > 0; leaves--, p += LANES, table += LEAF_REALS) {
+    for (; leaves > 0; leaves--, p += LANES) {
         fetch(a);
-        const rotation u = rotation_of(table), v = rotation_of(table + 2);
-        cvec x[LANES];
-        load_leaf(x, p);
-        transpose_complex(x);
-        join2(&x[0], &x[1], u);
-        join2_i(&x[2], &x[3], u);
-        join2(&x[4], &x[5], v);
-        join2_i(&x[6], &x[7], v);
-        store_leaf(p, x);
+        vec part[LANES];
+        for (int i = 0; i < LANES; i++)
+            part[i] = p[i].r;
+        transpose(part);
+        for (int i = 0; i < LANES; i += 4) {
+            p[i].r = part[i] + part[i + 1];
+            p[i + 1].r = part[i] - part[i + 1];
+            p[i + 2].r = part[i + 2] + part[i + 3];
+            p[i + 3].r = part[i + 3] - part[i + 2];
+        }
+        for (int i = 0; i < LANES; i++)
+            part[i] = p[i].i;
+        transpose(part);
+        for (int i = 0; i < LANES; i += 2) {
+            p[i].i = part[i] + part[i + 1];
+            p[i + 1].i = part[i] - part[i + 1];
+        }
     }
 }
 
@@ -272,14 +303,14 @@ LOOP lane_join4(cvec *p, const vec *lane, size_t leaves, lookahead *a)
 static void leaves_descend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
 {
     leaf_split4(p, tables.broadcast, leaves, a);
-    leaf_split2_transpose(p, tables.broadcast, leaves, a);
+    leaf_split2_transpose(p, leaves, a);
     lane_split4(p, tables.lane, leaves, a);
 }
 
 static void leaves_ascend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
 {
     lane_join4(p, tables.lane, leaves, a);
-    leaf_transpose_join2(p, tables.broadcast, leaves, a);
+    leaf_transpose_join2(p, leaves, a);
     leaf_join4(p, tables.broadcast, leaves, a);
 }
 
@@ -296,8 +327,8 @@ LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
         const rotation w = {lane[0], lane[1]};
         cvec x[LANES];
         load_leaf(x, p);
-        split4(&x[0], &x[1], &x[2], &x[3], rotation_with(table[LEAF_REALS - 2], table[1]),
-               rotation_with(table[LEAF_REALS - 1], table[3]));
+        split4(&x[0], &x[1], &x[2], &x[3], rotation_with(&table[LEAF_REALS - 2], &table[1]),
+               rotation_with(&table[LEAF_REALS - 1], &table[3]));
         transpose_complex(x);
         split2(&x[0], &x[2], levelled(w, LCV_SIMD_STAGGER_LANE_S));
         split2(&x[1], &x[3], levelled(w, LCV_SIMD_STAGGER_LANE_S));
@@ -333,7 +364,7 @@ LOOP leaves_descend(cvec *p, leaf_tables tables, size_t leaves, lookahead *a)
         fetch(a);
         cvec x[LANES];
         load_leaf(x, p);
-        split2(&x[0], &x[1], rotation_with(table[LEAF_REALS - 2], table[1]));
+        split2(&x[0], &x[1], rotation_with(&table[LEAF_REALS - 2], &table[1]));
         transpose_complex(x);
         store_leaf(p, x);
     }

@@ -47,14 +47,20 @@ INLINE cvec plus_quarter(cvec a, vec c, cvec x, int quarter)
     }
 }
 
-/* y = x k modulo z^2 - i^quarter w. y may be x. */
+/* y = x k modulo z^2 - i^quarter w. y may be x. Where additions have units of their own, three products make
+ * the four (Karatsuba). */
 INLINE void pair_multiply(cvec *y, const cvec *x, const cvec *k, rotation w, int quarter, vec factor)
 {
     (void)factor;
-    const cvec x0 = x[0], x1 = x[1], k0 = k[0], k1 = k[1];
-    const cvec over = turned(mul(x1, k1), w.t);
-    y[0] = plus_quarter(mul(x0, k0), w.c, over, quarter);
+    const cvec x0 = x[0], x1 = x[1], k0 = k[0], k1 = k[1], over = mul(x1, k1);
+#if ADDS_APART
+    const cvec low = mul(x0, k0), all = mul(add(x0, x1), add(k0, k1));
+    y[1] = sub(sub(all, low), over);
+#else
+    const cvec low = mul(x0, k0);
     y[1] = mul_add(mul(x0, k1), x1, k0);
+#endif
+    y[0] = plus_quarter(low, w.c, turned(over, w.t), quarter);
 }
 
 /* y = x times the adjoint of k, likewise. */
