@@ -29,10 +29,9 @@ static inline lcv_cpu_lines ahead_of(const lcv_cpu_plan *p, const lcv_array *arr
 }
 
 /* The prepared filter that comes after row k's, where it is another one. */
-static inline lcv_cpu_lines spectrum_ahead(const lcv_cpu_plan *p, const lcv_cpu_panel *panel, int64_t k,
-                                           const lcv_cpu_worker *worker)
+static inline lcv_cpu_lines spectrum_ahead(const lcv_cpu_plan *p, const lcv_cpu_panel *panel, int64_t k)
 {
-    const char *next = worker->next_spectrum;
+    const char *next = panel->next_spectrum;
     if (k + 1 < panel->width)
         next = panel->filters[k + 1].spectrum != panel->filters[k].spectrum ? panel->filters[k + 1].spectrum
                                                                             : NULL;
@@ -43,14 +42,13 @@ static inline lcv_cpu_lines spectrum_ahead(const lcv_cpu_plan *p, const lcv_cpu_
 
 /* While row k is convolved: the outputs, what they are multiplied by, and the next panel's inputs. */
 static inline void look_ahead(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
-                              int64_t k, const lcv_cpu_worker *worker,
-                              lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD])
+                              int64_t k, lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD])
 {
     lines[0] = ahead_of(p, &call->y, panel, k);
     lines[1] = ahead_of(p, &call->post_gate, panel, k);
-    lines[2] = ahead_of(p, &call->u, worker->next, k);
-    lines[3] = ahead_of(p, &call->pre_gate, worker->next, k);
-    lines[4] = spectrum_ahead(p, panel, k, worker);
+    lines[2] = ahead_of(p, &call->u, panel->next, k);
+    lines[3] = ahead_of(p, &call->pre_gate, panel->next, k);
+    lines[4] = spectrum_ahead(p, panel, k);
 }
 
 /* While row k of z is computed for dpost_gate = dy z: these two, and what dy meets next. */
@@ -67,14 +65,14 @@ static inline void look_ahead_of_z(const lcv_cpu_plan *p, const lcv_conv_call *c
 /* While row k goes backward: the gradients (what they are multiplied by has been read already, for x), and
  * what the next panel begins with. */
 static inline void look_ahead_back(const lcv_cpu_plan *p, const lcv_conv_call *call,
-                                   const lcv_cpu_panel *panel, int64_t k, const lcv_cpu_worker *worker,
+                                   const lcv_cpu_panel *panel, int64_t k,
                                    lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD])
 {
     lines[0] = ahead_of(p, &call->du, panel, k);
     lines[1] = ahead_of(p, &call->dpre_gate, panel, k);
-    lines[2] = spectrum_ahead(p, panel, k, worker);
-    lines[3] = ahead_of(p, &call->u, worker->next, k);
-    lines[4] = ahead_of(p, lcv_cpu_needs_z(&p->params) ? &call->pre_gate : &call->dy, worker->next, k);
+    lines[2] = spectrum_ahead(p, panel, k);
+    lines[3] = ahead_of(p, &call->u, panel->next, k);
+    lines[4] = ahead_of(p, lcv_cpu_needs_z(&p->params) ? &call->pre_gate : &call->dy, panel->next, k);
 }
 
 #endif

@@ -336,22 +336,25 @@ static void finish(const lcv_cpu_plan *p, const lcv_cpu_sink *sink, int64_t from
     }
 }
 
-bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *x,
+/* Of the worker's. Each field alone: they were written a moment ago, and a wider read would wait for it. */
+static lcv_cpu_work work_of(const lcv_cpu_worker *worker, lcv_cpu_begun *begun)
+{
+    const lcv_cpu_work *work = &worker->work;
+    return (lcv_cpu_work){.scratch = work->scratch, .team = work->team, .ahead = work->ahead, .begun = begun};
+}
+
+bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, lcv_cpu_row *x,
                              const lcv_cpu_sink *sink, void *keep, const lcv_cpu_worker *worker)
 {
     const int64_t seqlen = p->geometry.seqlen;
     const lcv_cpu_filter_note *note = filter->note;
     lcv_cpu_begun begun = {.carry = careful_row(p, worker, CARRY)};
-    lcv_cpu_work work = worker->work;
-    lcv_cpu_row row = *x;
-    work.begun = &begun;
-    row.limit = note->limit;
-    if (keep != NULL)
-        row.limit = fmin(row.limit, grad_limit(p));
-    if (note->plain != 0 && p->engine->forward(p->engine_self, filter->spectrum, &row, sink, keep, &work))
+    const lcv_cpu_work work = work_of(worker, &begun);
+    x->limit = keep != NULL ? fmin(note->limit, grad_limit(p)) : note->limit;
+    if (note->plain != 0 && p->engine->forward(p->engine_self, filter->spectrum, x, sink, keep, &work))
         return true;
     const int64_t from = begun.samples;
-    row = rest_of(x, &begun);
+    const lcv_cpu_row row = rest_of(x, &begun);
     real *total = map_with_care(p, filter, false, &row, worker);
     if (from > 0)
         kernels_of(p)->add(begun.carry, min64(p->geometry.taps - 1, p->geometry.out_len - from),
@@ -452,18 +455,16 @@ static void add_with_care(const lcv_cpu_plan *p, const lcv_cpu_row *g, const lcv
     }
 }
 
-static bool back_fast(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *g,
-                      const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
+static bool back_fast(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, lcv_cpu_row *g,
+                      const lcv_cpu_sink *dx, lcv_cpu_row *x, const void *kept, void *grad,
                       const lcv_cpu_worker *worker, lcv_cpu_begun *begun)
 {
-    lcv_cpu_work work = worker->work;
-    lcv_cpu_row g_row = *g, x_row = *x;
-    work.begun = begun;
-    g_row.limit = grad != NULL ? grad_limit(p) : room;
-    x_row.limit = grad_limit(p);
+    lcv_cpu_work work = work_of(worker, begun);
+    g->limit = grad != NULL ? grad_limit(p) : room;
+    x->limit = grad_limit(p);
     if (dx != NULL) {
         const lcv_cpu_filter_note *note = filter->note;
-        g_row.limit = fmin(g_row.limit, note->limit);
+        g->limit = fmin(g->limit, note->limit);
         if (note->plain == 0)
             return false;
     }
@@ -471,8 +472,8 @@ static bool back_fast(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const
         lcv_cpu_begin_grad(p, grad);
     work.begins = grad != NULL && lcv_cpu_late_of(p, grad)->begun == 0;
     work.ends = grad != NULL && p->info.heeds_ends && worker->ends;
-    if (!p->engine->backward(p->engine_self, dx != NULL ? filter->spectrum : NULL, &g_row, dx, &x_row, kept,
-                             grad, &work))
+    if (!p->engine->backward(p->engine_self, dx != NULL ? filter->spectrum : NULL, g, dx, x, kept, grad,
+                             &work))
         return false;
     if (grad != NULL) {
         lcv_cpu_late_of(p, grad)->begun = 1;
@@ -481,8 +482,8 @@ static bool back_fast(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const
     return true;
 }
 
-void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *g,
-                                  const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
+void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, lcv_cpu_row *g,
+                                  const lcv_cpu_sink *dx, lcv_cpu_row *x, const void *kept, void *grad,
                                   const lcv_cpu_worker *worker)
 {
     lcv_cpu_begun both = {.samples = 0};

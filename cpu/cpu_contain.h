@@ -17,13 +17,13 @@
 /* Looks at a filter's taps, cleans and scales them where that is needed, and notes so beside its spectrum. */
 void TYPED(lcv_cpu_note_taps)(const lcv_cpu_plan *p, void *taps, const lcv_cpu_filter *filter);
 
-/* The engine's forward. False: the row needed care, and nothing is in `keep`. */
-bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *x,
+/* The engine's forward. Sets the row's limit. False: the row needed care, and nothing is in `keep`. */
+bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, lcv_cpu_row *x,
                              const lcv_cpu_sink *sink, void *keep, const lcv_cpu_worker *worker);
 
-/* The engine's backward. x must be given with grad even when kept is. */
-void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *g,
-                                  const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
+/* The engine's backward. Sets both rows' limits. x must be given with grad even when kept is. */
+void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, lcv_cpu_row *g,
+                                  const lcv_cpu_sink *dx, lcv_cpu_row *x, const void *kept, void *grad,
                                   const lcv_cpu_worker *worker);
 
 /* Beside each accumulator of filter gradients are those of rows that needed care. Adds those of one to

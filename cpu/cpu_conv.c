@@ -236,11 +236,10 @@ static void forward_unit(const execution *e, int64_t index, const lcv_cpu_worker
     const unit u = unit_of(e->plan, index);
     prepare_own(e, &u, worker);
     for (int64_t i = u.first; i < u.last; i++) {
-        lcv_cpu_worker informed = *worker;
         lcv_cpu_panel panel, next;
         set_panel(e, &u, i, worker, &panel);
-        informed.next = find_next(e, index, &u, i, &next, &informed.next_spectrum) ? &next : NULL;
-        e->plan->rows->forward(e->plan, e->call, &panel, &informed);
+        panel.next = find_next(e, index, &u, i, &next, &panel.next_spectrum) ? &next : NULL;
+        e->plan->rows->forward(e->plan, e->call, &panel, worker);
     }
 }
 
@@ -275,14 +274,13 @@ static void backward_panel(const execution *e, int64_t unit_index, const unit *u
     const lcv_cpu_plan *p = e->plan;
     const int64_t chunk = unit_index % p->chunks;
     double sums[LCV_CPU_MAX_WIDTH][2] = {{0.0}};
-    lcv_cpu_worker informed = *worker;
     lcv_cpu_panel panel, next;
     set_panel(e, u, index, worker, &panel);
     panel.ends = p->chunks == 1 && index == u->last - 1;
     for (int64_t k = 0; k < panel.width && lcv_cpu_wants_taps(p); k++)
         panel.grads[k] = grad_of(e, u, chunk, u->filters > 1 ? k : 0, worker);
-    informed.next = find_next(e, unit_index, u, index, &next, &informed.next_spectrum) ? &next : NULL;
-    p->rows->backward(p, e->call, &panel, sums, &informed);
+    panel.next = find_next(e, unit_index, u, index, &next, &panel.next_spectrum) ? &next : NULL;
+    p->rows->backward(p, e->call, &panel, sums, worker);
     if (lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS)) {
         double *all = (double *)(void *)(e->workspace + p->sums);
         memcpy(all + 2 * (panel.b * p->params.channels + panel.c), sums,

@@ -91,20 +91,21 @@ typedef struct lcv_cpu_plan {
 } lcv_cpu_plan;
 
 /* Rows in work together: channels c, c+1, ... of batch entry b. Arrays are set up to the width. */
-typedef struct lcv_cpu_panel {
+typedef struct lcv_cpu_panel lcv_cpu_panel;
+struct lcv_cpu_panel {
     int64_t b, c, width;
     lcv_cpu_filter filters[LCV_CPU_MAX_WIDTH]; /* each row's */
     void *grads[LCV_CPU_MAX_WIDTH];            /* its gradient's accumulator, or NULL */
     bool ends;                                 /* these are the last rows that add to them */
-} lcv_cpu_panel;
+    const lcv_cpu_panel *next; /* place and width of its worker's next one, it seems; NULL: not known */
+    const char *next_spectrum; /* of that one's first row, where it is prepared and not this one's */
+};
 
 /* One worker at work. */
 typedef struct lcv_cpu_worker {
     char *memory; /* worker.bytes of the workspace */
     lcv_cpu_work work;
-    const lcv_cpu_panel *next; /* place and width of what is its next one, it seems; NULL: not known */
-    const char *next_spectrum; /* of that panel's first row, where it is prepared and not this panel's */
-    bool ends;                 /* backward: this row is the last to add to its filter's gradient */
+    bool ends; /* backward: this row is the last to add to its filter's gradient */
 } lcv_cpu_worker;
 
 /* Functions on panels and filters; cpu_rows.c defines one table for each type. */

@@ -134,8 +134,8 @@ static uint32_t compute_z(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
     informed.work.ahead = lines;
     for (int64_t k = 0; k < panel->width; k++) {
         real *row = z + k * p->g_len;
-        const lcv_cpu_row x = row_x(p, call, panel, k, worker);
-        look_ahead(p, call, panel, k, worker, lines);
+        lcv_cpu_row x = row_x(p, call, panel, k, worker);
+        look_ahead(p, call, panel, k, lines);
         lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
         sink.out = row;
         sink.tail = p->geometry.out_len > seqlen ? row + seqlen : NULL;
@@ -258,14 +258,14 @@ static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_
         store_y(p, call, panel, z);
     }
     for (int64_t k = 0; is_fused(p, &y, &post_gate) && k < panel->width; k++) {
-        const lcv_cpu_row x = row_x(p, call, panel, k, worker);
+        lcv_cpu_row x = row_x(p, call, panel, k, worker);
         lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
         char *own_keep = place_to_keep(&keep, k);
         sink.out = plain_row(&y, k);
         sink.gate = plain_row(&post_gate, k);
         sink.form = form_of(&y);
         sink.out2 = saved_z(p, call, panel, k);
-        look_ahead(p, call, panel, k, worker, lines);
+        look_ahead(p, call, panel, k, lines);
         if (TYPED(lcv_cpu_convolve)(p, &panel->filters[k], &x, &sink, own_keep, &informed) &&
             own_keep != NULL)
             kept |= UINT32_C(1) << k;
@@ -390,7 +390,7 @@ static uint32_t write_dpost_gate(const lcv_cpu_plan *p, const lcv_conv_call *cal
     lcv_cpu_worker informed = *worker;
     informed.work.ahead = lines;
     for (int64_t k = 0; k < panel->width; k++) {
-        const lcv_cpu_row x = row_x(p, call, panel, k, worker);
+        lcv_cpu_row x = row_x(p, call, panel, k, worker);
         lcv_cpu_sink sink = sink_z(p, call, panel->c + k, &x);
         char *own_keep = place_to_keep(&keep, k);
         sink.out = plain_row(&dpost_gate, k);
@@ -527,7 +527,7 @@ static void convolve_back(const lcv_cpu_plan *p, const lcv_conv_call *call, cons
         if (panel->grads[k] != NULL)
             x = row_x(p, call, panel, k, worker);
         informed.ends = panel->ends && (k == panel->width - 1 || panel->grads[k + 1] != panel->grads[k]);
-        look_ahead_back(p, call, panel, k, worker, lines);
+        look_ahead_back(p, call, panel, k, lines);
         TYPED(lcv_cpu_convolve_back)
         (p, &panel->filters[k], &g, lcv_cpu_wants_dx(p) ? &dx : NULL, &x,
          (kept >> k & 1) != 0 ? place_to_keep(&keep, k) : NULL, panel->grads[k], &informed);

@@ -61,9 +61,9 @@ static void first_range(edge_job *job, int64_t index, size_t from, size_t to)
         const bool half =
             job->look && !complex && is_plainly_half(s, (columns - 1) * column_reals + t + reals);
         first_function *const pass =
-            half ? first_half_functions[radix][s->form] : first_functions[radix][complex][job->look];
+            half ? first_half_functions[radix][s->row->form] : first_functions[radix][complex][job->look];
         for (int64_t k = 0; k < columns; k++)
-            column[k] = half ? (const char *)s->x + 2 * (k * column_reals + t)
+            column[k] = half ? (const char *)s->row->x + 2 * (k * column_reals + t)
                              : piece(s, k * column_reals + t, reals, buffer[k]);
         pass(column, job->data + at, stride, at, count, plan->stagger, &energy);
     }
@@ -125,7 +125,7 @@ static bool first_pass(const lcv_simd_plan *plan, const source *from, double lim
     job.from = from;
     job.data = data;
     job.range = first_range;
-    job.around = from->product != NULL && from->past;
+    job.around = from->row->product != NULL && from->past;
     job.look = limit > 0.0;
     double energy = 0.0;
     run_edge(&job, team);
@@ -160,12 +160,7 @@ static bool is_far(const lcv_simd_plan *plan)
 static source source_of_row(const lcv_simd_plan *plan, const lcv_cpu_row *row)
 {
     const lcv_cpu_geometry *g = &plan->geometry;
-    return (source){.x = row->x,
-                    .gate = row->gate,
-                    .form = row->form,
-                    .tail = row->tail,
-                    .factor = row->factor,
-                    .product = row->product,
+    return (source){.row = row,
                     .past = is_past(plan, LCV_CPU_REALS),
                     .seqlen = g->seqlen,
                     .end = row->tail != NULL ? g->out_len : g->seqlen};
@@ -174,7 +169,7 @@ static source source_of_row(const lcv_simd_plan *plan, const lcv_cpu_row *row)
 static target target_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink)
 {
     const lcv_cpu_geometry *g = &plan->geometry;
-    return (target){.row = *sink,
+    return (target){.row = sink,
                     .past = is_past(plan, sink->form),
                     .past2 = is_past(plan, sink->form2),
                     .seqlen = g->seqlen,
@@ -186,7 +181,8 @@ static void prepare(const lcv_simd_plan *plan, const void *taps, const void *fut
 {
     const lcv_cpu_geometry *g = &plan->geometry;
     const lcv_cpu_team *team = team_for(plan, work);
-    const source from = {.x = taps,
+    const lcv_cpu_row row = {.x = taps};
+    const source from = {.row = &row,
                          .seqlen = g->taps,
                          .end = g->taps,
                          .future = future,
@@ -198,29 +194,27 @@ static void prepare(const lcv_simd_plan *plan, const void *taps, const void *fut
     walk_tree(&w, team);
 }
 
-static void look_ahead(lookahead *a, const lcv_simd_plan *plan, const void *array, lcv_cpu_form form)
+static lcv_cpu_lines lines_of_row(const lcv_simd_plan *plan, const void *array, lcv_cpu_form form)
 {
     const int64_t bytes = plan->geometry.seqlen * form_bytes(form);
-    if (array != NULL && !is_past(plan, form))
-        a->lines[a->count++] = (lcv_cpu_lines){array, bytes / LCV_CPU_LINE + 1, LCV_CPU_LINE};
+    if (array == NULL || is_past(plan, form))
+        return (lcv_cpu_lines){.count = 0};
+    return (lcv_cpu_lines){array, bytes / LCV_CPU_LINE + 1, LCV_CPU_LINE};
 }
 
-/* What the caller will need, or else the last pass, while the tree is walked and leaves the memory alone.
- * What is added last is fetched first. */
-static lookahead ahead_of(const lcv_simd_plan *plan, const lcv_cpu_sink *sink, const lcv_cpu_work *work)
+/* What the caller will need, or else the last pass, while the tree is walked and leaves the memory alone:
+ * that is written to `own`. */
+static lookahead ahead_of(const lcv_simd_plan *plan, const lcv_cpu_sink *sink, const lcv_cpu_work *work,
+                          lcv_cpu_lines own[4])
 {
-    lookahead a = {.count = 0};
-    for (int i = LCV_CPU_MOST_AHEAD; work->ahead != NULL && i-- > 0;)
-        if (work->ahead[i].count > 0)
-            a.lines[a.count++] = work->ahead[i];
-    if (work->ahead == NULL) {
-        look_ahead(&a, plan, sink->gate2, sink->form2);
-        look_ahead(&a, plan, sink->out2, sink->form2);
-        look_ahead(&a, plan, sink->gate, sink->form);
-        look_ahead(&a, plan, sink->out, sink->form);
-    }
-    set_pace(&a, plan->shape.size / (LANES * LANES));
-    return a;
+    const int64_t leaves = plan->shape.leaves;
+    if (work->ahead != NULL)
+        return paced(work->ahead, LCV_CPU_MOST_AHEAD, leaves);
+    own[0] = lines_of_row(plan, sink->out, sink->form);
+    own[1] = lines_of_row(plan, sink->gate, sink->form);
+    own[2] = lines_of_row(plan, sink->out2, sink->form2);
+    own[3] = lines_of_row(plan, sink->gate2, sink->form2);
+    return paced(own, 4, leaves);
 }
 
 static bool forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *row,
@@ -231,13 +225,14 @@ static bool forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_c
     const target to = target_of_sink(plan, sink);
     const bool copies = is_past(plan, LCV_CPU_REALS); /* else a transform that is kept is computed in place */
     cvec *data = keep != NULL && !copies ? keep : work->scratch;
+    lcv_cpu_lines own[4];
     walk w = {.plan = plan,
               .data = data,
               .copy = copies ? keep : NULL,
               .result = work->scratch,
               .other = spectrum,
               .far = is_far(plan),
-              .ahead = ahead_of(plan, sink, work)};
+              .ahead = ahead_of(plan, sink, work, own)};
     if (!first_pass(plan, &from, row->limit, data, team))
         return false;
     walk_tree(&w, team);
@@ -251,6 +246,7 @@ static bool backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_
 {
     const lcv_cpu_team *team = team_for(plan, work);
     const source from = source_of_row(plan, g);
+    lcv_cpu_lines own[4];
     cvec *data = work->scratch, *row = data + plan->shape.size / LANES;
     if (grad != NULL && kept == NULL) {
         const source again = source_of_row(plan, x);
@@ -273,7 +269,7 @@ static bool backward(const lcv_simd_plan *plan, const void *spectrum, const lcv_
     if (!first_pass(plan, &from, g->limit, data, team))
         return false;
     if (dx != NULL)
-        w.ahead = ahead_of(plan, dx, work);
+        w.ahead = ahead_of(plan, dx, work, own);
     walk_tree(&w, team);
     if (dx != NULL) {
         const target to = target_of_sink(plan, dx);

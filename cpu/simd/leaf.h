@@ -17,11 +17,11 @@ typedef struct leaf_tables {
     const vec *lane;
 } leaf_tables;
 
-/* Memory that will be needed soon, and is fetched while leaves are worked on, a little with each leaf: the
- * last lines first. */
+/* Memory that will be needed soon, and is fetched while leaves are worked on, a little with each leaf. The
+ * list is used up. */
 typedef struct lookahead {
-    lcv_cpu_lines lines[LCV_CPU_MOST_AHEAD];
-    int count;
+    lcv_cpu_lines *lines;
+    int count; /* 0: there are none; else the first is not empty */
     int pace; /* lines at a time */
 } lookahead;
 
@@ -32,30 +32,38 @@ enum {
     MOST_LINES = (3 * LEAF_LINES + 3) / 4
 };
 
+static void skip_empty(lookahead *a)
+{
+    for (; a->count > 0 && a->lines->count <= 0; a->count--)
+        a->lines++;
+}
+
 /* Spreads the lines over the work on some leaves: asked for all at once, they would wait for each other, and
  * the leaves for them. */
-static void set_pace(lookahead *a, int64_t leaves)
+static lookahead paced(lcv_cpu_lines *lines, int count, int64_t leaves)
 {
     const int64_t visits = VISITS * (leaves > 0 ? leaves : 1);
     int64_t total = 0;
-    for (int i = 0; i < a->count; i++)
-        total += a->lines[i].count;
+    for (int i = 0; i < count; i++)
+        total += lines[i].count;
     total = (total + visits - 1) / visits;
-    a->pace = total < MOST_LINES ? (int)total : MOST_LINES;
+    lookahead a = {lines, count, total < MOST_LINES ? (int)total : MOST_LINES};
+    skip_empty(&a);
+    return a;
 }
 
 INLINE void fetch(lookahead *a)
 {
     if (a->count == 0)
         return;
-    lcv_cpu_lines *l = &a->lines[a->count - 1];
+    lcv_cpu_lines *l = a->lines;
     /* Not into the first cache, which the leaves need. */
     for (int i = 0; i < a->pace; i++)
         __builtin_prefetch(l->at + i * l->step, 0, 3);
     l->at += a->pace * l->step;
     l->count -= a->pace;
     if (l->count <= 0)
-        a->count--;
+        skip_empty(a);
 }
 
 INLINE void transpose_complex(cvec x[LANES])

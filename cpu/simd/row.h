@@ -10,15 +10,11 @@
 
 #include <string.h>
 
-/* The reals a transform reads: x * gate, then tail up to `end`, then zeros; and future taps, which lie
- * mirrored and negative before `period` because z^period = -1. */
+/* The reals a transform reads: those of a row with its tail up to `end`, then zeros; and future taps, which
+ * lie mirrored and negative before `period` because z^period = -1. */
 typedef struct source {
-    const void *x, *gate;
-    lcv_cpu_form form; /* of both */
-    const real *tail;
-    const real *factor; /* see lcv_cpu_row */
-    real *product;
-    bool past; /* the product is written around the caches */
+    const lcv_cpu_row *row;
+    bool past; /* the row's product is written around the caches */
     int64_t seqlen, end;
     const real *future;
     int64_t future_count, first_lag, period;
@@ -27,7 +23,7 @@ typedef struct source {
 /* Where the reals of an inverse transform go: a row, or a filter's gradients. Outputs that are `past` the
  * caches are written around them. */
 typedef struct target {
-    lcv_cpu_sink row;
+    const lcv_cpu_sink *row; /* NULL: a filter's gradients */
     bool past, past2;
     int64_t seqlen, end;
     real *taps, *future;
@@ -95,8 +91,8 @@ static void subtract_future(const source *s, int64_t at, int64_t count, real *bu
 LOOP fill_rest(const source *s, int64_t at, int64_t i, int64_t count, real *buffer)
 {
     for (; i < count; i++) {
-        const real x = real_as(s->form, s->x, at + i);
-        buffer[i] = s->gate == NULL ? x : x * real_as(s->form, s->gate, at + i);
+        const real x = real_as(s->row->form, s->row->x, at + i);
+        buffer[i] = s->row->gate == NULL ? x : x * real_as(s->row->form, s->row->gate, at + i);
     }
 }
 
@@ -104,12 +100,12 @@ LOOP fill_rest(const source *s, int64_t at, int64_t i, int64_t count, real *buff
 INLINE void fill_row(lcv_cpu_form form, const source *s, int64_t at, int64_t count, real *restrict buffer)
 {
     int64_t i = 0;
-    if (s->gate == NULL)
+    if (s->row->gate == NULL)
         for (; i + LANES <= count; i += LANES)
-            store(buffer + i, load_as(form, s->x, at + i));
+            store(buffer + i, load_as(form, s->row->x, at + i));
     else
         for (; i + LANES <= count; i += LANES)
-            store(buffer + i, load_as(form, s->x, at + i) * load_as(form, s->gate, at + i));
+            store(buffer + i, load_as(form, s->row->x, at + i) * load_as(form, s->row->gate, at + i));
     if (i < count)
         fill_rest(s, at, i, count, buffer);
 }
@@ -118,9 +114,9 @@ INLINE void fill_row(lcv_cpu_form form, const source *s, int64_t at, int64_t cou
 static void fill(const source *s, int64_t at, int64_t count, real *restrict buffer)
 {
     const int64_t in_row = clipped(s->seqlen - at, count), in_end = clipped(s->end - at, count);
-    AS(s->form, fill_row, s, at, in_row, buffer);
+    AS(s->row->form, fill_row, s, at, in_row, buffer);
     if (in_end > in_row)
-        memcpy(buffer + in_row, s->tail + (at + in_row - s->seqlen),
+        memcpy(buffer + in_row, (const real *)s->row->tail + (at + in_row - s->seqlen),
                (size_t)(in_end - in_row) * sizeof(real));
     memset(buffer + in_end, 0, (size_t)(count - in_end) * sizeof(real));
     if (s->future_count > 0)
@@ -130,18 +126,18 @@ static void fill(const source *s, int64_t at, int64_t count, real *restrict buff
 /* Do samples up to `end` lie in 16 bits and need nothing but to be read? */
 static bool is_plainly_half(const source *s, int64_t end)
 {
-    return !REAL_IS_DOUBLE && s->form != LCV_CPU_REALS && s->gate == NULL && s->future_count == 0 &&
+    return !REAL_IS_DOUBLE && s->row->form != LCV_CPU_REALS && s->row->gate == NULL && s->future_count == 0 &&
            end <= s->seqlen;
 }
 
 /* A piece of the source, in place or in the buffer. */
 static const void *piece(const source *s, int64_t at, int64_t count, real *buffer)
 {
-    if (s->product != NULL && at < s->seqlen)
-        write_output(LCV_CPU_REALS, s->past, s->product, s->factor, at, clipped(s->seqlen - at, count),
-                     (const real *)s->x + at);
-    if (s->form == LCV_CPU_REALS && s->gate == NULL && s->future_count == 0 && at + count <= s->seqlen)
-        return (const real *)s->x + at;
+    if (s->row->product != NULL && at < s->seqlen)
+        write_output(LCV_CPU_REALS, s->past, s->row->product, s->row->factor, at, clipped(s->seqlen - at, count),
+                     (const real *)s->row->x + at);
+    if (s->row->form == LCV_CPU_REALS && s->row->gate == NULL && s->future_count == 0 && at + count <= s->seqlen)
+        return (const real *)s->row->x + at;
     fill(s, at, count, buffer);
     return buffer;
 }
@@ -149,7 +145,7 @@ static const void *piece(const source *s, int64_t at, int64_t count, real *buffe
 /* Where a piece of the result may be written at once, without a further look; else NULL. */
 static real *plain_place(const target *t, int64_t at, int64_t count)
 {
-    const lcv_cpu_sink *row = &t->row;
+    const lcv_cpu_sink *row = t->row;
     if (t->future == NULL && t->taps != NULL && at + count <= t->taps_count)
         return t->taps + at;
     if (t->taps == NULL && t->future == NULL && row->out != NULL && row->out2 == NULL && row->gate == NULL &&
@@ -195,7 +191,7 @@ INLINE void add_skip(lcv_cpu_form form, const lcv_cpu_sink *row, int64_t at, int
 
 static void deliver_row(const target *t, int64_t at, int64_t count, real *value)
 {
-    const lcv_cpu_sink *row = &t->row;
+    const lcv_cpu_sink *row = t->row;
     const int64_t in_row = clipped(t->seqlen - at, count), in_end = clipped(t->end - at, count);
     const bool has_skip = row->x != NULL || row->bias != 0.0;
     if (has_skip && row->out != NULL && row->form == LCV_CPU_REALS && row->gate == NULL &&

@@ -114,29 +114,27 @@ static void work_at_leaves(const walk *w, size_t first, size_t leaves, lookahead
     leaves_ascend(w->result + at, tables, leaves, a);
 }
 
-/* Has `vectors` of an operand fetched from vector `at` on. */
-static void add_operand(lookahead *a, const cvec *operand, size_t at, size_t vectors)
+/* `vectors` of an operand from vector `at` on, none where there is no operand. */
+static lcv_cpu_lines lines_of(const cvec *operand, size_t at, size_t vectors)
 {
-    if (operand != NULL)
-        a->lines[a->count++] = (lcv_cpu_lines){
-            (const char *)(operand + at), (int64_t)(vectors * sizeof(cvec) / LCV_CPU_LINE), LCV_CPU_LINE};
+    if (operand == NULL)
+        return (lcv_cpu_lines){.count = 0};
+    return (lcv_cpu_lines){(const char *)(operand + at), (int64_t)(vectors * sizeof(cvec) / LCV_CPU_LINE),
+                           LCV_CPU_LINE};
 }
 
 /* Operands that come from far are fetched while the leaves before are worked on. */
 static void at_leaves(walk *w, size_t first, size_t leaves)
 {
     const size_t next = (first + leaves) * LANES, vectors = leaves * LANES;
-    lookahead operands = {.count = 0};
     if (!w->far) {
         work_at_leaves(w, first, leaves, &w->ahead);
         return;
     }
-    if (next + vectors <= (size_t)w->plan->shape.size / LANES) {
-        add_operand(&operands, w->begins ? NULL : w->sum, next, vectors);
-        add_operand(&operands, w->other, next, vectors);
-        add_operand(&operands, w->kept, next, vectors);
-        set_pace(&operands, (int64_t)leaves);
-    }
+    const bool more = next + vectors <= (size_t)w->plan->shape.size / LANES;
+    lcv_cpu_lines lines[] = {lines_of(w->kept, next, vectors), lines_of(w->other, next, vectors),
+                             lines_of(w->begins ? NULL : w->sum, next, vectors)};
+    lookahead operands = paced(lines, more ? 3 : 0, (int64_t)leaves);
     work_at_leaves(w, first, leaves, &operands);
 }
 
