@@ -19,7 +19,7 @@ static inline lcv_cpu_lines ahead_of(const lcv_cpu_plan *p, const lcv_array *arr
                                      const lcv_cpu_panel *panel, int64_t k)
 {
     const lcv_cpu_lines none = {.count = 0};
-    const int64_t bytes = p->params.seqlen * (int64_t)lcv_dtype_size(p->params.dtype);
+    const int64_t bytes = p->params.seqlen * dtype_bytes(p->params.dtype);
     if (panel == NULL || array->data == NULL || k >= panel->width)
         return none;
     const sheet s = data_sheet(p, array, panel);

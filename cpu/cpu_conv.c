@@ -167,10 +167,13 @@ typedef struct {
 
 static unit unit_of(const lcv_cpu_plan *p, int64_t index)
 {
-    const int64_t chunk = index % p->chunks;
-    unit u = {.block = index / p->chunks,
-              .first = p->panels_per_block * chunk / p->chunks,
-              .last = p->panels_per_block * (chunk + 1) / p->chunks};
+    unit u = {.block = index, .last = p->panels_per_block};
+    if (p->chunks > 1) {
+        const int64_t chunk = index % p->chunks;
+        u.block = index / p->chunks;
+        u.first = p->panels_per_block * chunk / p->chunks;
+        u.last = p->panels_per_block * (chunk + 1) / p->chunks;
+    }
     u.filters = lcv_cpu_block_filters(p, u.block, &u.filter);
     return u;
 }

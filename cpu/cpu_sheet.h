@@ -18,6 +18,12 @@ enum { REAL_DTYPE = LCV_F32 };
 
 enum { TILE = REAL_IS_DOUBLE ? 2048 : 4096 }; /* reals of a tile */
 
+/* lcv_dtype_size of what arrays hold, without a call into the library. */
+static inline int64_t dtype_bytes(lcv_dtype dtype)
+{
+    return dtype == LCV_F64 ? 8 : dtype == LCV_F32 ? 4 : 2;
+}
+
 /* The rows of an array that a panel stands for. */
 typedef struct {
     char *data; /* NULL: absent */
@@ -37,13 +43,13 @@ static inline sheet sheet_of(const lcv_array *array, lcv_dtype dtype, int64_t i,
     sheet s = {.dtype = dtype, .row_stride = array->stride[1], .stride = array->stride[2], .width = width};
     if (array->data != NULL)
         s.data = (char *)array->data +
-                 (i * array->stride[0] + j * array->stride[1]) * (int64_t)lcv_dtype_size(dtype);
+                 (i * array->stride[0] + j * array->stride[1]) * dtype_bytes(dtype);
     return s;
 }
 
 static inline char *place(const sheet *s, int64_t row, int64_t t)
 {
-    return s->data + (row * s->row_stride + t * s->stride) * (int64_t)lcv_dtype_size(s->dtype);
+    return s->data + (row * s->row_stride + t * s->stride) * dtype_bytes(s->dtype);
 }
 
 static inline bool is_real(const sheet *s)

@@ -88,9 +88,13 @@ void lcv_cpu_cut(lcv_cpu_plan *plan, int64_t width, bool few)
 /* Batch entry (per-sample filters) and first channel of a block of own filters. */
 static void find_start(const lcv_cpu_plan *plan, int64_t block, int64_t *b, int64_t *c)
 {
-    const int64_t per_entry = parts(plan->params.channels, plan->width);
-    *b = block / per_entry;
-    *c = block % per_entry * plan->width;
+    *b = 0;
+    *c = block * plan->width;
+    if (plan->params.filter_form == LCV_FILTER_PER_SAMPLE) {
+        const int64_t per_entry = parts(plan->params.channels, plan->width);
+        *b = block / per_entry;
+        *c = block % per_entry * plan->width;
+    }
 }
 
 int64_t lcv_cpu_block_filters(const lcv_cpu_plan *plan, int64_t block, int64_t *first)

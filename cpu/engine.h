@@ -73,10 +73,10 @@ typedef struct lcv_cpu_begun {
 typedef struct lcv_cpu_work {
     void *scratch;            /* info.scratch_bytes */
     const lcv_cpu_team *team; /* NULL: this row has one thread */
+    lcv_cpu_begun *begun;     /* where a row has a limit: nothing yet, and room for the carry */
     /* What will be needed at the row's end and after it, first what is needed most; an engine may fetch it
      * while it computes, and uses the list up. NULL: nothing is known beyond the row's own sink. */
     lcv_cpu_lines *ahead; /* LCV_CPU_MOST_AHEAD of them */
-    lcv_cpu_begun *begun;       /* where a row has a limit: nothing yet, and room for the carry */
     /* For engines that heed them. begins: backward finds nothing in grad, whatever its bytes are. ends: it
      * is the last to add to grad, and filter_grad, which is told the same, comes next. */
     bool begins, ends;

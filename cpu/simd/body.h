@@ -44,6 +44,28 @@ static double sum_of(vec x)
     return (double)lane[0];
 }
 
+/* A row all of which lies plainly in place, in reals: no piece needs a buffer. */
+static bool is_plain_source(const source *s, int64_t size)
+{
+    const lcv_cpu_row *row = s->row;
+    return row->form == LCV_CPU_REALS && row->gate == NULL && row->product == NULL && s->future_count == 0 &&
+           s->seqlen == size && s->end == size;
+}
+
+static void first_plain(edge_job *job, int64_t index, size_t from, size_t to)
+{
+    const lcv_simd_plan *plan = job->plan;
+    const size_t stride = column_vectors(plan);
+    const int64_t radix = plan->shape.radix;
+    const void *column[LCV_SIMD_MAX_RADIX];
+    vec energy = splat(1); /* as below */
+    for (int64_t k = 0; k < radix; k++)
+        column[k] = (const real *)job->from->row->x + ((size_t)k * stride + from) * LANES;
+    first_functions[radix][false][job->look](column, job->data + from, stride, from, to - from, plan->stagger,
+                                             &energy);
+    job->energy[index] = sum_of(energy);
+}
+
 static void first_range(edge_job *job, int64_t index, size_t from, size_t to)
 {
     const lcv_simd_plan *plan = job->plan;
@@ -68,6 +90,17 @@ static void first_range(edge_job *job, int64_t index, size_t from, size_t to)
         pass(column, job->data + at, stride, at, count, plan->stagger, &energy);
     }
     job->energy[index] = sum_of(energy);
+}
+
+static void last_plain(edge_job *job, int64_t index, size_t from, size_t to)
+{
+    (void)index;
+    const size_t stride = column_vectors(job->plan);
+    const int64_t radix = job->plan->shape.radix;
+    real *column[LCV_SIMD_MAX_RADIX];
+    for (int64_t k = 0; k < radix; k++)
+        column[k] = plain_place(job->to, 0, 0) + ((size_t)k * stride + from) * LANES;
+    last_functions[radix][false](job->data + from, column, stride, to - from);
 }
 
 static void last_range(edge_job *job, int64_t index, size_t from, size_t to)
@@ -124,7 +157,7 @@ static bool first_pass(const lcv_simd_plan *plan, const source *from, double lim
     job.plan = plan;
     job.from = from;
     job.data = data;
-    job.range = first_range;
+    job.range = is_plain_source(from, plan->shape.size) ? first_plain : first_range;
     job.around = from->row->product != NULL && from->past;
     job.look = limit > 0.0;
     double energy = 0.0;
@@ -140,7 +173,8 @@ static void last_pass(const lcv_simd_plan *plan, cvec *data, const target *to, c
     job.plan = plan;
     job.to = to;
     job.data = data;
-    job.range = last_range;
+    job.range =
+        to->end <= plan->shape.size && plain_place(to, 0, plan->shape.size) != NULL ? last_plain : last_range;
     job.around = to->past || to->past2;
     run_edge(&job, team);
 }
