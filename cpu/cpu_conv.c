@@ -284,7 +284,7 @@ static void backward_panel(const execution *e, int64_t unit_index, const unit *u
         panel.grads[k] = grad_of(e, u, chunk, u->filters > 1 ? k : 0, worker);
     panel.next = find_next(e, unit_index, u, index, &next, &panel.next_spectrum) ? &next : NULL;
     p->rows->backward(p, e->call, &panel, sums, worker);
-    if (lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS)) {
+    if (lcv_cpu_sums_rows(p)) {
         double *all = (double *)(void *)(e->workspace + p->sums);
         memcpy(all + 2 * (panel.b * p->params.channels + panel.c), sums,
                (size_t)panel.width * sizeof sums[0]);
@@ -326,7 +326,7 @@ lcv_status lcv_cpu_conv_backward(void *plan, const lcv_conv_call *call)
     run(&e, backward_unit, p->blocks * p->chunks);
     if (lcv_cpu_wants_taps(p) && p->chunks > 1)
         run(&e, finish_chunks, p->filters);
-    if (lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS))
+    if (lcv_cpu_sums_rows(p))
         p->rows->reduce(p, call, (const double *)(const void *)(e.workspace + p->sums));
     return LCV_OK;
 }

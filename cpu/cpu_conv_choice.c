@@ -190,7 +190,7 @@ static bool lay_out(lcv_cpu_plan *plan)
 {
     arena a = {0};
     const bool shared = plan->chunks > 1;
-    const bool sums = lcv_cpu_wants(plan, LCV_GRAD_SKIP | LCV_GRAD_BIAS);
+    const bool sums = lcv_cpu_sums_rows(plan);
     const int64_t gap = plan->width > 1 ? ROW_GAP : 0;
     plan->x_len = plan->geometry.seqlen + gap;
     plan->g_len = plan->geometry.out_len + gap;

@@ -207,4 +207,25 @@ static inline bool lcv_cpu_wants_taps(const lcv_cpu_plan *p)
     return lcv_cpu_wants(p, LCV_GRAD_FILTER | LCV_GRAD_FILTER_FUTURE);
 }
 
+/* Is the skip's gradient known with the filter's? The tap of lag 0 is multiplied by the same samples. */
+static inline bool lcv_cpu_skips_by_tap(const lcv_cpu_plan *p)
+{
+    const lcv_conv_mode mode = p->params.mode;
+    return lcv_cpu_wants(p, LCV_GRAD_SKIP) && lcv_cpu_wants(p, LCV_GRAD_FILTER) &&
+           (mode == LCV_CONV_CAUSAL || mode == LCV_CONV_TWOSIDED) &&
+           p->params.filter_form == LCV_FILTER_PER_CHANNEL && p->geometry.taps > 0 && p->geometry.rows > 0 &&
+           p->geometry.seqlen > 0;
+}
+
+/* Sums of dz and dz x over each row that backward must make. */
+static inline bool lcv_cpu_sums_skip(const lcv_cpu_plan *p)
+{
+    return lcv_cpu_wants(p, LCV_GRAD_SKIP) && !lcv_cpu_skips_by_tap(p);
+}
+
+static inline bool lcv_cpu_sums_rows(const lcv_cpu_plan *p)
+{
+    return lcv_cpu_sums_skip(p) || lcv_cpu_wants(p, LCV_GRAD_BIAS);
+}
+
 #endif

@@ -304,7 +304,7 @@ static void tile_sums(const lcv_cpu_plan *p, const lcv_conv_call *call, const lc
     for (int64_t row = 0; row < panel->width; row++, dz += at.count) {
         if (lcv_cpu_wants(p, LCV_GRAD_BIAS))
             k->dot(dz, NULL, at.count, &sums[row][1]);
-        if (!lcv_cpu_wants(p, LCV_GRAD_SKIP))
+        if (!lcv_cpu_sums_skip(p))
             continue;
         const lcv_cpu_row in = row_x(p, call, panel, row, worker);
         const real *x = as_reals(k, in.x, in.form, at.from, at.count, loaded);
@@ -539,7 +539,7 @@ static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
 {
     const bool wants_z = lcv_cpu_needs_z(&p->params), wants_dx = lcv_cpu_wants_dx(p);
     const bool passes_z = wants_z && is_dpost_gate_plain(p, call, panel), needs_z = wants_z && !passes_z;
-    const bool needs_x = wants_z || lcv_cpu_wants_taps(p) || lcv_cpu_wants(p, LCV_GRAD_SKIP);
+    const bool needs_x = wants_z || lcv_cpu_wants_taps(p) || lcv_cpu_sums_skip(p);
     const bool dx_gathered = wants_dx && !is_dx_plain(p, call, panel);
     const bool g_gathered = dx_gathered || needs_z || !is_g_plain(p, call, panel);
     real *g = gathered_g(p, worker);
@@ -550,7 +550,7 @@ static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
         gather_x(p, call, panel, gathered_x(p, worker));
     const bool asked = is_product_asked(p, call, panel, passes_z, g_gathered);
     const uint32_t kept = provide_z(p, call, panel, passes_z, asked, g, keep, worker);
-    if (g_gathered || lcv_cpu_wants(p, LCV_GRAD_SKIP | LCV_GRAD_BIAS))
+    if (g_gathered || lcv_cpu_sums_rows(p))
         pass_dz(p, call, panel, needs_z, g_gathered ? g : NULL, sums, worker);
     if (g_gathered) {
         complete_g(p, call, panel, g);
@@ -567,7 +567,8 @@ static void backward(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
 static void reduce(const lcv_cpu_plan *p, const lcv_conv_call *call, const double *sums)
 {
     const TYPED(lcv_cpu_kernels) *k = kernels_of(p);
-    const sheet to[2] = {sheet_of(&call->dskip, p->compute, 0, 0, 1),
+    const sheet none = {.data = NULL};
+    const sheet to[2] = {lcv_cpu_sums_skip(p) ? sheet_of(&call->dskip, p->compute, 0, 0, 1) : none,
                          sheet_of(&call->dbias, p->compute, 0, 0, 1)};
     const bool accumulate[2] = {lcv_cpu_adds(p, LCV_GRAD_SKIP), lcv_cpu_adds(p, LCV_GRAD_BIAS)};
     for (int64_t c = 0; c < p->params.channels; c++) {

@@ -106,6 +106,11 @@ void TYPED(lcv_cpu_finish_taps)(const lcv_cpu_plan *p, const lcv_conv_call *call
         memset(past, 0, (size_t)g->taps * sizeof(real));
         memset(future, 0, (size_t)g->taps_future * sizeof(real));
     }
+    if (lcv_cpu_skips_by_tap(p)) {
+        const sheet dskip = sheet_of(&call->dskip, p->compute, 0, 0, 1);
+        real value = past[0];
+        store(kernels_of(p), &dskip, (stretch){f, 1}, &value, 1, lcv_cpu_adds(p, LCV_GRAD_SKIP));
+    }
     if (past_place == NULL)
         store_gradient(p, &dpast, p->params.filter_len, g->taps, past, lcv_cpu_adds(p, LCV_GRAD_FILTER));
     if (future_place == NULL)
