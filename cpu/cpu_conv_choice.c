@@ -215,7 +215,7 @@ static bool lay_out(lcv_cpu_plan *plan)
 }
 
 /* Points from which it is quicker to write and read what a row leaves than to compute it again. */
-static const int64_t least_saved = 1 << 15;
+static const int64_t least_saved = 1 << 10;
 
 static bool lay_out_saved(lcv_cpu_plan *plan)
 {
