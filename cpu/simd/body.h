@@ -179,10 +179,11 @@ static void last_pass(const lcv_simd_plan *plan, cvec *data, const target *to, c
     run_edge(&job, team);
 }
 
-/* Is an array of a row too long for the cache? Then it is also written around it. */
+/* Is an array of a row so long that little of it and its like is left in the cache at the row's end? Then it
+ * is not fetched ahead, and what goes through a buffer anyway is written around the caches. */
 static bool is_past(const lcv_simd_plan *plan, lcv_cpu_form form)
 {
-    return plan->geometry.seqlen * form_bytes(form) > LCV_CPU_MOST_CACHED;
+    return plan->geometry.seqlen * form_bytes(form) >= LCV_CPU_MOST_CACHED / 2;
 }
 
 /* Is a spectrum? Then its parts are fetched shortly before they are used, and nothing else is. */
@@ -203,8 +204,9 @@ static source source_of_row(const lcv_simd_plan *plan, const lcv_cpu_row *row)
 static target target_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink)
 {
     const lcv_cpu_geometry *g = &plan->geometry;
+    const bool buffered = sink->gate != NULL || sink->out2 != NULL || sink->x != NULL;
     return (target){.row = sink,
-                    .past = is_past(plan, sink->form),
+                    .past = buffered && is_past(plan, sink->form),
                     .past2 = is_past(plan, sink->form2),
                     .seqlen = g->seqlen,
                     .end = sink->tail != NULL ? g->out_len : g->seqlen};
