@@ -42,8 +42,7 @@ static inline sheet sheet_of(const lcv_array *array, lcv_dtype dtype, int64_t i,
 {
     sheet s = {.dtype = dtype, .row_stride = array->stride[1], .stride = array->stride[2], .width = width};
     if (array->data != NULL)
-        s.data = (char *)array->data +
-                 (i * array->stride[0] + j * array->stride[1]) * dtype_bytes(dtype);
+        s.data = (char *)array->data + (i * array->stride[0] + j * array->stride[1]) * dtype_bytes(dtype);
     return s;
 }
 

@@ -204,8 +204,8 @@ static source source_of_row(const lcv_simd_plan *plan, const lcv_cpu_row *row)
 static target target_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink)
 {
     const lcv_cpu_geometry *g = &plan->geometry;
-    const bool buffered = sink->gate != NULL || sink->out2 != NULL || sink->x != NULL ||
-                          sink->form != LCV_CPU_REALS;
+    const bool buffered =
+        sink->gate != NULL || sink->out2 != NULL || sink->x != NULL || sink->form != LCV_CPU_REALS;
     return (target){.row = sink,
                     .past = buffered && is_past(plan, sink->form),
                     .past2 = is_past(plan, sink->form2),

@@ -22,7 +22,7 @@ typedef struct leaf_tables {
 typedef struct lookahead {
     lcv_cpu_lines *lines;
     int count; /* 0: there are none; else the first is not empty */
-    int pace; /* lines at a time */
+    int pace;  /* lines at a time */
 } lookahead;
 
 /* A leaf is worked on about VISITS times, which is enough for four arrays of reals and a little. */
@@ -59,7 +59,7 @@ INLINE void fetch(lookahead *a)
     lcv_cpu_lines *l = a->lines;
     /* Not into the first cache, which the leaves need. */
     for (int i = 0; i < a->pace; i++)
-        __builtin_prefetch(l->at + i * l->step, 0, 3);
+        __builtin_prefetch(l->at + i * l->step, 0, 2);
     l->at += a->pace * l->step;
     l->count -= a->pace;
     if (l->count <= 0)

@@ -134,9 +134,10 @@ static bool is_plainly_half(const source *s, int64_t end)
 static const void *piece(const source *s, int64_t at, int64_t count, real *buffer)
 {
     if (s->row->product != NULL && at < s->seqlen)
-        write_output(LCV_CPU_REALS, s->past, s->row->product, s->row->factor, at, clipped(s->seqlen - at, count),
-                     (const real *)s->row->x + at);
-    if (s->row->form == LCV_CPU_REALS && s->row->gate == NULL && s->future_count == 0 && at + count <= s->seqlen)
+        write_output(LCV_CPU_REALS, s->past, s->row->product, s->row->factor, at,
+                     clipped(s->seqlen - at, count), (const real *)s->row->x + at);
+    if (s->row->form == LCV_CPU_REALS && s->row->gate == NULL && s->future_count == 0 &&
+        at + count <= s->seqlen)
         return (const real *)s->row->x + at;
     fill(s, at, count, buffer);
     return buffer;
