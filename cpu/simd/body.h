@@ -273,6 +273,8 @@ static bool forward(const lcv_simd_plan *plan, const void *spectrum, const lcv_c
     if (!first_pass(plan, &from, row->limit, data, team))
         return false;
     walk_tree(&w, team);
+    if (w.copy != NULL)
+        settle();
     last_pass(plan, work->scratch, &to, team);
     return true;
 }

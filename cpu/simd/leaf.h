@@ -45,7 +45,7 @@ static lookahead paced(lcv_cpu_lines *lines, int count, int64_t leaves)
     const int64_t visits = VISITS * (leaves > 0 ? leaves : 1);
     int64_t total = 0;
     for (int i = 0; i < count; i++)
-        total += lines[i].count;
+        total += lines[i].count > 0 ? lines[i].count : 0;
     total = (total + visits - 1) / visits;
     lookahead a = {lines, count, total < MOST_LINES ? (int)total : MOST_LINES};
     skip_empty(&a);
