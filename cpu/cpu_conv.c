@@ -224,11 +224,11 @@ static bool find_next(const execution *e, int64_t unit_index, const unit *u, int
 {
     const lcv_cpu_plan *p = e->plan;
     const int64_t other = unit_index + p->workers;
+    *spectrum = NULL;
     if (index + 1 == u->last && other >= e->count)
         return false;
     const unit after = index + 1 < u->last ? *u : unit_of(p, other);
     lcv_cpu_find_panel(p, after.block, index + 1 < u->last ? index + 1 : after.first, next);
-    *spectrum = NULL;
     if (e->prepared != NULL && after.filter != u->filter)
         *spectrum = lcv_cpu_filter_at(p, e->prepared, p->filters, after.filter).spectrum;
     return true;

@@ -137,7 +137,7 @@ struct lcv_cpu_rows {
     void (*lean_forward)(const lcv_cpu_plan *p, const lcv_conv_call *call, char *workspace, const void *taps,
                          const lcv_cpu_team *team);
 
-    /* dskip and dbias from every row's sums, in a fixed order. */
+    /* dskip (unless it comes by a tap) and dbias from every row's sums, in a fixed order. */
     void (*reduce)(const lcv_cpu_plan *p, const lcv_conv_call *call, const double *sums);
 };
 
@@ -207,14 +207,15 @@ static inline bool lcv_cpu_wants_taps(const lcv_cpu_plan *p)
     return lcv_cpu_wants(p, LCV_GRAD_FILTER | LCV_GRAD_FILTER_FUTURE);
 }
 
-/* Is the skip's gradient known with the filter's? The tap of lag 0 is multiplied by the same samples. */
+/* Is the skip's gradient known with the filter's? The tap of lag 0 is multiplied by the same samples. Not
+ * with a tail, whose rounding would reach it. */
 static inline bool lcv_cpu_skips_by_tap(const lcv_cpu_plan *p)
 {
     const lcv_conv_mode mode = p->params.mode;
     return lcv_cpu_wants(p, LCV_GRAD_SKIP) && lcv_cpu_wants(p, LCV_GRAD_FILTER) &&
            (mode == LCV_CONV_CAUSAL || mode == LCV_CONV_TWOSIDED) &&
            p->params.filter_form == LCV_FILTER_PER_CHANNEL && p->geometry.taps > 0 && p->geometry.rows > 0 &&
-           p->geometry.seqlen > 0;
+           p->geometry.seqlen > 0 && p->geometry.out_len == p->geometry.seqlen;
 }
 
 /* Sums of dz and dz x over each row that backward must make. */
