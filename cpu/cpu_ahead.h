@@ -25,7 +25,7 @@ static inline lcv_cpu_lines ahead_of(const lcv_cpu_plan *p, const lcv_array *arr
     const sheet s = data_sheet(p, array, panel);
     if (s.stride != 1 || bytes > LCV_CPU_MOST_CACHED)
         return none;
-    return (lcv_cpu_lines){place(&s, k, 0), bytes / LCV_CPU_LINE + 1, LCV_CPU_LINE};
+    return lcv_cpu_lines_of(place(&s, k, 0), bytes + LCV_CPU_LINE);
 }
 
 /* The prepared filter that comes after row k's, where it is another one. */
@@ -35,9 +35,8 @@ static inline lcv_cpu_lines spectrum_ahead(const lcv_cpu_plan *p, const lcv_cpu_
     if (k + 1 < panel->width)
         next = panel->filters[k + 1].spectrum != panel->filters[k].spectrum ? panel->filters[k + 1].spectrum
                                                                             : NULL;
-    if (next == NULL || p->info.spectrum_bytes > LCV_CPU_MOST_CACHED)
-        return (lcv_cpu_lines){.count = 0};
-    return (lcv_cpu_lines){next, (int64_t)p->info.spectrum_bytes / LCV_CPU_LINE, LCV_CPU_LINE};
+    return lcv_cpu_lines_of(p->info.spectrum_bytes <= LCV_CPU_MOST_CACHED ? next : NULL,
+                            (int64_t)p->info.spectrum_bytes);
 }
 
 /* While row k is convolved: the outputs, what they are multiplied by, and the next panel's inputs. */

@@ -211,11 +211,9 @@ static inline bool lcv_cpu_wants_taps(const lcv_cpu_plan *p)
  * with a tail, whose rounding would reach it. */
 static inline bool lcv_cpu_skips_by_tap(const lcv_cpu_plan *p)
 {
-    const lcv_conv_mode mode = p->params.mode;
     return lcv_cpu_wants(p, LCV_GRAD_SKIP) && lcv_cpu_wants(p, LCV_GRAD_FILTER) &&
-           (mode == LCV_CONV_CAUSAL || mode == LCV_CONV_TWOSIDED) &&
-           p->params.filter_form == LCV_FILTER_PER_CHANNEL && p->geometry.taps > 0 && p->geometry.rows > 0 &&
-           p->geometry.seqlen > 0 && p->geometry.out_len == p->geometry.seqlen;
+           p->params.filter_form == LCV_FILTER_PER_CHANNEL && !p->circular && p->geometry.taps > 0 &&
+           p->geometry.rows > 0 && p->geometry.seqlen > 0 && p->geometry.out_len == p->geometry.seqlen;
 }
 
 /* Sums of dz and dz x over each row that backward must make. */

@@ -62,6 +62,12 @@ typedef struct lcv_cpu_lines {
 /* Arrays of a row that are longer would drive others from the cache: they are not fetched ahead. */
 enum { LCV_CPU_LINE = 64, LCV_CPU_MOST_AHEAD = 5, LCV_CPU_MOST_CACHED = 1 << 17 };
 
+/* Those of memory in one piece; none where there is none. */
+static inline lcv_cpu_lines lcv_cpu_lines_of(const void *at, int64_t bytes)
+{
+    return (lcv_cpu_lines){at, at != NULL ? bytes / LCV_CPU_LINE : 0, LCV_CPU_LINE};
+}
+
 /* A row is refused where its limit says so. Engines that write beginnings of rows before they have seen the
  * rest say how much they have done, so that it need not be undone: nothing of it depends on what follows. */
 typedef struct lcv_cpu_begun {

@@ -44,14 +44,7 @@ static double sum_of(vec x)
     return (double)lane[0];
 }
 
-/* A row all of which lies plainly in place, in reals: no piece needs a buffer. */
-static bool is_plain_source(const source *s, int64_t size)
-{
-    const lcv_cpu_row *row = s->row;
-    return row->form == LCV_CPU_REALS && row->gate == NULL && row->product == NULL && s->future_count == 0 &&
-           s->seqlen == size && s->end == size;
-}
-
+/* The first pass of a row that is plainly real up to the transform's end: no piece needs a buffer. */
 static void first_plain(edge_job *job, int64_t index, size_t from, size_t to)
 {
     const lcv_simd_plan *plan = job->plan;
@@ -92,14 +85,16 @@ static void first_range(edge_job *job, int64_t index, size_t from, size_t to)
     job->energy[index] = sum_of(energy);
 }
 
+/* The last pass where all of the result has a plain place. */
 static void last_plain(edge_job *job, int64_t index, size_t from, size_t to)
 {
     (void)index;
     const size_t stride = column_vectors(job->plan);
     const int64_t radix = job->plan->shape.radix;
+    real *const place = plain_place(job->to, 0, job->plan->shape.size);
     real *column[LCV_SIMD_MAX_RADIX];
     for (int64_t k = 0; k < radix; k++)
-        column[k] = plain_place(job->to, 0, 0) + ((size_t)k * stride + from) * LANES;
+        column[k] = place + ((size_t)k * stride + from) * LANES;
     last_functions[radix][false](job->data + from, column, stride, to - from);
 }
 
@@ -157,7 +152,9 @@ static bool first_pass(const lcv_simd_plan *plan, const source *from, double lim
     job.plan = plan;
     job.from = from;
     job.data = data;
-    job.range = is_plain_source(from, plan->shape.size) ? first_plain : first_range;
+    const int64_t size = plan->shape.size;
+    const bool plain = is_plainly_real(from, size) && from->end <= size && from->row->product == NULL;
+    job.range = plain ? first_plain : first_range;
     job.around = from->row->product != NULL && from->past;
     job.look = limit > 0.0;
     double energy = 0.0;
@@ -234,9 +231,7 @@ static void prepare(const lcv_simd_plan *plan, const void *taps, const void *fut
 static lcv_cpu_lines lines_of_row(const lcv_simd_plan *plan, const void *array, lcv_cpu_form form)
 {
     const int64_t bytes = plan->geometry.seqlen * form_bytes(form);
-    if (array == NULL || is_past(plan, form))
-        return (lcv_cpu_lines){.count = 0};
-    return (lcv_cpu_lines){array, bytes / LCV_CPU_LINE + 1, LCV_CPU_LINE};
+    return lcv_cpu_lines_of(is_past(plan, form) ? NULL : array, bytes + LCV_CPU_LINE);
 }
 
 /* What the caller will need, or else the last pass, while the tree is walked and leaves the memory alone:
@@ -324,6 +319,8 @@ static void filter_grad(const lcv_simd_plan *plan, void *grad, void *dtaps, void
     const lcv_cpu_team *team = team_for(plan, work);
     const int64_t period = 2 * plan->shape.size;
     const bool has_future = dfuture != NULL && g->taps_future > 0;
+    if (dtaps == NULL && !has_future)
+        return;
     const target to = {.end = has_future ? period : g->taps,
                        .taps = dtaps,
                        .taps_count = g->taps,
@@ -332,8 +329,6 @@ static void filter_grad(const lcv_simd_plan *plan, void *grad, void *dtaps, void
                        .first_lag = g->first_lag,
                        .period = period};
     walk w = {.plan = plan, .result = grad};
-    if (dtaps == NULL && dfuture == NULL)
-        return;
     if (!work->ends)
         walk_tree(&w, team);
     last_pass(plan, grad, &to, team);

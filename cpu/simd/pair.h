@@ -52,12 +52,12 @@ INLINE cvec plus_quarter(cvec a, vec c, cvec x, int quarter)
 INLINE void pair_multiply(cvec *y, const cvec *x, const cvec *k, rotation w, int quarter, vec factor)
 {
     (void)factor;
-    const cvec x0 = x[0], x1 = x[1], k0 = k[0], k1 = k[1], over = mul(x1, k1);
+    const cvec x0 = x[0], x1 = x[1], k0 = k[0], k1 = k[1];
+    const cvec low = mul(x0, k0), over = mul(x1, k1);
 #if ADDS_APART
-    const cvec low = mul(x0, k0), all = mul(add(x0, x1), add(k0, k1));
+    const cvec all = mul(add(x0, x1), add(k0, k1));
     y[1] = sub(sub(all, low), over);
 #else
-    const cvec low = mul(x0, k0);
     y[1] = mul_add(mul(x0, k1), x1, k0);
 #endif
     y[0] = plus_quarter(low, w.c, turned(over, w.t), quarter);

@@ -123,11 +123,22 @@ static void fill(const source *s, int64_t at, int64_t count, real *restrict buff
         subtract_future(s, at, count, buffer);
 }
 
-/* Do samples up to `end` lie in 16 bits and need nothing but to be read? */
+/* Do samples up to `end` need nothing but to be read, */
+static bool is_plain(const source *s, int64_t end)
+{
+    return s->row->gate == NULL && s->future_count == 0 && end <= s->seqlen;
+}
+
+/* and lie in reals, */
+static bool is_plainly_real(const source *s, int64_t end)
+{
+    return s->row->form == LCV_CPU_REALS && is_plain(s, end);
+}
+
+/* or in 16 bits? */
 static bool is_plainly_half(const source *s, int64_t end)
 {
-    return !REAL_IS_DOUBLE && s->row->form != LCV_CPU_REALS && s->row->gate == NULL && s->future_count == 0 &&
-           end <= s->seqlen;
+    return !REAL_IS_DOUBLE && s->row->form != LCV_CPU_REALS && is_plain(s, end);
 }
 
 /* A piece of the source, in place or in the buffer. */
@@ -136,8 +147,7 @@ static const void *piece(const source *s, int64_t at, int64_t count, real *buffe
     if (s->row->product != NULL && at < s->seqlen)
         write_output(LCV_CPU_REALS, s->past, s->row->product, s->row->factor, at,
                      clipped(s->seqlen - at, count), (const real *)s->row->x + at);
-    if (s->row->form == LCV_CPU_REALS && s->row->gate == NULL && s->future_count == 0 &&
-        at + count <= s->seqlen)
+    if (is_plainly_real(s, at + count))
         return (const real *)s->row->x + at;
     fill(s, at, count, buffer);
     return buffer;

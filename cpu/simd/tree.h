@@ -117,10 +117,7 @@ static void work_at_leaves(const walk *w, size_t first, size_t leaves, lookahead
 /* `vectors` of an operand from vector `at` on, none where there is no operand. */
 static lcv_cpu_lines lines_of(const cvec *operand, size_t at, size_t vectors)
 {
-    if (operand == NULL)
-        return (lcv_cpu_lines){.count = 0};
-    return (lcv_cpu_lines){(const char *)(operand + at), (int64_t)(vectors * sizeof(cvec) / LCV_CPU_LINE),
-                           LCV_CPU_LINE};
+    return lcv_cpu_lines_of(operand != NULL ? operand + at : NULL, (int64_t)(vectors * sizeof(cvec)));
 }
 
 /* Operands that come from far are fetched while the leaves before are worked on. */

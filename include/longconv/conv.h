@@ -269,12 +269,11 @@ typedef struct lcv_conv_grad_args {
     lcv_tensor dpost_gate;     /* out, data */
     lcv_tensor dstate_in;      /* out, compute, like state_in */
     lcv_exec exec;
-    const void
-        *saved;         /* NULL, or what a forward call of this plan with the same inputs left in its `saved`:
+    const void *saved;  /* NULL, or what a forward call of this plan with the same inputs left in its `saved`:
                          * transforms and sums that backward needs and then does not compute again. The
                          * gradients are the same to the last bit. Memory of the plan's device, any alignment;
-                         * the inputs must be given all the same. The cpu backend saves rows from about 1024 samples
-                         * on, where that is quicker than computing: 8 bytes a point and 4 a sample in float32 */
+                         * the inputs must be given all the same. The cpu backend saves rows whose transform
+                         * has 1024 points or more: 8 bytes a point and 4 a sample in float32 */
     size_t saved_bytes; /* at least lcv_plan_info.saved_bytes */
 } lcv_conv_grad_args;
 
