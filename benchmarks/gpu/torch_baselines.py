@@ -43,25 +43,27 @@ def main():
             samples.append(start.elapsed_time(end) / 5)
         return statistics.median(samples)
 
+    def milliseconds(transform, pipeline, batch, channels, seqlen, gated):
+        u, pre, post = (torch.randn(batch, channels, seqlen, device="cuda") if wanted else None
+                        for wanted in (True, gated, gated))
+        spectrum = transform(torch.randn(channels, seqlen, device="cuda") / seqlen, n=2 * seqlen)
+        return measure((lambda: post * pipeline(pre * u, spectrum, seqlen)) if gated else
+                       (lambda: pipeline(u, spectrum, seqlen)))
+
     for batch, channels, seqlen in SHAPES:
-        u, pre, post = (torch.randn(batch, channels, seqlen, device="cuda") for _ in range(3))
-        taps = torch.randn(channels, seqlen, device="cuda") / seqlen
-        spectra = {"rfft": torch.fft.rfft(taps, n=2 * seqlen), "fft": torch.fft.fft(taps, n=2 * seqlen)}
-        for name, pipeline in (("rfft", rfft), ("fft", fft)):
+        for name, transform, pipeline in (("rfft", torch.fft.rfft, rfft), ("fft", torch.fft.fft, fft)):
             for gated in (False, True):
                 try:
                     with torch.no_grad():
-                        ms = measure((lambda: post * pipeline(pre * u, spectra[name], seqlen)) if gated else
-                                     (lambda: pipeline(u, spectra[name], seqlen)))
+                        ms = milliseconds(transform, pipeline, batch, channels, seqlen, gated)
                 except torch.cuda.OutOfMemoryError:
                     ms = None
+                torch.cuda.empty_cache()
                 print(json.dumps({"baseline": f"torch {torch.__version__} {name}",
                                   "problem": f"conv:f32:b{batch}:d{channels}:l{seqlen}{':gated' if gated else ''}:fwd",
                                   "median_ms": ms,
                                   "ps_per_output": None if ms is None else ms * 1e9 / (batch * channels * seqlen)}),
                       flush=True)
-        del u, pre, post, taps, spectra
-        torch.cuda.empty_cache()
     return 0
 
 

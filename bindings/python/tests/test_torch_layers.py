@@ -108,6 +108,7 @@ def test_streams_refuse_other_ranks():
     (lambda: lt.HyenaOperator(3, 0), "l_max: expected a whole number from 1 on, given 0"),
     (lambda: lt.HyenaOperator(3, 8, num_blocks=0), "num_blocks: expected"),
     (lambda: lt.H3(4, d_state=0), "d_state: expected"), (lambda: lt.H3(4, dt_min=0), "dt_min, dt_max: expected"),
+    (lambda: lt.H3(4, dt_min="a"), "dt_min: expected a number"),
     (lambda: lt.S4(3, channels="two"), "channels: expected"), (lambda: lt.MegaEMA(3, truncation=0), "truncation: expected"),
     (lambda: lt.FlexConv(3, 3, 8, no_layers=0), "no_layers: expected"),
     (lambda: lt.HyenaCascade(3, short_filter_length=0), "short_filter_length: expected"),

@@ -67,7 +67,7 @@ class _MixerPlan:
         value = numpy.empty(port["shape"], numpy.float64 if port["dtype"] == 1 else numpy.float32)
         tensor, index = tensor_of(value), lib.lcv_mixer_port_find(self.handle, name.encode())
         try:
-            library.check(lib.lcv_mixer_initialise(self.handle, index, seed, c.byref(tensor)))
+            library.check(lib.lcv_mixer_initialise(self.handle, index, _words.seed(seed), c.byref(tensor)))
         except _errors.UnsupportedError:
             return None
         return value

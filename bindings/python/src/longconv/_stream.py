@@ -215,7 +215,7 @@ class Stream(_Stream):
             arrays["filter"] = numpy.ascontiguousarray(filter, compute).reshape(shape)
         self._create(problem, arrays, family, dict(
             max_len=_words.whole("max_len", max_len), generate_len=_words.whole("generate_len", generate_len),
-            order=_words.whole("order", order), tolerance=tolerance, num_threads=threads,
+            order=_words.whole("order", order), tolerance=_words.real("tolerance", tolerance), num_threads=threads,
             mode=_words.number(MODES, "mode", mode)))
 
     def _create(self, problem, arrays, family, own):
@@ -270,7 +270,8 @@ class MixerStream(_Stream):
         self._bdl = self._output_shape["axes"] == "batch, channels, seqlen"
         self._create(plan, _values(plan, arrays, _words.COMPUTE[self._dtype]), dict(
             mode=_words.number(MODES, "mode", mode), max_len=max_len, order=_words.whole("order", order),
-            tolerance=tolerance, num_threads=threads, generate_len=_words.whole("generate_len", generate_len)))
+            tolerance=_words.real("tolerance", tolerance), num_threads=threads,
+            generate_len=_words.whole("generate_len", generate_len)))
 
     def _create(self, plan, values, own):
         lib, handle, count = library.library(), c.c_void_p(), len(plan.ports)

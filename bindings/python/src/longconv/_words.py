@@ -34,15 +34,28 @@ def text(argument, value):
     return value.encode()
 
 
-def whole(argument, value):
-    """A number that C takes as int64."""
+def whole(argument, value, least=-2 ** 63):
+    """A number of 64 bits, from `least` on: C takes it as int64, or as uint64 where that is 0."""
     try:
         found = operator.index(value)
     except TypeError:
         raise _errors.InvalidArgumentError(f"{argument}: expected a whole number, given {value!r}") from None
-    if not -2 ** 63 <= found < 2 ** 63:
+    if not least <= found < least + 2 ** 64:
         raise _errors.InvalidArgumentError(f"{argument}: expected a number of 64 bits, given {found}")
     return found
+
+
+def seed(value):
+    """What C draws from: uint64."""
+    return whole("seed", value, 0)
+
+
+def real(argument, value):
+    """A number that C takes as double."""
+    try:
+        return float(value * 1.0)  # float alone takes texts
+    except (TypeError, ValueError):
+        raise _errors.InvalidArgumentError(f"{argument}: expected a number, given {value!r}") from None
 
 
 def axes(layout):

@@ -24,7 +24,7 @@ def expect_whole(least=1, **sizes):
 
 def expect_steps(dt_min, dt_max):
     """Refuses time steps that have no logarithm."""
-    if not 0 < dt_min <= dt_max < math.inf:
+    if not 0 < _words.real("dt_min", dt_min) <= _words.real("dt_max", dt_max) < math.inf:
         raise _errors.InvalidArgumentError(f"dt_min, dt_max: expected 0 < dt_min <= dt_max, given {dt_min}, {dt_max}")
 
 
