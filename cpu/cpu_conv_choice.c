@@ -214,8 +214,9 @@ static bool lay_out(lcv_cpu_plan *plan)
     return fits && !a.overflow && !filters.overflow;
 }
 
-/* Points from which it is quicker to write and read what a row leaves than to compute it again. */
-static const int64_t least_saved = 1 << 10;
+/* Points from which it is quicker to write and read what a row leaves than to compute it again: from 1024 to
+ * 16384 where it was measured, by how quick the memory is beside the processor. */
+static const int64_t least_saved = 1 << 13;
 
 static bool lay_out_saved(lcv_cpu_plan *plan)
 {

@@ -273,7 +273,7 @@ typedef struct lcv_conv_grad_args {
                          * transforms and sums that backward needs and then does not compute again. The
                          * gradients are the same to the last bit. Memory of the plan's device, any alignment;
                          * the inputs must be given all the same. The cpu backend saves rows whose transform
-                         * has 1024 points or more: 8 bytes a point and 4 a sample in float32 */
+                         * has 8192 points or more: 8 bytes a point and 4 a sample in float32 */
     size_t saved_bytes; /* at least lcv_plan_info.saved_bytes */
 } lcv_conv_grad_args;
 

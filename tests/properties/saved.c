@@ -10,9 +10,9 @@ static const char *const problems[] = {
     "conv:f32:b2:d2:l33000:gated",         "conv:f32:b1:d2:l40000:skip:bias:act=silu:gated",
     "conv:f32:b2:d1:l32768:k100000:state", "conv:f64:b1:d2:l32768:twosided:post",
     "conv:bf16:b1:d3:l33000:bld:gated",    "conv:f32:b2:d1:l50000:k40000:circular:shared:pre",
-    "conv:f32:b2:d3:l1024:gated",          "conv:f64:b1:d2:l1500:skip:bias:act=gelu:gated",
-    "conv:bf16:b2:d9:l4096:bld:gated",     "conv:f32:b1:d3:l16383:skip:post",
-    "conv:f16:b2:d2:l16384:gated",         "conv:f32:b2:d4:l3000:g2:skip:gated:bld",
+    "conv:f32:b2:d3:l8192:gated",          "conv:f64:b1:d2:l8500:skip:bias:act=gelu:gated",
+    "conv:bf16:b2:d9:l9000:bld:gated",     "conv:f32:b1:d3:l16383:skip:post",
+    "conv:f16:b2:d2:l16384:gated",         "conv:f32:b2:d4:l10007:g2:skip:gated:bld",
 };
 
 static size_t saved_bytes_of(const target *t, const problem *p)
