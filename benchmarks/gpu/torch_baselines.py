@@ -44,11 +44,12 @@ def main():
         return statistics.median(samples)
 
     def milliseconds(transform, pipeline, batch, channels, seqlen, gated):
-        u, pre, post = (torch.randn(batch, channels, seqlen, device="cuda") if wanted else None
-                        for wanted in (True, gated, gated))
+        u, *gates = (torch.randn(batch, channels, seqlen, device="cuda") for _ in range(3 if gated else 1))
         spectrum = transform(torch.randn(channels, seqlen, device="cuda") / seqlen, n=2 * seqlen)
-        return measure((lambda: post * pipeline(pre * u, spectrum, seqlen)) if gated else
-                       (lambda: pipeline(u, spectrum, seqlen)))
+        if not gated:
+            return measure(lambda: pipeline(u, spectrum, seqlen))
+        pre, post = gates
+        return measure(lambda: post * pipeline(pre * u, spectrum, seqlen))
 
     for batch, channels, seqlen in SHAPES:
         for name, transform, pipeline in (("rfft", torch.fft.rfft, rfft), ("fft", torch.fft.fft, fft)):

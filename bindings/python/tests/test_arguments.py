@@ -88,8 +88,9 @@ def test_wrong_types():
         longconv.prepare(None, U.shape)
     with pytest.raises(InvalidArgumentError, match="future_first_lag: expected a whole number"):
         longconv.conv(U, FILTER, future_first_lag="one")
-    with pytest.raises(InvalidArgumentError, match="tolerance: expected a number, given '1e-3'"):
-        longconv.Stream(FILTER, mode="modal", order=2, tolerance="1e-3")
+    for tolerance in ("1e-3", None, 10 ** 400):
+        with pytest.raises(InvalidArgumentError, match=f"tolerance: expected a number, given {tolerance!r}"):
+            longconv.Stream(FILTER, mode="modal", order=2, tolerance=tolerance)
     for seed in ("a", 1.5, -1, 2 ** 64):
         with pytest.raises(InvalidArgumentError, match="seed: expected a"):
             longconv.filters.Filter("modal", 2, 8, seed=seed)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The words of the Python interface and their numbers in C."""
+import ctypes
 import operator
 
 from . import _errors
@@ -41,7 +42,7 @@ def whole(argument, value, least=-2 ** 63):
     except TypeError:
         raise _errors.InvalidArgumentError(f"{argument}: expected a whole number, given {value!r}") from None
     if not least <= found < least + 2 ** 64:
-        raise _errors.InvalidArgumentError(f"{argument}: expected a number of 64 bits, given {found}")
+        raise _errors.InvalidArgumentError(f"{argument}: expected a number of 64 bits from {least} on, given {found}")
     return found
 
 
@@ -53,8 +54,8 @@ def seed(value):
 def real(argument, value):
     """A number that C takes as double."""
     try:
-        return float(value * 1.0)  # float alone takes texts
-    except (TypeError, ValueError):
+        return ctypes.c_double(value).value  # float would take texts, too
+    except (TypeError, ValueError, OverflowError):
         raise _errors.InvalidArgumentError(f"{argument}: expected a number, given {value!r}") from None
 
 

@@ -44,7 +44,8 @@ class Filter:
             struct_size=c.sizeof(structs.FilterParams), family=_words.text("family", family),
             options=_options.text_of(options).encode(), dtype=_words.DTYPES[self.dtype.name],
             channels=_words.whole("channels", channels), max_len=_words.whole("max_len", max_len),
-            seed=_words.seed(seed), num_threads=_words.whole("num_threads", num_threads), backend=_words.text("backend", backend))
+            seed=_words.seed(seed), num_threads=_words.whole("num_threads", num_threads),
+            backend=_words.text("backend", backend))
         library.check(lib.lcv_filter_create(library.context(), c.byref(params), c.byref(handle)))
         self._handle, self._library = handle, lib
         library.own(self, lib.lcv_filter_destroy, handle)
