@@ -5,10 +5,13 @@
 #define LCV_CPU_SIMD_TREE_H
 
 #include "../cpu_threads.h"
-#include "leaf.h"
+#include "loops.h"
 
 /* Vectors of a block that is walked breadth first: 16 KiB of them. */
 enum { BREADTH = (1 << 14) / (2 * LCV_SIMD_BYTES) };
+
+/* A buffer where two passes meet has as many vectors: PORTION of each of sixteen. */
+enum { MEETING = BREADTH, PORTION = MEETING / 16 };
 
 /* What one walk does. A NULL operand leaves its step out. */
 typedef struct walk {
@@ -37,55 +40,6 @@ static const real *split_table(const lcv_simd_plan *plan, int64_t pass, int64_t 
 static size_t block_vectors(const lcv_simd_plan *plan, int64_t pass)
 {
     return (size_t)LANES << (2 * (plan->shape.passes - pass));
-}
-
-LOOP split_range(cvec *p, size_t quarter, const real *table, size_t from, size_t to)
-{
-    const rotation s = rotation_of(table), t = rotation_of(table + 2);
-    for (size_t j = from; j < to; j++)
-        split4(&p[j], &p[j + quarter], &p[j + 2 * quarter], &p[j + 3 * quarter], s, t);
-}
-
-LOOP join_range(cvec *p, size_t quarter, const real *table, size_t from, size_t to)
-{
-    const rotation s = rotation_of(table), t = rotation_of(table + 2), st = rotation_of(table + 4);
-    for (size_t j = from; j < to; j++)
-        join4(&p[j], &p[j + quarter], &p[j + 2 * quarter], &p[j + 3 * quarter], s, t, st);
-}
-
-LOOP multiply_pairs(cvec *y, const cvec *x, const cvec *k, const vec *lane, size_t leaves)
-{
-    for_pairs(pair_multiply, y, x, k, lane, leaves, NULL);
-}
-
-LOOP adjoint_pairs(cvec *y, const cvec *x, const cvec *k, const vec *lane, size_t leaves)
-{
-    for_pairs(pair_adjoint, y, x, k, lane, leaves, NULL);
-}
-
-LOOP gather_pairs(cvec *sum, const cvec *x, const cvec *k, const vec *lane, size_t leaves, const vec *gain)
-{
-    for_pairs(pair_gather, sum, x, k, lane, leaves, gain);
-}
-
-LOOP begin_pairs(cvec *sum, const cvec *x, const cvec *k, const vec *lane, size_t leaves, const vec *gain)
-{
-    for_pairs(pair_begin, sum, x, k, lane, leaves, gain);
-}
-
-LOOP scale_leaves(cvec *p, const vec *gain, size_t leaves)
-{
-    for (; leaves > 0; leaves--, p += LANES, gain++)
-        for (int i = 0; i < LANES; i++)
-            p[i] = scaled(*gain, p[i]);
-}
-
-LOOP copy_around(cvec *to, const cvec *from, size_t vectors)
-{
-    for (size_t j = 0; j < vectors; j++) {
-        store_around((real *)&to[j].r, from[j].r);
-        store_around((real *)&to[j].i, from[j].i);
-    }
 }
 
 static void work_at_leaves(const walk *w, size_t first, size_t leaves, lookahead *a)
@@ -139,16 +93,16 @@ static void at_leaves(walk *w, size_t first, size_t leaves)
 static void split_at(const walk *w, size_t n, size_t block, const real *table, size_t from, size_t to)
 {
     if (w->data != NULL)
-        split_range(w->data + block * n, n / 4, table, from, to);
+        split_range(w->data + block * n + from, n / 4, table, to - from);
 }
 
 /* Joins all that goes up, likewise. */
 static void join_at(const walk *w, size_t n, size_t block, const real *table, size_t from, size_t to)
 {
     if (w->ends)
-        join_range(w->sum + block * n, n / 4, table, from, to);
+        join_range(w->sum + block * n + from, n / 4, table, to - from);
     if (w->result != NULL)
-        join_range(w->result + block * n, n / 4, table, from, to);
+        join_range(w->result + block * n + from, n / 4, table, to - from);
 }
 
 /* `count` neighbouring blocks of a pass, each pass over all of them in turn. */
@@ -170,11 +124,90 @@ static void breadth_first(walk *w, int64_t pass, size_t block, size_t count)
     }
 }
 
+/* ---- Two passes in one ---- */
+
+static size_t work_bytes(const lcv_simd_plan *plan)
+{
+    return 2 * (size_t)plan->shape.size * sizeof(real);
+}
+
+/* Does the first pass over the row split its residues, and the last one join them? Not into more pieces than
+ * a processor follows. */
+static bool splits_at_edges(const lcv_simd_plan *plan)
+{
+    return 4 * plan->shape.radix * PORTION <= MEETING && plan->shape.passes > 0 &&
+           work_bytes(plan) >= LCV_SIMD_FAR_BYTES / 2;
+}
+
+/* Is the work array so long that what is written to it leaves all caches before it is read? */
+static bool is_past_all(const lcv_simd_plan *plan)
+{
+    return work_bytes(plan) >= LCV_SIMD_PAST_BYTES;
+}
+
+/* Blocks that no near cache holds are split, and joined, twice while a piece of each sixteenth lies in the
+ * first cache: they are read and written half as often. */
+static bool goes_twice(const lcv_simd_plan *plan, int64_t pass)
+{
+    return pass + 2 <= plan->shape.passes && block_vectors(plan, pass) * sizeof(cvec) >= LCV_SIMD_FAR_BYTES;
+}
+
+/* A block of this pass, which has n vectors at p. */
+static void split_twice(const lcv_simd_plan *plan, int64_t pass, size_t block, cvec *p, size_t n)
+{
+    cvec meeting[MEETING];
+    const real *upper = split_table(plan, pass, (int64_t)block);
+    const real *lower = split_table(plan, pass + 1, 4 * (int64_t)block);
+    for (size_t at = 0; at < n / 16; at += PORTION) {
+        for (size_t i = 0; i < 4; i++)
+            split_across(meeting + i * PORTION, 4 * PORTION, p + i * (n / 16) + at, n / 4, upper, PORTION);
+        for (size_t i = 0; i < 4; i++)
+            split_across(p + i * (n / 4) + at, n / 16, meeting + i * 4 * PORTION, PORTION,
+                         lower + i * LCV_SIMD_SPLIT_REALS, PORTION);
+    }
+}
+
+static void join_twice(const lcv_simd_plan *plan, int64_t pass, size_t block, cvec *p, size_t n)
+{
+    cvec meeting[MEETING];
+    const real *upper = split_table(plan, pass, (int64_t)block);
+    const real *lower = split_table(plan, pass + 1, 4 * (int64_t)block);
+    for (size_t at = 0; at < n / 16; at += PORTION) {
+        for (size_t i = 0; i < 4; i++)
+            join_across(meeting + i * 4 * PORTION, PORTION, p + i * (n / 4) + at, n / 16,
+                        lower + i * LCV_SIMD_SPLIT_REALS, PORTION);
+        for (size_t i = 0; i < 4; i++)
+            join_across(p + i * (n / 16) + at, n / 4, meeting + i * PORTION, 4 * PORTION, upper, PORTION);
+    }
+}
+
+static void depth_first(walk *w, int64_t pass, size_t block);
+
+static void depth_first_twice(walk *w, int64_t pass, size_t block)
+{
+    const lcv_simd_plan *plan = w->plan;
+    const size_t n = block_vectors(plan, pass), at = block * n;
+    if (w->data != NULL)
+        split_twice(plan, pass, block, w->data + at, n);
+    for (size_t i = 0; i < 16; i++)
+        depth_first(w, pass + 2, 16 * block + i);
+    if (w->ends)
+        join_twice(plan, pass, block, w->sum + at, n);
+    if (w->result != NULL)
+        join_twice(plan, pass, block, w->result + at, n);
+}
+
+/* ---- The walk ---- */
+
 static void depth_first(walk *w, int64_t pass, size_t block)
 {
     const size_t n = block_vectors(w->plan, pass);
     if (n <= BREADTH || pass == w->plan->shape.passes) {
         breadth_first(w, pass, block, 1);
+        return;
+    }
+    if (goes_twice(w->plan, pass)) {
+        depth_first_twice(w, pass, block);
         return;
     }
     const real *table = split_table(w->plan, pass, (int64_t)block);
@@ -209,27 +242,29 @@ static void block_task(void *arg, int64_t index)
     settle();
 }
 
-static void walk_with_team(walk *w, const lcv_cpu_team *team)
+/* `has_split`: the first pass over the row has done the first split, and the last one will do its join. */
+static void walk_with_team(walk *w, bool has_split, const lcv_cpu_team *team)
 {
     const int64_t radix = w->plan->shape.radix;
     w->ahead.count = 0;
-    if (w->data != NULL)
+    if (w->data != NULL && !has_split)
         lcv_cpu_team_run(team, radix * PIECES, split_task, w);
     lcv_cpu_team_run(team, radix * 4, block_task, w);
-    if (w->result != NULL || w->ends)
+    if ((w->result != NULL || w->ends) && !has_split)
         lcv_cpu_team_run(team, radix * PIECES, join_task, w);
 }
 
 static void walk_tree(walk *w, const lcv_cpu_team *team)
 {
     const size_t radix = (size_t)w->plan->shape.radix;
+    const bool has_split = splits_at_edges(w->plan);
     if (team != NULL) {
-        walk_with_team(w, team);
+        walk_with_team(w, has_split, team);
     } else if (radix * block_vectors(w->plan, 0) <= BREADTH) {
         breadth_first(w, 0, 0, radix);
     } else {
-        for (size_t i = 0; i < radix; i++)
-            depth_first(w, 0, i);
+        for (size_t i = 0; i < (has_split ? 4 * radix : radix); i++)
+            depth_first(w, has_split ? 1 : 0, i);
     }
 }
 
