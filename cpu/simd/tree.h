@@ -132,11 +132,12 @@ static size_t work_bytes(const lcv_simd_plan *plan)
 }
 
 /* Does the first pass over the row split its residues, and the last one join them? Not into more pieces than
- * a processor follows. */
+ * a processor follows; eight pay where sixteen do not yet. */
 static bool splits_at_edges(const lcv_simd_plan *plan)
 {
-    return 4 * plan->shape.radix * PORTION <= MEETING && plan->shape.passes > 0 &&
-           work_bytes(plan) >= LCV_SIMD_FAR_BYTES / 2;
+    const size_t pieces = 4 * (size_t)plan->shape.radix;
+    const size_t least = pieces <= 8 ? LCV_SIMD_FAR_BYTES / 8 : LCV_SIMD_FAR_BYTES / 2;
+    return pieces * PORTION <= MEETING && plan->shape.passes > 0 && work_bytes(plan) >= least;
 }
 
 /* Is the work array so long that what is written to it leaves all caches before it is read? */
