@@ -215,8 +215,8 @@ static bool lay_out(lcv_cpu_plan *plan)
 }
 
 /* Points from which it is quicker to write and read what a row leaves than to compute it again, by how quick
- * the memory is beside the processor: its transform from 8192 to 16384 where it was measured, z, half as long,
- * from 1024 to 8192. */
+ * the memory is beside the processor: its transform from 8192 to 16384 where it was measured, z, half as
+ * long, from 1024 to 8192. */
 static const int64_t least_kept = 1 << 14, least_saved = 1 << 13;
 
 static bool lay_out_saved(lcv_cpu_plan *plan)
