@@ -343,6 +343,14 @@ static lcv_cpu_work work_of(const lcv_cpu_worker *worker, lcv_cpu_begun *begun)
     return (lcv_cpu_work){.scratch = work->scratch, .team = work->team, .ahead = work->ahead, .begun = begun};
 }
 
+/* Of the squares of a row whose z is computed. Where gradients of z and of taps are wanted the row is used
+ * for both, in forward, too: what it leaves for backward must be what backward would compute itself. */
+static double limit_of(const lcv_cpu_plan *p, const lcv_cpu_filter_note *note, const void *keep)
+{
+    const bool is_for_taps = keep != NULL || (lcv_cpu_wants_taps(p) && lcv_cpu_needs_z(&p->params));
+    return is_for_taps ? fmin(note->limit, grad_limit(p)) : note->limit;
+}
+
 bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, lcv_cpu_row *x,
                              const lcv_cpu_sink *sink, void *keep, const lcv_cpu_worker *worker)
 {
@@ -350,7 +358,7 @@ bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter
     const lcv_cpu_filter_note *note = filter->note;
     lcv_cpu_begun begun = {.carry = careful_row(p, worker, CARRY)};
     const lcv_cpu_work work = work_of(worker, &begun);
-    x->limit = keep != NULL ? fmin(note->limit, grad_limit(p)) : note->limit;
+    x->limit = limit_of(p, note, keep);
     if (note->plain != 0 && p->engine->forward(p->engine_self, filter->spectrum, x, sink, keep, &work))
         return true;
     const int64_t from = begun.samples;

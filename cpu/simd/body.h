@@ -9,7 +9,8 @@ static const lcv_cpu_team *team_for(const lcv_simd_plan *plan, const lcv_cpu_wor
 }
 
 /* Is an array of a row so long that little of it and its like is left in the cache at the row's end? Then it
- * is not fetched ahead, and what goes through a buffer anyway is written around the caches. */
+ * is not fetched ahead, and what goes through a buffer anyway is written around the caches; what is far
+ * longer goes through a buffer for that. */
 static bool is_past(const lcv_simd_plan *plan, lcv_cpu_form form)
 {
     return plan->geometry.seqlen * form_bytes(form) >= LCV_CPU_MOST_CACHED / 2;
@@ -35,8 +36,9 @@ static target target_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink
     const lcv_cpu_geometry *g = &plan->geometry;
     const bool buffered =
         sink->gate != NULL || sink->out2 != NULL || sink->x != NULL || sink->form != LCV_CPU_REALS;
+    const bool is_worth_it = is_past_all(plan) && (uintptr_t)sink->out % sizeof(vec) == 0;
     return (target){.row = sink,
-                    .past = (buffered || is_past_all(plan)) && is_past(plan, sink->form),
+                    .past = (buffered || is_worth_it) && is_past(plan, sink->form),
                     .past2 = is_past(plan, sink->form2),
                     .seqlen = g->seqlen,
                     .end = sink->tail != NULL ? g->out_len : g->seqlen};

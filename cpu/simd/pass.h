@@ -35,6 +35,12 @@ typedef struct edge_job {
     double energy[EDGE_PIECES]; /* then the sum of the squares, or not finite */
 } edge_job;
 
+/* Is the work array so long that what is written to it leaves all caches before it is read? */
+static bool is_past_all(const lcv_simd_plan *plan)
+{
+    return work_bytes(plan) >= LCV_SIMD_PAST_BYTES;
+}
+
 static size_t min_size(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -65,13 +71,15 @@ static void first_plain(edge_job *job, int64_t index, size_t from, size_t to)
     job->energy[index] = sum_of(energy);
 }
 
-/* Room for those of every column. It is the caller's: the frame of a function that is called for each chunk
- * should be small, because hardened builds touch every page of it. */
-typedef real chunk_buffers[2 * LCV_SIMD_MAX_RADIX][CHUNK * LANES];
+/* Room for a column's part of a chunk. All of them are the caller's: the frame of a function that is called
+ * for each chunk should be small, because hardened builds touch every page of it. */
+typedef real chunk_buffer[CHUNK * LANES];
+
+enum { MOST_COLUMNS = 2 * LCV_SIMD_MAX_RADIX, MOST_SPLIT_COLUMNS = 2 * MOST_PIECES / 4 };
 
 /* Residues of `count` vectors of each column, from vector `at` on; residue r goes to y + r * stride. */
 static void first_chunk(const edge_job *job, size_t at, size_t count, cvec *y, size_t stride,
-                        chunk_buffers buffer, vec *energy)
+                        chunk_buffer *buffer, vec *energy)
 {
     const lcv_simd_plan *plan = job->plan;
     const source *s = job->from;
@@ -82,7 +90,7 @@ static void first_chunk(const edge_job *job, size_t at, size_t count, cvec *y, s
     const bool half = job->look && !complex && is_plainly_half(s, (columns - 1) * column_reals + t + reals);
     first_function *const pass =
         half ? first_half_functions[radix][s->row->form] : first_functions[radix][complex][job->look];
-    const void *column[2 * LCV_SIMD_MAX_RADIX];
+    const void *column[MOST_COLUMNS];
     for (int64_t k = 0; k < columns; k++)
         column[k] = half ? (const char *)s->row->x + 2 * (k * column_reals + t)
                          : piece(s, k * column_reals + t, reals, buffer[k]);
@@ -91,7 +99,7 @@ static void first_chunk(const edge_job *job, size_t at, size_t count, cvec *y, s
 
 static void first_range(edge_job *job, int64_t index, size_t from, size_t to)
 {
-    chunk_buffers buffer;
+    chunk_buffer buffer[MOST_COLUMNS];
     vec energy = splat(1); /* not 0: next to it, squares too small for a normal number cost no time */
     for (size_t at = from; at < to; at += CHUNK)
         first_chunk(job, at, min_size(to - at, CHUNK), job->data + at, column_vectors(job->plan), buffer,
@@ -105,7 +113,7 @@ static void first_split(edge_job *job, int64_t index, size_t from, size_t to)
     const lcv_simd_plan *plan = job->plan;
     const size_t stride = column_vectors(plan), quarter = stride / 4, radix = (size_t)plan->shape.radix;
     cvec meeting[MEETING];
-    chunk_buffers buffer;
+    chunk_buffer buffer[MOST_SPLIT_COLUMNS];
     vec energy = splat(1); /* as above */
     for (size_t at = from; at < to; at += PORTION) {
         const size_t count = min_size(to - at, PORTION);
@@ -134,7 +142,7 @@ static void last_plain(edge_job *job, int64_t index, size_t from, size_t to)
 
 /* The adjoint of first_chunk, up to where the result goes. */
 static void last_chunk(const edge_job *job, size_t at, size_t count, const cvec *y, size_t stride,
-                       chunk_buffers buffer)
+                       chunk_buffer *buffer)
 {
     const lcv_simd_plan *plan = job->plan;
     const target *t = job->to;
@@ -142,8 +150,8 @@ static void last_chunk(const edge_job *job, size_t at, size_t count, const cvec 
     const bool complex = t->end > size;
     const int64_t columns = complex ? 2 * radix : radix;
     const int64_t t0 = (int64_t)(at * LANES), reals = (int64_t)(count * LANES);
-    real *column[2 * LCV_SIMD_MAX_RADIX];
-    column[0] = buffer[0]; /* there is one */
+    real *column[MOST_COLUMNS];
+    column[0] = buffer[0]; /* the compiler does not see that there are columns */
     for (int64_t k = 0; k < columns; k++) {
         real *const place = plain_place(t, k * column_reals + t0, reals);
         column[k] = place != NULL ? place : buffer[k];
@@ -157,7 +165,7 @@ static void last_chunk(const edge_job *job, size_t at, size_t count, const cvec 
 static void last_range(edge_job *job, int64_t index, size_t from, size_t to)
 {
     (void)index;
-    chunk_buffers buffer;
+    chunk_buffer buffer[MOST_COLUMNS];
     for (size_t at = from; at < to; at += CHUNK)
         last_chunk(job, at, min_size(to - at, CHUNK), job->data + at, column_vectors(job->plan), buffer);
 }
@@ -169,7 +177,7 @@ static void last_join(edge_job *job, int64_t index, size_t from, size_t to)
     const lcv_simd_plan *plan = job->plan;
     const size_t stride = column_vectors(plan), quarter = stride / 4, radix = (size_t)plan->shape.radix;
     cvec meeting[MEETING];
-    chunk_buffers buffer;
+    chunk_buffer buffer[MOST_SPLIT_COLUMNS];
     for (size_t at = from; at < to; at += PORTION) {
         const size_t count = min_size(to - at, PORTION);
         for (size_t r = 0; r < radix; r++)
@@ -210,8 +218,9 @@ static bool first_pass(const lcv_simd_plan *plan, const source *from, double lim
     job.data = data;
     const int64_t size = plan->shape.size;
     const bool plain = is_plainly_real(from, size) && from->end <= size && from->row->product == NULL;
-    job.range = splits_at_edges(plan) ? first_split : plain ? first_plain : first_range;
-    job.splits_around = splits_at_edges(plan) && is_past_all(plan);
+    const bool splits = splits_at_edges(plan);
+    job.range = splits ? first_split : plain ? first_plain : first_range;
+    job.splits_around = splits && is_past_all(plan);
     job.around = (from->row->product != NULL && from->past) || job.splits_around;
     job.look = limit > 0.0;
     double energy = 0.0;

@@ -30,9 +30,9 @@ enum {
 
 enum {
     LCV_SIMD_MAX_RADIX = 14,
-    LCV_SIMD_TEAM_SIZE = 1 << 16,  /* points from which a team shares a row */
-    LCV_SIMD_FAR_BYTES = 1 << 21,  /* that no cache near a core holds, */
-    LCV_SIMD_PAST_BYTES = 1 << 25, /* and most others do not, either */
+    LCV_SIMD_TEAM_SIZE = 1 << 16,   /* points from which a team shares a row */
+    LCV_SIMD_TWICE_BYTES = 1 << 21, /* of a block that no cache near a core holds, */
+    LCV_SIMD_PAST_BYTES = 1 << 25,  /* and of a work array that most others do not hold, either */
     LCV_SIMD_MAX_LANES = 16,
     LCV_SIMD_SPLIT_REALS = 6,    /* of one radix-4 split: three rotations, see tables.c */
     LCV_SIMD_LEVELLED_REALS = 2, /* more in every leaf: cos without a weight, for s and t */

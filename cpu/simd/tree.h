@@ -10,8 +10,8 @@
 /* Vectors of a block that is walked breadth first: 16 KiB of them. */
 enum { BREADTH = (1 << 14) / (2 * LCV_SIMD_BYTES) };
 
-/* A buffer where two passes meet has as many vectors: PORTION of each of sixteen. */
-enum { MEETING = BREADTH, PORTION = MEETING / 16 };
+/* A buffer where two passes meet has as many vectors: a portion of each of at most sixteen pieces. */
+enum { MEETING = BREADTH, MOST_PIECES = 16, PORTION = MEETING / MOST_PIECES };
 
 /* What one walk does. A NULL operand leaves its step out. */
 typedef struct walk {
@@ -132,25 +132,22 @@ static size_t work_bytes(const lcv_simd_plan *plan)
 }
 
 /* Does the first pass over the row split its residues, and the last one join them? Not into more pieces than
- * a processor follows; eight pay where sixteen do not yet. */
+ * a processor follows; eight pay where twelve and sixteen do not yet. */
 static bool splits_at_edges(const lcv_simd_plan *plan)
 {
-    const size_t pieces = 4 * (size_t)plan->shape.radix;
-    const size_t least = pieces <= 8 ? LCV_SIMD_FAR_BYTES / 8 : LCV_SIMD_FAR_BYTES / 2;
-    return pieces * PORTION <= MEETING && plan->shape.passes > 0 && work_bytes(plan) >= least;
+    const int64_t pieces = 4 * plan->shape.radix;
+    const size_t least = pieces <= 8 ? LCV_SIMD_TWICE_BYTES / 8 : LCV_SIMD_TWICE_BYTES / 2;
+    return pieces <= MOST_PIECES && plan->shape.passes > 0 && work_bytes(plan) >= least;
 }
 
-/* Is the work array so long that what is written to it leaves all caches before it is read? */
-static bool is_past_all(const lcv_simd_plan *plan)
-{
-    return work_bytes(plan) >= LCV_SIMD_PAST_BYTES;
-}
+_Static_assert(LCV_SIMD_TWICE_BYTES / 8 > BREADTH * sizeof(cvec),
+               "rows that are walked breadth first have not been split, and sixteenths are whole portions");
 
 /* Blocks that no near cache holds are split, and joined, twice while a piece of each sixteenth lies in the
  * first cache: they are read and written half as often. */
 static bool goes_twice(const lcv_simd_plan *plan, int64_t pass)
 {
-    return pass + 2 <= plan->shape.passes && block_vectors(plan, pass) * sizeof(cvec) >= LCV_SIMD_FAR_BYTES;
+    return pass + 2 <= plan->shape.passes && block_vectors(plan, pass) * sizeof(cvec) >= LCV_SIMD_TWICE_BYTES;
 }
 
 /* A block of this pass, which has n vectors at p. */

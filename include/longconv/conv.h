@@ -272,8 +272,9 @@ typedef struct lcv_conv_grad_args {
     const void *saved;  /* NULL, or what a forward call of this plan with the same inputs left in its `saved`:
                          * transforms and sums that backward needs and then does not compute again. The
                          * gradients are the same to the last bit. Memory of the plan's device, any alignment;
-                         * the inputs must be given all the same. The cpu backend saves rows whose transform
-                         * has 8192 points or more: 8 bytes a point and 4 a sample in float32 */
+                         * the inputs must be given all the same. The cpu backend saves sums from transforms
+                         * of 8192 points on, 4 bytes a sample in float32, and transforms from 16384 points
+                         * on, 8 bytes a point */
     size_t saved_bytes; /* at least lcv_plan_info.saved_bytes */
 } lcv_conv_grad_args;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The simd engine against direct sums, for every type and CPU level: odd lengths, tails, future taps, gates,
- * kept and recomputed rows, teams, memory that ends. Rows start off any vector boundary and end where their
- * memory does, so that a sanitizer sees every access outside. */
+ * kept and recomputed rows, teams, memory that ends. Rows start off any vector boundary, or on one, and end
+ * where their memory does, so that a sanitizer sees every access outside. */
 #define _POSIX_C_SOURCE 200809L
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "engine.h"
+#include "random_reals.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -62,76 +63,6 @@ static lcv_backend_host host_with(ledger *l, const char *mask)
                               .cpu_mask = mask};
 }
 
-static uint64_t random_state = 88172645463325252u;
-
-static uint64_t random_bits(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
-static int64_t random_below(int64_t n)
-{
-    return (int64_t)(random_bits() % (uint64_t)n);
-}
-
-/* An array of reals, one real past an aligned address; what lies before it is watched. */
-typedef struct {
-    unsigned char *memory;
-    int64_t count;
-    bool is_double;
-} array;
-
-static const double guard = 12345.0;
-
-static void put(array *a, int64_t i, double value)
-{
-    if (a->is_double)
-        ((double *)(void *)a->memory)[i + 1] = value;
-    else
-        ((float *)(void *)a->memory)[i + 1] = (float)value;
-}
-
-static double get(const array *a, int64_t i)
-{
-    return a->is_double ? ((const double *)(const void *)a->memory)[i + 1]
-                        : (double)((const float *)(const void *)a->memory)[i + 1];
-}
-
-static void *data_of(const array *a)
-{
-    return a->memory == NULL ? NULL : a->memory + (a->is_double ? sizeof(double) : sizeof(float));
-}
-
-static array array_of(int64_t count, bool is_double)
-{
-    array a = {.count = count, .is_double = is_double};
-    a.memory = malloc((size_t)(count + 1) * (is_double ? sizeof(double) : sizeof(float)));
-    assert_non_null(a.memory);
-    put(&a, -1, guard);
-    for (int64_t i = 0; i < count; i++)
-        put(&a, i, (double)(random_bits() >> 11) * 0x1p-52 - 1.0);
-    return a;
-}
-
-static void discard(array *a)
-{
-    if (a->memory != NULL)
-        assert_true(get(a, -1) == guard);
-    free(a->memory);
-    a->memory = NULL;
-}
-
-static double norm(const array *a)
-{
-    double sum = 0.0;
-    for (int64_t i = 0; i < a->count; i++)
-        sum += get(a, i) * get(a, i);
-    return sqrt(sum);
-}
-
 /* What rows, filters and gradients look like. */
 typedef enum shape { NOISE, CONSTANT, POSITIVE, RAMP, SINE, SHAPES } shape;
 
@@ -140,7 +71,8 @@ typedef struct {
     lcv_cpu_geometry geometry;
     shape shape, filter_shape;
     bool gated, with_tail, twice, keep, in_place;
-    bool marked; /* the gradient's first and last row are called so */
+    bool marked;  /* the gradient's first and last row are called so */
+    bool aligned; /* arrays begin on a vector boundary */
     int32_t threads;
 } trial;
 
@@ -149,10 +81,10 @@ static void print_trial(const trial *t)
     const lcv_cpu_geometry *g = &t->geometry;
     print_error("shapes %d and %d, ", (int)t->shape, (int)t->filter_shape);
     print_error("mask \"%s\" %s seqlen %lld taps %lld future %lld lag %lld tail %d gated %d twice %d keep %d "
-                "in place %d marked %d threads %d\n",
+                "in place %d marked %d aligned %d threads %d\n",
                 t->mask, g->is_double ? "f64" : "f32", (long long)g->seqlen, (long long)g->taps,
                 (long long)g->taps_future, (long long)g->first_lag, t->with_tail, t->gated, t->twice, t->keep,
-                t->in_place, t->marked, t->threads);
+                t->in_place, t->marked, t->aligned, t->threads);
 }
 
 static void check(const trial *t, const char *what, int64_t at, double got, wide want, double bound)
@@ -177,7 +109,9 @@ static int64_t next_place(int64_t place, int64_t count)
 typedef struct {
     trial t;
     double eps;
-    double coherent; /* errors of a result may be this many eps of it, over the norms' share */
+    double share;    /* errors may be this many eps of the norms' product; 5.4 was the most of 25000 coherent
+                        trials */
+    double coherent; /* and this many of the result */
     void *self;
     lcv_cpu_engine_info info;
     void *spectrum, *scratch, *kept, *grad;
@@ -240,14 +174,6 @@ static wide correlation_at(const bench *b, int64_t lag)
     return sum;
 }
 
-static void *aligned(size_t bytes)
-{
-    void *memory = NULL;
-    assert_int_equal(posix_memalign(&memory, LCV_CPU_ALIGNMENT, bytes), 0);
-    memset(memory, 0x7f, bytes);
-    return memory;
-}
-
 /* Runs the tasks from the last to the first: no order may matter. */
 static void run_backwards(void *user, int64_t count, lcv_task_fn task, void *arg)
 {
@@ -261,27 +187,27 @@ static void set_up_arrays(bench *b)
     const lcv_cpu_geometry *g = &b->t.geometry;
     const bool wide_reals = g->is_double;
     const int64_t over = g->out_len - g->seqlen;
-    b->x = array_of(g->seqlen, wide_reals);
-    b->taps = array_of(g->taps, wide_reals);
-    b->g = array_of(g->seqlen, wide_reals);
-    b->dx = array_of(g->seqlen, wide_reals);
-    b->dtaps = array_of(g->taps, wide_reals);
-    b->out = array_of(g->seqlen, wide_reals);
+    b->x = array_of(g->seqlen, wide_reals, b->t.aligned);
+    b->taps = array_of(g->taps, wide_reals, b->t.aligned);
+    b->g = array_of(g->seqlen, wide_reals, b->t.aligned);
+    b->dx = array_of(g->seqlen, wide_reals, b->t.aligned);
+    b->dtaps = array_of(g->taps, wide_reals, b->t.aligned);
+    b->out = array_of(g->seqlen, wide_reals, b->t.aligned);
     if (b->t.gated) {
-        b->gate = array_of(g->seqlen, wide_reals);
-        b->post = array_of(g->seqlen, wide_reals);
+        b->gate = array_of(g->seqlen, wide_reals, b->t.aligned);
+        b->post = array_of(g->seqlen, wide_reals, b->t.aligned);
     }
     if (b->t.twice) {
-        b->out2 = array_of(g->seqlen, wide_reals);
-        b->post2 = array_of(g->seqlen, wide_reals);
+        b->out2 = array_of(g->seqlen, wide_reals, b->t.aligned);
+        b->post2 = array_of(g->seqlen, wide_reals, b->t.aligned);
     }
     if (g->taps_future > 0) {
-        b->future = array_of(g->taps_future, wide_reals);
-        b->dfuture = array_of(g->taps_future, wide_reals);
+        b->future = array_of(g->taps_future, wide_reals, b->t.aligned);
+        b->dfuture = array_of(g->taps_future, wide_reals, b->t.aligned);
     }
     if (b->t.with_tail) {
-        b->tail = array_of(over, wide_reals);
-        b->g_tail = array_of(over, wide_reals);
+        b->tail = array_of(over, wide_reals, b->t.aligned);
+        b->g_tail = array_of(over, wide_reals, b->t.aligned);
     }
 }
 
@@ -306,9 +232,10 @@ static void reshape(array *a, shape like)
 static void set_up(bench *b, const trial *t, const lcv_backend_host *host)
 {
     const char *reason = NULL;
-    *b = (bench){.t = *t, .eps = t->geometry.is_double ? 0x1p-53 : 0x1p-24};
+    *b = (bench){.t = *t, .eps = t->geometry.is_double ? 0x1p-53 : 0x1p-24, .share = 4.0};
     set_up_arrays(b);
     if (t->shape != NOISE) {
+        b->share = 6.0;
         b->coherent = 8.0;
         reshape(&b->x, t->shape);
         reshape(&b->g, t->shape);
@@ -351,7 +278,7 @@ static void check_forward(bench *b)
 {
     const trial *t = &b->t;
     const lcv_cpu_geometry *g = &t->geometry;
-    array row = array_of(g->seqlen, g->is_double);
+    array row = array_of(g->seqlen, g->is_double, t->aligned);
     for (int64_t i = 0; i < g->seqlen; i++)
         put(&row, i, get(&b->x, i));
     array *out = t->in_place ? &row : &b->out;
@@ -374,7 +301,7 @@ static void check_forward(bench *b)
     assert_true(lcv_cpu_engine_simd.forward(b->self, b->spectrum, &from, &to, b->kept, &b->work));
 
     const double h = hypot(norm(&b->taps), b->future.memory != NULL ? norm(&b->future) : 0.0);
-    const double bound = 4 * b->eps * norm(&b->x) * h + 4 * b->eps;
+    const double bound = b->share * b->eps * norm(&b->x) * h + 4 * b->eps;
     for (int64_t i = 0; i < g->seqlen; i = next_place(i, g->seqlen)) {
         wide s = convolution_at(b, i) + (wide)to.bias;
         if (to.x != NULL)
@@ -411,9 +338,9 @@ static void check_backward(bench *b)
         const wide by = t->gated ? (wide)get(&b->gate, s) : 1;
         const wide v = adjoint_at(b, s) + (wide)skip * (wide)get(&b->g, s);
         check(t, "dx", s, get(&b->dx, s), v * by,
-              4 * b->eps * g_norm * h + b->eps * (4 + (2 + b->coherent) * (double)fabsl(v)));
+              b->share * b->eps * g_norm * h + b->eps * (4 + (2 + b->coherent) * (double)fabsl(v)));
     }
-    const double bound = 2 * (4 * b->eps * g_norm * norm(&b->x) + 4 * b->eps);
+    const double bound = 2 * (b->share * b->eps * g_norm * norm(&b->x) + 4 * b->eps);
     for (int64_t j = 0; j < g->taps; j = next_place(j, g->taps)) {
         const wide v = 2 * correlation_at(b, j);
         check(t, "dtaps", j, get(&b->dtaps, j), v, bound + b->coherent * b->eps * (double)fabsl(v));
@@ -457,6 +384,7 @@ static void try_geometry(int64_t seqlen, int64_t taps, int64_t future, int64_t f
                    .keep = (dice & 8) != 0,
                    .in_place = (dice & 16) != 0,
                    .marked = (dice & 64) != 0,
+                   .aligned = (dice & 128) != 0,
                    .threads = (dice & 32) != 0 ? 3 : 1};
         run_trial(&t);
     }
@@ -534,7 +462,8 @@ static void test_long(void **state)
     (void)state;
     static const int64_t rows[][3] = {{10007, 10007, 0},   {100003, 100003, 0},   {131072, 131072, 0},
                                       {100003, 100, 50},   {65536, 65536, 65535}, {81920, 81920, 0},
-                                      {114688, 114688, 0}, {98304, 98304, 0},     {2097152, 2097152, 0}};
+                                      {114688, 114688, 0}, {98304, 98304, 0},     {393000, 100, 0},
+                                      {524000, 100, 0},    {2097152, 2097152, 0}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         try_geometry(rows[i][0], rows[i][1], rows[i][2], 1, i % 2 == 1 && rows[i][2] == 0);
 }
@@ -577,12 +506,12 @@ static void test_query(void **state)
     assert_non_null(reason);
 }
 
+#define TEST(name) cmocka_unit_test_setup(test_##name, begin_numbers)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_causal),   cmocka_unit_test(test_future),    cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_long),     cmocka_unit_test(test_no_memory), cmocka_unit_test(test_query),
-        cmocka_unit_test(test_coherent),
+        TEST(causal), TEST(future), TEST(sizes), TEST(long), TEST(no_memory), TEST(query), TEST(coherent),
     };
     return cmocka_run_group_tests_name("simd engine", tests, NULL, NULL);
 }
