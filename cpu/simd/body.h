@@ -36,10 +36,11 @@ static target target_of_sink(const lcv_simd_plan *plan, const lcv_cpu_sink *sink
     const lcv_cpu_geometry *g = &plan->geometry;
     const bool buffered =
         sink->gate != NULL || sink->out2 != NULL || sink->x != NULL || sink->form != LCV_CPU_REALS;
+    const bool is_saved = sink->out2 != NULL && sink->gate2 == NULL; /* for backward, which comes late */
     const bool is_worth_it = is_past_all(plan) && (uintptr_t)sink->out % sizeof(vec) == 0;
     return (target){.row = sink,
                     .past = (buffered || is_worth_it) && is_past(plan, sink->form),
-                    .past2 = is_past(plan, sink->form2),
+                    .past2 = is_saved || is_past(plan, sink->form2),
                     .seqlen = g->seqlen,
                     .end = sink->tail != NULL ? g->out_len : g->seqlen};
 }
