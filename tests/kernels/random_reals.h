@@ -4,33 +4,11 @@
 #define LCV_TESTS_RANDOM_REALS_H
 
 #include "engine.h"
+#include "random_bits.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static uint64_t random_state;
-
-/* Each test has its own numbers, whatever the others draw. */
-static int begin_numbers(void **state)
-{
-    (void)state;
-    random_state = 88172645463325252u;
-    return 0;
-}
-
-static uint64_t random_bits(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state;
-}
-
-static int64_t random_below(int64_t n)
-{
-    return (int64_t)(random_bits() % (uint64_t)n);
-}
 
 static void *aligned(size_t bytes)
 {
@@ -81,7 +59,7 @@ static array array_of(int64_t count, bool is_double, bool is_aligned)
     a.memory = aligned(bytes_of(a.first + count, is_double));
     put(&a, -1, guard);
     for (int64_t i = 0; i < count; i++)
-        put(&a, i, (double)(random_bits() >> 11) * 0x1p-52 - 1.0);
+        put(&a, i, random_real(-1.0, 1.0));
     return a;
 }
 

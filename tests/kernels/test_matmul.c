@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "matmul.h"
+#include "random_bits.h"
 
 #include <longconv/half.h>
 
@@ -17,16 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static uint64_t random_state = 88172645463325252u;
-
-static double random_real(void)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (double)(random_state >> 11) * 0x1p-52 - 1.0;
-}
 
 static double get(lcv_dtype dtype, const void *data, int64_t i)
 {
@@ -84,7 +75,7 @@ static matrix matrix_of(lcv_dtype dtype, int64_t batch, int64_t rows, int64_t co
     assert_non_null(m.memory);
     m.array.data = m.memory;
     for (int64_t i = 0; i < m.count; i++)
-        put(dtype, m.memory, i, random_real());
+        put(dtype, m.memory, i, random_real(-1.0, 1.0));
     return m;
 }
 
@@ -360,9 +351,9 @@ static void test_fixed_order(void **state)
     static float left[ROWS * INNER], right[INNER * COLUMNS], whole[ROWS * COLUMNS], parts[ROWS * COLUMNS];
     (void)state;
     for (int i = 0; i < ROWS * INNER; i++)
-        left[i] = (float)random_real();
+        left[i] = (float)random_real(-1.0, 1.0);
     for (int i = 0; i < INNER * COLUMNS; i++)
-        right[i] = (float)random_real();
+        right[i] = (float)random_real(-1.0, 1.0);
     for (size_t m = 0; m < sizeof masks / sizeof masks[0]; m++) {
         lcv_context *context = context_with(masks[m]);
         const lcvi_backend *cpu = backend_named(context, "cpu");

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "dense/dense.h"
+#include "random_bits.h"
 #include "turns.h"
 
 #include <math.h>
@@ -18,16 +19,6 @@ enum { COUNT = 5000 };
 
 static const char *const masks[] = {"c", "avx2", "avx512"};
 enum { MASKS = sizeof masks / sizeof masks[0] };
-
-static uint64_t random_state = 88172645463325252u;
-
-static double random_real(double least, double most)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return least + (most - least) * ((double)(random_state >> 11) * 0x1p-53);
-}
 
 typedef union {
     float f32[COUNT];
