@@ -2,6 +2,7 @@
 /* The kernels of kernels.inc in plain C, written for the compiler's vectoriser. Compiled for each type and
  * each CPU level; LCV_CPU_TABLE names the table that the level's build defines. */
 #include "kernels_convert.h"
+#include "kernels_correlate.h"
 
 #include <math.h>
 
@@ -116,7 +117,7 @@ static void add(const real *a, int64_t count, real *to)
 enum { LANES = 64 / sizeof(real), ROUNDS = LCV_CPU_DOT_BYTES / 64 };
 
 /* At most ROUNDS products in a running sum, then pairwise over the lanes. */
-static double dot_block(const real *a, const real *b)
+static inline __attribute__((always_inline)) double dot_block(const real *a, const real *b)
 {
     real lane[LANES];
     for (int k = 0; k < LANES; k++)
@@ -133,8 +134,12 @@ static double dot_block(const real *a, const real *b)
 static void dot(const real *a, const real *b, int64_t count, double *sum)
 {
     int64_t i = 0;
-    for (; i + LANES * ROUNDS <= count; i += LANES * ROUNDS)
-        *sum += dot_block(a + i, b != NULL ? b + i : NULL);
+    if (b != NULL)
+        for (; i + LANES * ROUNDS <= count; i += LANES * ROUNDS)
+            *sum += dot_block(a + i, b + i);
+    else
+        for (; i + LANES * ROUNDS <= count; i += LANES * ROUNDS)
+            *sum += dot_block(a + i, NULL);
     for (; i < count; i++)
         *sum += b != NULL ? (double)a[i] * (double)b[i] : (double)a[i];
 }
@@ -150,7 +155,7 @@ typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
 
 enum {
     VECTOR = VECTOR_BYTES / sizeof(real),
-    WIDE = 8 /* vectors in work together: what the registers hold beside a tap */
+    WIDE = 8 /* vectors in work together */
 };
 
 static inline vec load_vec(const real *from)
@@ -158,6 +163,56 @@ static inline vec load_vec(const real *from)
     vec v;
     memcpy(&v, from, sizeof v);
     return v;
+}
+
+/* Rows may be as short as a vector, which calls and checks would outlast. */
+static void multiply_rows(const real *a, int64_t a_step, const real *b, int64_t b_step, int64_t rows,
+                          int64_t count, real *to, int64_t to_step)
+{
+    for (int64_t row = 0; row < rows; row++, a += a_step, b += b_step, to += to_step) {
+        int64_t i = 0;
+        for (; i + VECTOR <= count; i += VECTOR) {
+            const vec product = load_vec(a + i) * load_vec(b + i);
+            memcpy(to + i, &product, sizeof product);
+        }
+        for (; i < count; i++)
+            to[i] = a[i] * b[i];
+    }
+}
+
+/* dot_block of each lane's row. */
+static inline __attribute__((always_inline)) void dot_beside_block(const real *a, const real *b,
+                                                                   int64_t width, double *sums)
+{
+    vec lane[LANES];
+    for (int k = 0; k < LANES; k++) {
+        const int64_t at = k * width;
+        lane[k] = b != NULL ? load_vec(a + at) * load_vec(b + at) : load_vec(a + at);
+        for (int r = 1; r < ROUNDS; r++) {
+            const int64_t next = at + r * LANES * width;
+            lane[k] += b != NULL ? load_vec(a + next) * load_vec(b + next) : load_vec(a + next);
+        }
+    }
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int k = 0; k < half; k++)
+            lane[k] += lane[k + half];
+    for (int i = 0; i < VECTOR; i++)
+        sums[i] += (double)lane[0][i];
+}
+
+static void dot_beside(const real *a, const real *b, int64_t width, int64_t count, double *sums)
+{
+    int64_t t = 0;
+    for (; t + LANES * ROUNDS <= count; t += LANES * ROUNDS)
+        for (int64_t c = 0; c < width; c += VECTOR)
+            if (b != NULL)
+                dot_beside_block(a + t * width + c, b + t * width + c, width, sums + c);
+            else
+                dot_beside_block(a + t * width + c, NULL, width, sums + c);
+    for (; t < count; t++)
+        for (int64_t c = 0; c < width; c++)
+            sums[c] +=
+                b != NULL ? (double)a[t * width + c] * (double)b[t * width + c] : (double)a[t * width + c];
 }
 
 /* The one sum here whose last bits do not matter: fused where there is an instruction. */
@@ -208,103 +263,6 @@ static inline __attribute__((always_inline)) double squares(const real *a, const
 static void energy(const real *a, const real *b, int64_t count, double *sum)
 {
     *sum += b != NULL ? squares(a, b, count) : squares(a, NULL, count);
-}
-
-/* ---- Correlation: tiles of outputs in registers, blocks of taps ---- */
-
-enum { TAP_BLOCK = 8, LEVELS = 48 };
-
-/* sum[v] = sum_{i < taps} h[i] x[i + v VECTOR ...] for `vectors` vectors; taps and vectors are constants
- * where it is called, so that all of `sum` stays in registers. */
-static inline __attribute__((always_inline)) void block_sum(const real *h, int64_t taps, const real *x,
-                                                            int vectors, vec *sum)
-{
-    vec part[WIDE];
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++)
-        part[v] = h[0] * load_vec(x + v * VECTOR);
-#pragma GCC unroll 8
-    for (int64_t i = 1; i < taps; i++)
-#pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++)
-            part[v] += h[i] * load_vec(x + i + v * VECTOR);
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++)
-        sum[v] = part[v];
-}
-
-static inline __attribute__((always_inline)) void any_block_sum(const real *h, int64_t taps, const real *x,
-                                                                int vectors, vec *sum)
-{
-    if (taps >= TAP_BLOCK)
-        block_sum(h, TAP_BLOCK, x, vectors, sum);
-    else if (taps == 4)
-        block_sum(h, 4, x, vectors, sum);
-    else if (taps == 3)
-        block_sum(h, 3, x, vectors, sum);
-    else
-        block_sum(h, taps, x, vectors, sum);
-}
-
-/* Pairwise: partial[l] holds the sum of 2^l blocks where bit l of `blocks` is set, as in a binary counter. */
-static inline __attribute__((always_inline)) void correlate_tile(const real *h, int64_t taps, const real *x,
-                                                                 int vectors, real *to)
-{
-    vec partial[LEVELS][WIDE], sum[WIDE];
-    uint64_t blocks = 0;
-    any_block_sum(h, taps, x, vectors, sum);
-    for (int64_t i = TAP_BLOCK; i < taps; i += TAP_BLOCK) {
-        int level = 0;
-        for (; (blocks >> level & 1u) != 0; level++)
-            for (int v = 0; v < vectors; v++)
-                sum[v] += partial[level][v];
-        for (int v = 0; v < vectors; v++)
-            partial[level][v] = sum[v];
-        blocks++;
-        any_block_sum(h + i, taps - i, x + i, vectors, sum);
-    }
-    for (int level = 0; blocks >> level != 0; level++)
-        if ((blocks >> level & 1u) != 0)
-            for (int v = 0; v < vectors; v++)
-                sum[v] += partial[level][v];
-    memcpy(to, sum, (size_t)vectors * sizeof(vec));
-}
-
-/* The last outputs, fewer than a vector: one by one, in the same order of summation. */
-static real correlate_one(const real *h, int64_t taps, const real *x)
-{
-    real partial[LEVELS], sum = REAL(0.0);
-    uint64_t blocks = 0;
-    for (int64_t i = 0; i < taps; i += TAP_BLOCK, blocks++) {
-        int level = 0;
-        sum = REAL(0.0);
-        for (int64_t j = i; j < taps && j < i + TAP_BLOCK; j++)
-            sum += h[j] * x[j];
-        if (i + TAP_BLOCK >= taps)
-            break;
-        for (; (blocks >> level & 1u) != 0; level++)
-            sum += partial[level];
-        partial[level] = sum;
-    }
-    for (int level = 0; blocks >> level != 0; level++)
-        if ((blocks >> level & 1u) != 0)
-            sum += partial[level];
-    return sum;
-}
-
-static void correlate(const real *h, int64_t taps, const real *x, int64_t count, real *to)
-{
-    int64_t t = 0;
-    if (taps == 0) {
-        memset(to, 0, (size_t)count * sizeof(real));
-        return;
-    }
-    for (; t + WIDE * VECTOR <= count; t += WIDE * VECTOR)
-        correlate_tile(h, taps, x + t, WIDE, to + t);
-    for (; t + VECTOR <= count; t += VECTOR)
-        correlate_tile(h, taps, x + t, 1, to + t);
-    for (; t < count; t++)
-        to[t] = correlate_one(h, taps, x + t);
 }
 
 /* ---- Sums of rows ---- */

@@ -162,10 +162,33 @@ static void store_bf16_row(char *data, int64_t stride, int64_t count, const real
     }
 }
 
+/* Reals as they are. Rows may be as short as a line: a call for each would take longer than the copy. */
+static void copy_rows(const char *from, size_t from_step, char *to, size_t to_step, int64_t rows,
+                      size_t bytes)
+{
+    for (int64_t row = 0; row < rows; row++, from += from_step, to += to_step) {
+        size_t i = 0;
+        for (; i + LCV_CPU_LINE <= bytes; i += LCV_CPU_LINE)
+            memcpy(to + i, from + i, LCV_CPU_LINE);
+        for (; i < bytes; i += sizeof(real))
+            memcpy(to + i, from + i, sizeof(real));
+    }
+}
+
+static bool is_copied(lcv_dtype dtype, int64_t stride)
+{
+    return stride == 1 && dtype == (REAL_IS_DOUBLE ? LCV_F64 : LCV_F32);
+}
+
 static void load(const void *data, lcv_dtype dtype, int64_t row_stride, int64_t rows, int64_t stride,
                  int64_t count, real *to)
 {
     const int64_t half_step = 2 * row_stride;
+    const size_t bytes = (size_t)count * sizeof(real);
+    if (is_copied(dtype, stride)) {
+        copy_rows(data, (size_t)row_stride * sizeof(real), (char *)to, bytes, rows, bytes);
+        return;
+    }
     switch (dtype) {
     case LCV_F32:
         LOAD_ROWS(float, )
@@ -184,6 +207,11 @@ static void store(void *data, lcv_dtype dtype, int64_t row_stride, int64_t rows,
                   int64_t count, const real *from)
 {
     const int64_t half_step = 2 * row_stride;
+    const size_t bytes = (size_t)count * sizeof(real);
+    if (is_copied(dtype, stride)) {
+        copy_rows((const char *)from, bytes, data, (size_t)row_stride * sizeof(real), rows, bytes);
+        return;
+    }
     switch (dtype) {
     case LCV_F32:
         STORE_ROWS(float, )
