@@ -1,104 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The kernels of kernels.inc in plain C, written for the compiler's vectoriser. Compiled for each type and
  * each CPU level; LCV_CPU_TABLE names the table that the level's build defines. */
+#include "kernels_activate.h"
 #include "kernels_convert.h"
 #include "kernels_correlate.h"
-
-#include <math.h>
 
 #ifdef __FMA__
 #include <immintrin.h>
 #endif
 
 extern const TYPED(lcv_cpu_kernels) TYPED(LCV_CPU_TABLE);
-
-/* ---- Activations (formulas in conv.h) ---- */
-
-#if REAL_IS_DOUBLE
-#define EXP  exp
-#define ERFC erfc
-#else
-#define EXP  expf
-#define ERFC erfcf
-#endif
-
-static const real sqrt_2_over_pi = REAL(0.79788456080286535588);
-static const real sqrt_1_over_2 = REAL(0.70710678118654752440);
-static const real cubic = REAL(0.044715);
-
-static inline real logistic(real z)
-{
-    return REAL(1.0) / (REAL(1.0) + EXP(-z));
-}
-
-/* (1 + tanh a)/2 is the logistic function of 2a. */
-static inline real tanh_argument(real z)
-{
-    return REAL(2.0) * sqrt_2_over_pi * (z + cubic * z * z * z);
-}
-
-static inline real normal_cdf(real z)
-{
-    return REAL(0.5) * ERFC(-z * sqrt_1_over_2);
-}
-
-static void activate(lcv_activation activation, int64_t count, real *values)
-{
-    switch (activation) {
-    case LCV_ACTIVATION_NONE:
-        return;
-    case LCV_ACTIVATION_GELU:
-        for (int64_t i = 0; i < count; i++)
-            values[i] *= normal_cdf(values[i]);
-        return;
-    case LCV_ACTIVATION_GELU_TANH:
-        for (int64_t i = 0; i < count; i++)
-            values[i] *= logistic(tanh_argument(values[i]));
-        return;
-    case LCV_ACTIVATION_SILU:
-        for (int64_t i = 0; i < count; i++)
-            values[i] *= logistic(values[i]);
-        return;
-    }
-}
-
-static inline real slope_gelu(real z)
-{
-    return normal_cdf(z) + z * REAL(0.5) * sqrt_2_over_pi * EXP(REAL(-0.5) * z * z);
-}
-
-static inline real slope_gelu_tanh(real z)
-{
-    real s = logistic(tanh_argument(z));
-    real inner = REAL(2.0) * sqrt_2_over_pi * (REAL(1.0) + REAL(3.0) * cubic * z * z);
-    return s + z * s * (REAL(1.0) - s) * inner;
-}
-
-static inline real slope_silu(real z)
-{
-    real s = logistic(z);
-    return s * (REAL(1.0) + z * (REAL(1.0) - s));
-}
-
-static void slope(lcv_activation activation, int64_t count, const real *z, real *values)
-{
-    switch (activation) {
-    case LCV_ACTIVATION_NONE:
-        return;
-    case LCV_ACTIVATION_GELU:
-        for (int64_t i = 0; i < count; i++)
-            values[i] *= slope_gelu(z[i]);
-        return;
-    case LCV_ACTIVATION_GELU_TANH:
-        for (int64_t i = 0; i < count; i++)
-            values[i] *= slope_gelu_tanh(z[i]);
-        return;
-    case LCV_ACTIVATION_SILU:
-        for (int64_t i = 0; i < count; i++)
-            values[i] *= slope_silu(z[i]);
-        return;
-    }
-}
 
 /* ---- Real rows ---- */
 

@@ -12,7 +12,7 @@
 #include <math.h>
 #include <string.h>
 
-static const char *const masks[] = {"c", "avx2"};
+static const char *const masks[] = {"c", "avx2", "avx512"};
 
 enum { MOST = 70, ROOM = 4 * MOST };
 
