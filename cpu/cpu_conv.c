@@ -4,6 +4,7 @@
 #include "cpu_conv_choice.h"
 #include "cpu_threads.h"
 #include "cpu_units.h"
+#include "integers.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -151,7 +152,7 @@ static void prepare_shared(execution *e)
     const lcv_cpu_plan *p = e->plan;
     if (e->call->spectrum != NULL) {
         e->prepared = align(e->call->spectrum);
-    } else if (p->chunks > 1 && p->engine != NULL) {
+    } else if (lcv_cpu_shares_spectra(p) && p->engine != NULL) {
         e->prepared = e->workspace + p->spectra;
         run(e, prepare_filter, p->filters);
     }
@@ -246,6 +247,39 @@ static void forward_unit(const execution *e, int64_t index, const lcv_cpu_worker
     }
 }
 
+/* ---- Slabs ---- */
+
+static int64_t slabs_of(const lcv_cpu_plan *p, int64_t slab)
+{
+    return (p->params.channels + slab - 1) / slab;
+}
+
+/* Into how many parts is the work on each slab cut? First by batch entries, and each of those by time, unless
+ * what is read is overwritten. */
+static int64_t parts_of(const lcv_cpu_plan *p, const lcv_conv_call *call)
+{
+    const int64_t wanted = max64(LCV_CPU_ENOUGH_UNITS / slabs_of(p, p->slab), 1), batch = p->params.batch;
+    if (batch >= wanted || call->y.data == call->u.data)
+        return min64(batch, wanted);
+    return batch * max64(1, min64(wanted / batch, p->params.seqlen / LCV_CPU_BESIDE_CUT));
+}
+
+static void forward_slab(const execution *e, int64_t index, const lcv_cpu_worker *worker)
+{
+    const lcv_cpu_plan *p = e->plan;
+    const int64_t parts = parts_of(p, e->call), part = index % parts, batch = p->params.batch;
+    const int64_t cuts = max64(parts / batch, 1), cut = part % cuts;
+    const int64_t samples = (p->params.seqlen / cuts + LCV_CPU_BESIDE_SAMPLES - 1) / LCV_CPU_BESIDE_SAMPLES *
+                            LCV_CPU_BESIDE_SAMPLES;
+    lcv_cpu_part at = {.c = index / parts * p->slab, .from = cut * samples, .to = p->params.seqlen};
+    at.width = min64(p->slab, p->params.channels - at.c);
+    at.first = batch * (part / cuts) / (parts / cuts);
+    at.last = batch * (part / cuts + 1) / (parts / cuts);
+    if (cut + 1 < cuts)
+        at.to = min64(at.from + samples, at.to);
+    p->rows->beside->forward(p, e->call, e->prepared, &at, worker);
+}
+
 lcv_status lcv_cpu_conv_forward(void *plan, const lcv_conv_call *call)
 {
     const lcv_cpu_plan *p = plan;
@@ -257,7 +291,10 @@ lcv_status lcv_cpu_conv_forward(void *plan, const lcv_conv_call *call)
         return LCV_OK;
     }
     prepare_shared(&e);
-    run(&e, forward_unit, p->blocks * p->chunks);
+    if (p->slab > 0 && p->rows->beside->goes(p, call, e.prepared))
+        run(&e, forward_slab, slabs_of(p, p->slab) * parts_of(p, call));
+    else
+        run(&e, forward_unit, p->blocks * p->chunks);
     return LCV_OK;
 }
 
@@ -268,6 +305,14 @@ static void finish_filter(const execution *e, int64_t f, void *grad, const lcv_c
 {
     const lcv_cpu_plan *p = e->plan;
     p->rows->finish(p, e->call, f, grad, worker->memory + p->worker.taps, worker);
+}
+
+static void keep_sums(const execution *e, int64_t b, int64_t c, int64_t width, double (*sums)[2])
+{
+    const lcv_cpu_plan *p = e->plan;
+    double *all = (double *)(void *)(e->workspace + p->sums);
+    if (lcv_cpu_sums_rows(p))
+        memcpy(all + 2 * (b * p->params.channels + c), sums, (size_t)width * sizeof sums[0]);
 }
 
 /* One panel, with the gradients of its filters and the sums of its rows. */
@@ -284,11 +329,7 @@ static void backward_panel(const execution *e, int64_t unit_index, const unit *u
         panel.grads[k] = grad_of(e, u, chunk, u->filters > 1 ? k : 0, worker);
     panel.next = find_next(e, unit_index, u, index, &next, &panel.next_spectrum) ? &next : NULL;
     p->rows->backward(p, e->call, &panel, sums, worker);
-    if (lcv_cpu_sums_rows(p)) {
-        double *all = (double *)(void *)(e->workspace + p->sums);
-        memcpy(all + 2 * (panel.b * p->params.channels + panel.c), sums,
-               (size_t)panel.width * sizeof sums[0]);
-    }
+    keep_sums(e, panel.b, panel.c, panel.width, sums);
 }
 
 static void backward_unit(const execution *e, int64_t index, const lcv_cpu_worker *worker)
@@ -316,6 +357,50 @@ static void finish_chunks(const execution *e, int64_t f, const lcv_cpu_worker *w
     finish_filter(e, f, first, worker);
 }
 
+/* ---- Slabs, backward ---- */
+
+/* Rows of a slab that need care, in panels. */
+static void backward_rows(const execution *e, const lcv_cpu_place *at, void *const *grads, double (*sums)[2],
+                          const lcv_cpu_worker *worker)
+{
+    const lcv_cpu_plan *p = e->plan;
+    for (int64_t from = 0; from < at->width; from += p->width) {
+        lcv_cpu_panel panel = {.b = at->b, .c = at->c + from, .width = min64(p->width, at->width - from)};
+        for (int64_t k = 0; k < panel.width; k++) {
+            if (e->prepared != NULL)
+                panel.filters[k] = lcv_cpu_filter_at(p, e->prepared, p->filters, panel.c + k);
+            panel.grads[k] = grads[from + k];
+        }
+        p->rows->backward(p, e->call, &panel, sums + from, worker);
+    }
+}
+
+/* As backward_unit, with a slab for a block. */
+static void backward_slab(const execution *e, int64_t index, const lcv_cpu_worker *worker)
+{
+    enum { MOST = LCV_CPU_BESIDE_MOST_BACK / sizeof(float) };
+    const lcv_cpu_plan *p = e->plan;
+    const int64_t slab = lcv_cpu_back_slab(p), chunk = index % p->chunks, c = index / p->chunks * slab;
+    const unit u = {.first = p->params.batch * chunk / p->chunks,
+                    .last = p->params.batch * (chunk + 1) / p->chunks,
+                    .filter = c,
+                    .filters = min64(slab, p->params.channels - c)};
+    void *grads[MOST] = {NULL};
+    for (int64_t i = 0; i < u.filters && lcv_cpu_wants_taps(p); i++) {
+        grads[i] = grad_of(e, &u, chunk, i, worker);
+        lcv_cpu_reset_grad(p, grads[i]);
+    }
+    for (int64_t b = u.first; b < u.last; b++) {
+        const lcv_cpu_place at = {.b = b, .c = c, .width = u.filters};
+        double sums[MOST][2] = {{0.0}};
+        if (!p->rows->beside->backward(p, e->call, e->prepared, &at, grads, sums, worker))
+            backward_rows(e, &at, grads, sums, worker);
+        keep_sums(e, b, c, at.width, sums);
+    }
+    for (int64_t i = 0; i < u.filters && lcv_cpu_wants_taps(p) && p->chunks == 1; i++)
+        finish_filter(e, u.filter + i, grads[i], worker);
+}
+
 lcv_status lcv_cpu_conv_backward(void *plan, const lcv_conv_call *call)
 {
     const lcv_cpu_plan *p = plan;
@@ -323,7 +408,10 @@ lcv_status lcv_cpu_conv_backward(void *plan, const lcv_conv_call *call)
     begin(&e, p, call);
     if (lcv_cpu_wants_dx(p) || lcv_cpu_needs_z(&p->params))
         prepare_shared(&e);
-    run(&e, backward_unit, p->blocks * p->chunks);
+    if (lcv_cpu_back_slab(p) > 0 && p->rows->beside->goes_back(p, call, e.prepared))
+        run(&e, backward_slab, slabs_of(p, lcv_cpu_back_slab(p)) * p->chunks);
+    else
+        run(&e, backward_unit, p->blocks * p->chunks);
     if (lcv_cpu_wants_taps(p) && p->chunks > 1)
         run(&e, finish_chunks, p->filters);
     if (lcv_cpu_sums_rows(p))

@@ -49,6 +49,7 @@ static lcv_cpu_geometry geometry_of(const lcv_conv_params *p)
     }
     if (g.taps + g.taps_future == 0)
         g.taps = 1;
+    g.beside = p->layout == LCV_LAYOUT_BLD && p->mode != LCV_CONV_CIRCULAR && g.out_len == g.seqlen;
     g.is_double = lcv_dtype_compute(p->dtype) == LCV_F64;
     g.backward = p->grad_mask != 0;
     g.measure = p->planning == LCV_PLANNING_MEASURED;
@@ -87,14 +88,20 @@ static const char *lean_refusal(const lcv_conv_params *p)
     return NULL;
 }
 
-/* Of one row, in all calls that the plan is for. */
+/* Nanoseconds that a byte of a row's reals takes to become part of a row, where rows lie side by side, and to
+ * go back. */
+static const double cost_turn = 0.15;
+
+/* Of one row, in all calls that the plan is for; what all engines have to do is left out. */
 static double whole_cost(const lcv_cpu_plan *plan, const lcv_cpu_engine_info *info)
 {
-    double cost = info->cost;
+    const bool turns = plan->geometry.beside && !info->sums;
+    const double turn = turns ? cost_turn * (double)((size_t)plan->geometry.seqlen * plan->real_size) : 0.0;
+    double cost = info->cost + turn;
     if (lcv_cpu_needs_z(&plan->params))
         cost += info->cost;
     if (lcv_cpu_wants_dx(plan))
-        cost += info->cost_dx;
+        cost += info->cost_dx + turn;
     if (lcv_cpu_wants_taps(plan))
         cost += info->cost_dtaps;
     return cost;
@@ -168,7 +175,7 @@ static bool lay_out_worker(lcv_cpu_plan *plan)
 {
     lcv_cpu_worker_layout *w = &plan->worker;
     const lcv_cpu_geometry *g = &plan->geometry;
-    const bool shared = plan->chunks > 1, taps_wanted = lcv_cpu_wants_taps(plan);
+    const bool shared = lcv_cpu_shares_spectra(plan), taps_wanted = lcv_cpu_wants_taps(plan);
     const bool kept = taps_wanted && lcv_cpu_needs_z(&plan->params);
     const int64_t carry = plan->info.block > 0 ? g->taps : 0;
     arena a = {0};
@@ -176,9 +183,12 @@ static bool lay_out_worker(lcv_cpu_plan *plan)
     w->x = take_many(&a, plan->width * plan->x_len, plan->real_size);
     w->g = take_many(&a, plan->width * plan->g_len, plan->real_size);
     w->spectrum = take_filters(&a, plan, shared ? 0 : plan->filters_per_block);
-    w->grad = take_many(&a, taps_wanted && !shared ? plan->filters_per_block : 0, plan->grad_stride);
+    w->grad = take_many(
+        &a, taps_wanted && plan->chunks == 1 ? max64(plan->filters_per_block, lcv_cpu_back_slab(plan)) : 0,
+        plan->grad_stride);
     w->keep = take_many(&a, kept ? plan->width : 0, plan->keep_stride);
     w->scratch = take(&a, plan->info.scratch_bytes);
+    w->beside = take_many(&a, lcv_cpu_beside_reals(plan), plan->real_size);
     w->careful =
         take_many(&a, 2 * g->out_len + max64(g->out_len + carry, g->taps + g->taps_future), plan->real_size);
     w->careful_grad = take(&a, taps_wanted ? plan->info.grad_bytes : 0);
@@ -189,7 +199,6 @@ static bool lay_out_worker(lcv_cpu_plan *plan)
 static bool lay_out(lcv_cpu_plan *plan)
 {
     arena a = {0};
-    const bool shared = plan->chunks > 1;
     const bool sums = lcv_cpu_sums_rows(plan);
     const int64_t gap = plan->width > 1 ? ROW_GAP : 0;
     plan->x_len = plan->geometry.seqlen + gap;
@@ -201,9 +210,10 @@ static bool lay_out(lcv_cpu_plan *plan)
     plan->grad_stride = plan->late_at + lcv_cpu_round_up(sizeof(lcv_cpu_late) + taps * plan->real_size);
     plan->keep_stride = lcv_cpu_round_up(plan->info.row_bytes);
     bool fits = lay_out_worker(plan);
-    plan->spectra = take_filters(&a, plan, shared ? plan->filters : 0);
-    plan->grads = take_many(&a, shared && lcv_cpu_wants_taps(plan) ? plan->filters * plan->chunks : 0,
-                            plan->grad_stride);
+    plan->spectra = take_filters(&a, plan, lcv_cpu_shares_spectra(plan) ? plan->filters : 0);
+    plan->grads =
+        take_many(&a, plan->chunks > 1 && lcv_cpu_wants_taps(plan) ? plan->filters * plan->chunks : 0,
+                  plan->grad_stride);
     plan->sums = take_many(&a, sums ? 2 * plan->geometry.rows : 0, sizeof(double));
     plan->first_worker = take_many(&a, plan->workers, plan->worker.bytes);
     take(&a, LCV_CPU_ALIGNMENT); /* the caller's workspace may start anywhere */
@@ -250,6 +260,7 @@ static bool fit(lcv_cpu_plan *plan, int32_t threads)
 {
     const uint64_t most = plan->params.max_workspace_bytes;
     lcv_cpu_cut(plan, lcv_cpu_good_width(plan, threads), true);
+    lcv_cpu_choose_slab(plan, threads);
     plan->team_threads = 1;
     if (plan->info.team && plan->geometry.rows < threads && most == 0)
         plan->team_threads = (int32_t)worth(plan, threads);
@@ -261,7 +272,9 @@ static bool fit(lcv_cpu_plan *plan, int32_t threads)
         }
         if (most == 0 || plan->workspace_bytes <= most)
             return true;
-        if (plan->workers > 1)
+        if (plan->slab > 0)
+            plan->slab = 0;
+        else if (plan->workers > 1)
             plan->workers--;
         else if (plan->chunks > 1 || plan->width > 1)
             lcv_cpu_cut(plan, plan->chunks > 1 ? plan->width : plan->width / 2, false);
@@ -365,6 +378,9 @@ void lcv_cpu_conv_explain(const lcv_cpu_plan *plan, char *text, size_t size)
 {
     const lcv_cpu_geometry *g = &plan->geometry;
     char transform[96] = "sums over the taps";
+    if (plan->slab > 0)
+        snprintf(transform, sizeof transform, "sums over the taps of %lld channels side by side",
+                 (long long)plan->slab);
     if (plan->info.block > 0)
         snprintf(transform, sizeof transform,
                  "blocks of %lld samples that overlap, ring of %lld complex points",

@@ -20,6 +20,7 @@ typedef struct lcv_cpu_worker_layout {
     size_t keep;                  /* rows' transforms, kept from forward for backward */
     size_t x, g;                  /* gathered rows */
     size_t scratch;               /* the engine's */
+    size_t beside;                /* a slab's buffers: cpu_beside.h */
     size_t careful, careful_grad; /* three rows, a carry and an accumulator: cpu_contain.h */
     size_t bytes;
 } lcv_cpu_worker_layout;
@@ -69,6 +70,7 @@ typedef struct lcv_cpu_plan {
     int64_t filters_per_block; /* most */
     int64_t panels_per_block;
     int64_t chunks; /* units of each block, when blocks are few */
+    int64_t slab;   /* channels of forward's units where rows go side by side: cpu_beside.h; 0: they do not */
     int32_t workers;
     int32_t team_threads; /* threads inside each row, one row at a time; 1: rows side by side */
 
@@ -78,7 +80,8 @@ typedef struct lcv_cpu_plan {
     size_t classes_stride;
     size_t late_at; /* of late gradients behind others */
 
-    /* Byte offsets in the workspace. spectra and grads when chunks > 1; sums: 2 doubles a row. */
+    /* Byte offsets in the workspace. spectra when units share them, grads when chunks > 1; sums: 2 doubles a
+     * row. */
     size_t spectra, grads, sums;
     size_t first_worker;
     lcv_cpu_worker_layout worker;
@@ -101,12 +104,42 @@ struct lcv_cpu_panel {
     const char *next_spectrum; /* of that one's first row, where it is prepared and not this one's */
 };
 
+/* Channels c, c+1, ... of batch entry b. */
+typedef struct lcv_cpu_place {
+    int64_t b, c, width;
+} lcv_cpu_place;
+
+/* Channels c, c+1, ... of batch entries [first, last), samples [from, to) of each. */
+typedef struct lcv_cpu_part {
+    int64_t c, width;
+    int64_t first, last;
+    int64_t from, to;
+} lcv_cpu_part;
+
 /* One worker at work. */
 typedef struct lcv_cpu_worker {
     char *memory; /* worker.bytes of the workspace */
     lcv_cpu_work work;
     bool ends; /* backward: this row is the last to add to its filter's gradient */
 } lcv_cpu_worker;
+
+/* Rows side by side, for each type; see cpu_beside.h. `filters`: all prepared filters. */
+typedef struct lcv_cpu_beside {
+    /* Can this call go so, as its arrays lie and its filters are? Backward, filters may be NULL: nobody needs
+     * them. */
+    bool (*goes)(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters);
+    bool (*goes_back)(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters);
+
+    /* Forward of a part, whose width is at most p->slab. Where y lies where u does, it has all samples. */
+    void (*forward)(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters, const lcv_cpu_part *part,
+                    const lcv_cpu_worker *worker);
+
+    /* Backward of a slab of at most lcv_cpu_back_slab channels. grads: each channel's accumulator, or NULL.
+     * sums: as below. False: a gradient is not finite; nothing has been added to accumulators and sums, and
+     * everything else must be written again. */
+    bool (*backward)(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters, const lcv_cpu_place *at,
+                     void *const *grads, double (*sums)[2], const lcv_cpu_worker *worker);
+} lcv_cpu_beside;
 
 /* Functions on panels and filters; cpu_rows.c defines one table for each type. */
 struct lcv_cpu_rows {
@@ -128,6 +161,8 @@ struct lcv_cpu_rows {
     /* sums: {sum dz x, sum dz} of each row, on entry 0. */
     void (*backward)(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv_cpu_panel *panel,
                      double (*sums)[2], const lcv_cpu_worker *worker);
+
+    const lcv_cpu_beside *beside;
 
     /* to += from, accumulators of filter gradients. */
     void (*add_grad)(const lcv_cpu_plan *p, void *from, void *to);
@@ -153,6 +188,20 @@ static inline lcv_cpu_filter lcv_cpu_filter_at(const lcv_cpu_plan *p, char *area
     return (lcv_cpu_filter){area + (size_t)index * p->spectrum_stride,
                             (lcv_cpu_filter_note *)(void *)notes + index,
                             classes + (size_t)index * p->classes_stride};
+}
+
+/* The filter of a channel of a batch entry. */
+static inline int64_t lcv_cpu_filter_of(const lcv_cpu_plan *p, int64_t b, int64_t c)
+{
+    if (p->params.filter_form == LCV_FILTER_PER_SAMPLE)
+        return b * p->params.channels + c;
+    return c / (p->params.channels / p->filters);
+}
+
+/* Are all filters prepared before any unit begins? */
+static inline bool lcv_cpu_shares_spectra(const lcv_cpu_plan *p)
+{
+    return p->chunks > 1 || p->slab > 0;
 }
 
 /* Most threads that an execution uses. */

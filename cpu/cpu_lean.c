@@ -533,14 +533,6 @@ static void join_row(void *arg, int64_t task)
 
 /* ---- All rows ---- */
 
-/* The filter of a row. */
-static int64_t filter_of(const lcv_cpu_plan *p, int64_t b, int64_t c)
-{
-    if (p->params.filter_form == LCV_FILTER_PER_SAMPLE)
-        return b * p->params.channels + c;
-    return c / (p->params.channels / p->filters);
-}
-
 static sheet filter_sheet(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t f)
 {
     const bool per_sample = p->params.filter_form == LCV_FILTER_PER_SAMPLE;
@@ -589,7 +581,7 @@ void TYPED(lcv_cpu_lean_forward)(const lcv_cpu_plan *p, const lcv_conv_call *cal
         w.pre_gate = sheet_of(&call->pre_gate, p->params.dtype, b, c, 1);
         w.y = sheet_of(&call->y, p->params.dtype, b, c, 1);
         w.post_gate = sheet_of(&call->post_gate, p->params.dtype, b, c, 1);
-        find_filter(&w, call, taps, filter_of(p, b, c));
+        find_filter(&w, call, taps, lcv_cpu_filter_of(p, b, c));
         take_care(&w);
         run(&w, split_row);
         convolve_parts(&w);

@@ -9,6 +9,7 @@
  * A pass goes over a panel tile by tile: `count` samples of all its rows, in a buffer where row k starts at
  * k * count. */
 #include "cpu_ahead.h"
+#include "cpu_beside.h"
 #include "cpu_contain.h"
 #include "cpu_conv_plan.h"
 #include "cpu_lean.h"
@@ -589,6 +590,7 @@ const lcv_cpu_rows TYPED(lcv_cpu_rows) = {
     .finish = TYPED(lcv_cpu_finish_taps),
     .forward = forward,
     .backward = backward,
+    .beside = &TYPED(lcv_cpu_beside),
     .add_grad = TYPED(lcv_cpu_add_tap_grads),
     .lean_prepare = TYPED(lcv_cpu_lean_prepare),
     .lean_forward = TYPED(lcv_cpu_lean_forward),

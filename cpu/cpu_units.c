@@ -3,7 +3,6 @@
 #include "integers.h"
 
 enum {
-    ENOUGH_UNITS = 16,    /* units that keep any usual number of threads busy */
     ENOUGH_FOR_EACH = 4,  /* units that do for each of a known number */
     LEAST_WIDTH = 8,      /* narrower panels waste most of each cache line */
     GOOD_BYTES = 128,     /* of reals side by side: two lines, which hardware fetches together */
@@ -45,8 +44,8 @@ static bool sums_rows(const lcv_cpu_plan *plan)
 static int64_t enough_units(const lcv_cpu_plan *plan, int32_t threads)
 {
     if (sums_rows(plan))
-        return ENOUGH_UNITS;
-    return threads > 1 ? min64(ENOUGH_UNITS, (int64_t)ENOUGH_FOR_EACH * threads) : 1;
+        return LCV_CPU_ENOUGH_UNITS;
+    return threads > 1 ? min64(LCV_CPU_ENOUGH_UNITS, (int64_t)ENOUGH_FOR_EACH * threads) : 1;
 }
 
 int64_t lcv_cpu_good_width(const lcv_cpu_plan *plan, int32_t threads)
@@ -61,6 +60,43 @@ int64_t lcv_cpu_good_width(const lcv_cpu_plan *plan, int32_t threads)
                enough_units(plan, threads))
         width /= 2;
     return max64(1, min64(width, neighbours(plan)));
+}
+
+int64_t lcv_cpu_back_slab(const lcv_cpu_plan *plan)
+{
+    if (plan->params.grad_mask == 0 || plan->params.filter_form != LCV_FILTER_PER_CHANNEL)
+        return 0;
+    return min64(plan->slab, LCV_CPU_BESIDE_MOST_BACK / (int64_t)plan->real_size);
+}
+
+/* Units of forward and, if there is a backward, of that, whichever are fewer. */
+static int64_t units_of_slabs(const lcv_cpu_plan *plan)
+{
+    const int64_t channels = plan->params.channels, back = lcv_cpu_back_slab(plan);
+    const int64_t units =
+        plan->params.batch * parts(channels, plan->slab) * parts(plan->params.seqlen, LCV_CPU_BESIDE_CUT);
+    return back > 0 ? min64(units, parts(channels, back) * plan->chunks) : units;
+}
+
+void lcv_cpu_choose_slab(lcv_cpu_plan *plan, int32_t threads)
+{
+    const lcv_cpu_geometry *g = &plan->geometry;
+    const int64_t size = (int64_t)plan->real_size, least = LCV_CPU_BESIDE_LEAST / size;
+    const int64_t cached = LCV_CPU_BESIDE_CACHED / (lcv_cpu_beside_samples(g) * size);
+    const int64_t enough = threads > 1 ? (int64_t)ENOUGH_FOR_EACH * threads : 1;
+    plan->slab = 0;
+    if (!plan->info.sums || !g->beside || g->taps + g->taps_future > LCV_CPU_BESIDE_TAPS || g->rows == 0 ||
+        g->seqlen == 0)
+        return;
+    plan->slab = max64(min64(cached, LCV_CPU_BESIDE_MOST / size) / least, 1) * least;
+    while (plan->slab > least && units_of_slabs(plan) < enough)
+        plan->slab = max64(plan->slab / 2 / least, 1) * least;
+}
+
+int64_t lcv_cpu_beside_reals(const lcv_cpu_plan *plan)
+{
+    return max64(plan->slab * lcv_cpu_beside_samples(&plan->geometry),
+                 lcv_cpu_back_slab(plan) * lcv_cpu_beside_back_samples(&plan->geometry));
 }
 
 void lcv_cpu_cut(lcv_cpu_plan *plan, int64_t width, bool few)
@@ -81,8 +117,8 @@ void lcv_cpu_cut(lcv_cpu_plan *plan, int64_t width, bool few)
         plan->panels_per_block = batch * parts(group_of(plan), width);
     }
     plan->chunks = 1;
-    if (few && plan->blocks > 0 && plan->blocks < ENOUGH_UNITS)
-        plan->chunks = max64(1, min64(plan->panels_per_block, ENOUGH_UNITS / plan->blocks));
+    if (few && plan->blocks > 0 && plan->blocks < LCV_CPU_ENOUGH_UNITS)
+        plan->chunks = max64(1, min64(plan->panels_per_block, LCV_CPU_ENOUGH_UNITS / plan->blocks));
 }
 
 /* Batch entry (per-sample filters) and first channel of a block of own filters. */

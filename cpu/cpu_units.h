@@ -12,6 +12,9 @@
 #define LCV_CPU_UNITS_H
 
 #include "cpu_conv_plan.h"
+#include "integers.h"
+
+enum { LCV_CPU_ENOUGH_UNITS = 16 }; /* units that keep any usual number of threads busy */
 
 /* Sets the plan's blocks, panels and chunks for panels of at most `width` rows; `few` allows several chunks.
  */
@@ -25,5 +28,52 @@ int64_t lcv_cpu_block_filters(const lcv_cpu_plan *plan, int64_t block, int64_t *
 
 /* Sets the place and width of panel `index` of a block, and nothing else of it. */
 void lcv_cpu_find_panel(const lcv_cpu_plan *plan, int64_t block, int64_t index, lcv_cpu_panel *panel);
+
+/* ---- Rows side by side (cpu_beside.h) ---- */
+
+enum {
+    LCV_CPU_BESIDE_SAMPLES = 16,     /* of a slab in work at a time */
+    LCV_CPU_BESIDE_CUT = 1024,       /* samples that are worth a part of their own */
+    LCV_CPU_BESIDE_TAPS = 256,       /* most; with more of them the cache holds too few channels */
+    LCV_CPU_BESIDE_VECTOR = 64,      /* bytes; a slab has whole vectors */
+    LCV_CPU_BESIDE_CACHED = 1 << 16, /* bytes of taps and window that a slab's width is chosen for, */
+    LCV_CPU_BESIDE_LEAST = 128,      /* bytes of a sample of it: two lines, which hardware fetches together */
+    LCV_CPU_BESIDE_MOST_BACK = 1 << 9, /* of backward, which has more buffers */
+    LCV_CPU_BESIDE_MOST = 1 << 10,     /* and whole streams */
+    LCV_CPU_BESIDE_FAR = 1 << 25       /* bytes of an array that no cache holds */
+};
+
+/* Samples before and after those in work which their sums need. */
+static inline int64_t lcv_cpu_beside_before(const lcv_cpu_geometry *g)
+{
+    return max64(g->taps - 1, 0);
+}
+
+static inline int64_t lcv_cpu_beside_after(const lcv_cpu_geometry *g)
+{
+    return max64(g->taps_future - 1 + g->first_lag, 0);
+}
+
+/* Samples of one channel in a worker's buffers, forward and backward. */
+static inline int64_t lcv_cpu_beside_samples(const lcv_cpu_geometry *g)
+{
+    return g->taps + g->taps_future + lcv_cpu_beside_before(g) + lcv_cpu_beside_after(g) +
+           3 * LCV_CPU_BESIDE_SAMPLES + 2;
+}
+
+static inline int64_t lcv_cpu_beside_back_samples(const lcv_cpu_geometry *g)
+{
+    return 5 * (g->taps + g->taps_future) + 2 * (lcv_cpu_beside_before(g) + lcv_cpu_beside_after(g)) +
+           2 * LCV_CPU_SUMMED + 3 * LCV_CPU_BESIDE_SAMPLES + 6;
+}
+
+/* Channels of a slab going backward; 0 where none does. */
+int64_t lcv_cpu_back_slab(const lcv_cpu_plan *plan);
+
+/* Reals of a worker's buffers. */
+int64_t lcv_cpu_beside_reals(const lcv_cpu_plan *plan);
+
+/* Sets plan->slab, after the plan was cut. */
+void lcv_cpu_choose_slab(lcv_cpu_plan *plan, int32_t threads);
 
 #endif

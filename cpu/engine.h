@@ -42,6 +42,7 @@ typedef struct lcv_cpu_geometry {
     bool measure;      /* creation may time alternatives (LCV_PLANNING_MEASURED) */
     bool reproducible; /* nothing may follow from what was planned before in the process */
     bool exact;        /* results must not depend on later samples, not even by rounding (exact_causality) */
+    bool beside; /* rows lie side by side (BLD), with neither state nor wrapping: cpu_beside.h may sum */
     bool middle; /* forward only, and only the tail is wanted: what comes before it may be wrong. Then taps
                   * is at most out_len, and out_len 2 seqlen */
 } lcv_cpu_geometry;
@@ -133,6 +134,7 @@ typedef struct lcv_cpu_engine_info {
     size_t scratch_bytes;  /* of one worker */
     bool halves;           /* rows may lie in 16 bits */
     bool team;             /* a row of this length is worth the threads of a team */
+    bool sums;             /* a prepared filter is its taps, past and future: see cpu_beside.h */
     bool multiplies;       /* heeds row.product in backward; nobody asks others */
     bool heeds_ends;       /* heeds work.begins and work.ends; else accumulators are cleared */
     double cost;           /* for the choice: estimated nanoseconds of one forward row on one thread, */
@@ -179,6 +181,10 @@ static inline double lcv_cpu_cost_of_taps(const lcv_cpu_geometry *g, double cost
 {
     return cost * (0.8 + 0.8 * (g->rows > 0 ? (double)g->filters / (double)g->rows : 1.0));
 }
+
+/* How gradients of taps are summed directly, wherever rows lie: samples in blocks, whose sums are added in
+ * double; with few taps by the kernel `dot`, else by `correlate`. */
+enum { LCV_CPU_SUMMED = 128, LCV_CPU_FEW_TAPS = 4 };
 
 /* filter_grad of the engines whose accumulator holds gradients of taps, the past's before the future's. */
 static inline void lcv_cpu_hand_out_taps(const lcv_cpu_geometry *g, const void *grad, void *dtaps,

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Forward. The design is in cpu_beside.h. Compiled for each type. */
+#include "cpu_beside.h"
+#include "cpu_slab.h"
+
+#include <string.h>
+
+enum { SAMPLES = LCV_CPU_BESIDE_SAMPLES, LANES = LCV_CPU_BESIDE_VECTOR / sizeof(real) };
+
+static bool goes(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters)
+{
+    return p->slab > 0 && lies_beside(&call->u) && lies_beside(&call->pre_gate) &&
+           lies_beside(&call->post_gate) && lies_beside(&call->y) && are_plain(p, filters);
+}
+
+/* Moves the window to samples from t on. What was read once is not read again: it may have been overwritten.
+ */
+static samples advance(const slab *s, bool begins, int64_t t)
+{
+    const int64_t length = s->before + SAMPLES + s->after, overlap = begins ? 0 : length - SAMPLES;
+    memmove(s->window, s->window + SAMPLES * s->pitch, (size_t)(overlap * s->pitch) * sizeof(real));
+    read_x(s, t - s->before + overlap, length - overlap, s->window + overlap * s->pitch);
+    return (samples){s->window, s->pitch};
+}
+
+/* Is x an array of reals that stays as it is? */
+static bool is_x_plain(const slab *s)
+{
+    const sheet u = sheet_for(s, &s->call->u);
+    return s->width == s->pitch && is_real(&u) && s->call->pre_gate.data == NULL &&
+           s->call->u.data != s->call->y.data;
+}
+
+/* All that sums of `count` samples from t on need. */
+static samples look_at(const slab *s, bool plain, bool begins, int64_t t, int64_t count)
+{
+    const sheet u = sheet_for(s, &s->call->u);
+    if (!plain || t < s->before)
+        return advance(s, begins, t);
+    if (t + count + s->after <= s->p->params.seqlen)
+        return (samples){(const real *)(void *)place(&u, 0, t - s->before), u.stride};
+    read_x(s, t - s->before, s->before + count + s->after, s->window);
+    return (samples){s->window, s->pitch};
+}
+
+/* Can sums be written where they belong at once? */
+static bool is_bare(const slab *s, const sheet *y)
+{
+    return s->width == s->pitch && is_real(y) && s->p->params.activation == LCV_ACTIVATION_NONE &&
+           s->p->geometry.taps_future == 0 && s->call->skip.data == NULL && s->call->bias.data == NULL &&
+           s->call->post_gate.data == NULL;
+}
+
+/* Are arrays so long that they come from memory, which has to be told in time? */
+static bool is_far(const lcv_cpu_plan *p)
+{
+    return (double)p->geometry.rows * (double)p->params.seqlen * (double)sizeof(real) >=
+           (double)LCV_CPU_BESIDE_FAR;
+}
+
+/* Samples [from, to) of input and output. */
+static void fetch(const slab *s, int64_t from, int64_t to)
+{
+    const sheet u = sheet_for(s, &s->call->u), y = sheet_for(s, &s->call->y);
+    const int64_t line = LCV_CPU_LINE / dtype_bytes(u.dtype);
+    for (int64_t t = from; t < to; t++)
+        for (int64_t k = 0; k < s->width; k += line) {
+            __builtin_prefetch(place(&u, k, t), 0, 2);
+            __builtin_prefetch(place(&y, k, t), 1, 2);
+        }
+}
+
+static void forward_entry(const slab *s, int64_t from, int64_t to)
+{
+    const sheet y = sheet_for(s, &s->call->y);
+    const bool bare = is_bare(s, &y), plain = is_x_plain(s), far = is_far(s->p);
+    for (int64_t t = from; t < to; t += SAMPLES) {
+        const int64_t count = min64(SAMPLES, to - t);
+        const samples x = look_at(s, plain, t == from, t, count);
+        if (far)
+            fetch(s, min64(t + SAMPLES, to), min64(t + 2 * SAMPLES, to));
+        if (bare) {
+            sum_taps(s, x, count, (real *)(void *)place(&y, 0, t), y.stride);
+            continue;
+        }
+        sum_taps(s, x, count, s->v, s->pitch);
+        s->kernels->activate(s->p->params.activation, count * s->pitch, s->v);
+        store_product(s, s->v, &s->call->post_gate, &s->call->y, t, count);
+    }
+}
+
+static void forward_slab(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters,
+                         const lcv_cpu_part *part, int64_t c, int64_t width, const lcv_cpu_worker *worker)
+{
+    real *free = (real *)(void *)(worker->memory + p->worker.beside);
+    slab s = slab_of(p, call, c, width, SAMPLES, 0, &free);
+    take_scalars(&s, &call->skip, s.skip);
+    take_bias(&s);
+    for (s.b = part->first; s.b < part->last; s.b++) {
+        if (s.b == part->first || p->params.filter_form == LCV_FILTER_PER_SAMPLE)
+            take_taps(&s, filters);
+        forward_entry(&s, part->from, part->to);
+    }
+}
+
+/* Channels that do not fill a vector go alone: the others need no window then. */
+static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters, const lcv_cpu_part *part,
+                    const lcv_cpu_worker *worker)
+{
+    const int64_t whole = part->width / LANES * LANES;
+    if (whole > 0)
+        forward_slab(p, call, filters, part, part->c, whole, worker);
+    if (whole < part->width)
+        forward_slab(p, call, filters, part, part->c + whole, part->width - whole, worker);
+}
+
+const lcv_cpu_beside TYPED(lcv_cpu_beside) = {
+    .goes = goes,
+    .goes_back = TYPED(lcv_cpu_goes_back_beside),
+    .forward = forward,
+    .backward = TYPED(lcv_cpu_backward_beside),
+};
