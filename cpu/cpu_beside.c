@@ -51,23 +51,12 @@ static bool is_bare(const slab *s, const sheet *y)
            s->call->post_gate.data == NULL;
 }
 
-/* Are arrays so long that they come from memory, which has to be told in time? */
-static bool is_far(const lcv_cpu_plan *p)
+static void fetch_ahead(const slab *s, int64_t from, int64_t to)
 {
-    return (double)p->geometry.rows * (double)p->params.seqlen * (double)sizeof(real) >=
-           (double)LCV_CPU_BESIDE_FAR;
-}
-
-/* Samples [from, to) of input and output. */
-static void fetch(const slab *s, int64_t from, int64_t to)
-{
-    const sheet u = sheet_for(s, &s->call->u), y = sheet_for(s, &s->call->y);
-    const int64_t line = LCV_CPU_LINE / dtype_bytes(u.dtype);
-    for (int64_t t = from; t < to; t++)
-        for (int64_t k = 0; k < s->width; k += line) {
-            __builtin_prefetch(place(&u, k, t), 0, 2);
-            __builtin_prefetch(place(&y, k, t), 1, 2);
-        }
+    fetch_samples(s, &s->call->u, from, to);
+    fetch_samples(s, &s->call->pre_gate, from, to);
+    fetch_samples(s, &s->call->post_gate, from, to);
+    fetch_samples(s, &s->call->y, from, to);
 }
 
 static void forward_entry(const slab *s, int64_t from, int64_t to)
@@ -78,7 +67,7 @@ static void forward_entry(const slab *s, int64_t from, int64_t to)
         const int64_t count = min64(SAMPLES, to - t);
         const samples x = look_at(s, plain, t == from, t, count);
         if (far)
-            fetch(s, min64(t + SAMPLES, to), min64(t + 2 * SAMPLES, to));
+            fetch_ahead(s, min64(t + SAMPLES, to), min64(t + 2 * SAMPLES, to));
         if (bare) {
             sum_taps(s, x, count, (real *)(void *)place(&y, 0, t), y.stride);
             continue;

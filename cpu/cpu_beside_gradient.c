@@ -24,7 +24,7 @@ typedef struct {
     double *sums;   /* and from all; the longest lag of the past comes first */
     double *dskip, *dbias;
     real *activated;
-    bool needs_x, needs_z, wants_dx, wants_taps;
+    bool needs_x, needs_z, wants_dx, wants_taps, is_far;
 } descent;
 
 /* ---- Is it possible? ---- */
@@ -53,7 +53,8 @@ static descent begin(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
     real *free = (real *)(void *)(worker->memory + p->worker.beside);
     descent d = {.needs_z = lcv_cpu_needs_z(&p->params),
                  .wants_dx = lcv_cpu_wants_dx(p),
-                 .wants_taps = lcv_cpu_wants_taps(p)};
+                 .wants_taps = lcv_cpu_wants_taps(p),
+                 .is_far = is_far(p)};
     d.needs_x = d.needs_z || d.wants_taps || lcv_cpu_sums_skip(p);
     d.s = slab_of(p, call, at->c, at->width, SAMPLES, STEP - SAMPLES, &free);
     d.s.b = at->b;
@@ -176,6 +177,20 @@ static void write_dx(const descent *d, const real *dz, int64_t t, int64_t count)
     store_product(s, s->v, &s->call->pre_gate, &s->call->du, t, count);
 }
 
+/* What samples [t, t + SAMPLES) will need. */
+static void fetch_ahead(const slab *s, int64_t t)
+{
+    const lcv_conv_call *call = s->call;
+    const int64_t from = min64(t, s->p->params.seqlen), to = min64(t + SAMPLES, s->p->params.seqlen);
+    fetch_samples(s, &call->u, from, to);
+    fetch_samples(s, &call->pre_gate, from, to);
+    fetch_samples(s, &call->dy, from, to);
+    fetch_samples(s, &call->post_gate, from, to);
+    fetch_samples(s, &call->dpost_gate, from, to);
+    fetch_samples(s, &call->du, from, to);
+    fetch_samples(s, &call->dpre_gate, from, to);
+}
+
 static void step(descent *d, int64_t t)
 {
     slab *s = &d->s;
@@ -184,6 +199,8 @@ static void step(descent *d, int64_t t)
     advance(d, t);
     for (int64_t i = 0; i < count; i += SAMPLES) {
         const int64_t some = min64(SAMPLES, count - i);
+        if (d->is_far)
+            fetch_ahead(s, t + i + SAMPLES);
         if (d->needs_x)
             read_x(s, t + i + s->after, some, s->window + (behind + i) * s->pitch);
         make_dz(d, s->window + i * s->pitch, t + i, some, d->dz + (behind + i) * s->pitch);

@@ -72,6 +72,23 @@ static inline sheet sheet_for(const slab *s, const lcv_array *array)
     return sheet_of(array, s->p->params.dtype, s->b, s->c, s->width);
 }
 
+/* Are arrays so long that they come from far, which has to be told in time? */
+static inline bool is_far(const lcv_cpu_plan *p)
+{
+    return (double)p->geometry.rows * (double)p->params.seqlen * (double)sizeof(real) >=
+           (double)LCV_CPU_BESIDE_FAR;
+}
+
+/* Fetches samples [from, to) of an array that is read or written soon. */
+static inline void fetch_samples(const slab *s, const lcv_array *array, int64_t from, int64_t to)
+{
+    const sheet x = sheet_for(s, array);
+    const int64_t line = LCV_CPU_LINE / dtype_bytes(x.dtype);
+    for (int64_t t = from; x.data != NULL && t < to; t++)
+        for (int64_t k = 0; k < s->width; k += line)
+            __builtin_prefetch(place(&x, k, t), 0, 2);
+}
+
 /* Samples [from, from + count) of an array. */
 static inline void load_samples(const slab *s, const sheet *in, int64_t from, int64_t count, real *to)
 {

@@ -40,7 +40,7 @@ enum {
     LCV_CPU_BESIDE_LEAST = 128,      /* bytes of a sample of it: two lines, which hardware fetches together */
     LCV_CPU_BESIDE_MOST_BACK = 1 << 9, /* of backward, which has more buffers */
     LCV_CPU_BESIDE_MOST = 1 << 10,     /* and whole streams */
-    LCV_CPU_BESIDE_FAR = 1 << 25       /* bytes of an array that no cache holds */
+    LCV_CPU_BESIDE_FAR = 1 << 22       /* bytes of an array that the near caches do not keep */
 };
 
 /* Samples before and after those in work which their sums need. */
