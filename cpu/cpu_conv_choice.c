@@ -90,7 +90,7 @@ static const char *lean_refusal(const lcv_conv_params *p)
 
 /* Nanoseconds that a byte of a row's reals takes to become part of a row, where rows lie side by side, and to
  * go back. */
-static const double cost_turn = 0.15;
+static const double cost_turn = 0.2;
 
 /* Of one row, in all calls that the plan is for; what all engines have to do is left out. */
 static double whole_cost(const lcv_cpu_plan *plan, const lcv_cpu_engine_info *info)
