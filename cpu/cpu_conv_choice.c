@@ -311,6 +311,7 @@ static bool turn_lean(lcv_cpu_plan *plan, int32_t threads, bool fits)
 {
     lcv_cpu_plan other = *plan;
     const char *why;
+    other.slab = 0;
     if (!is_automatic(plan->params.engine) ||
         (fits ? plan->worker.bytes <= many_bytes : plan->geometry.reproducible) ||
         lean_refusal(&plan->params) != NULL)
