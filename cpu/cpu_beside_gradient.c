@@ -54,7 +54,7 @@ static descent begin(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
     descent d = {.needs_z = lcv_cpu_needs_z(&p->params),
                  .wants_dx = lcv_cpu_wants_dx(p),
                  .wants_taps = lcv_cpu_wants_taps(p),
-                 .is_far = is_far(p)};
+                 .is_far = lcv_cpu_is_longer(p, LCV_CPU_FAR)};
     d.needs_x = d.needs_z || d.wants_taps || lcv_cpu_sums_skip(p);
     d.s = slab_of(p, call, at->c, at->width, SAMPLES, STEP - SAMPLES, &free);
     d.s.b = at->b;

@@ -351,25 +351,36 @@ static double limit_of(const lcv_cpu_plan *p, const lcv_cpu_filter_note *note, c
     return is_for_taps ? fmin(note->limit, grad_limit(p)) : note->limit;
 }
 
+double TYPED(lcv_cpu_limit_of)(const lcv_cpu_plan *p, const lcv_cpu_filter_note *note)
+{
+    return limit_of(p, note, NULL);
+}
+
+void TYPED(lcv_cpu_convolve_rest)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *x,
+                                  const lcv_cpu_sink *sink, const lcv_cpu_begun *begun,
+                                  const lcv_cpu_worker *worker)
+{
+    const int64_t seqlen = p->geometry.seqlen, from = begun->samples;
+    const lcv_cpu_row row = rest_of(x, begun);
+    real *total = map_with_care(p, filter, false, &row, worker);
+    if (from > 0)
+        kernels_of(p)->add(begun->carry, min64(p->geometry.taps - 1, p->geometry.out_len - from),
+                           total + from);
+    if (sink->tail != NULL)
+        memcpy(sink->tail, total + seqlen, (size_t)(p->geometry.out_len - seqlen) * sizeof(real));
+    finish(p, sink, from, seqlen - from, total + from);
+}
+
 bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, lcv_cpu_row *x,
                              const lcv_cpu_sink *sink, void *keep, const lcv_cpu_worker *worker)
 {
-    const int64_t seqlen = p->geometry.seqlen;
     const lcv_cpu_filter_note *note = filter->note;
     lcv_cpu_begun begun = {.carry = careful_row(p, worker, CARRY)};
     const lcv_cpu_work work = work_of(worker, &begun);
     x->limit = limit_of(p, note, keep);
     if (note->plain != 0 && p->engine->forward(p->engine_self, filter->spectrum, x, sink, keep, &work))
         return true;
-    const int64_t from = begun.samples;
-    const lcv_cpu_row row = rest_of(x, &begun);
-    real *total = map_with_care(p, filter, false, &row, worker);
-    if (from > 0)
-        kernels_of(p)->add(begun.carry, min64(p->geometry.taps - 1, p->geometry.out_len - from),
-                           total + from);
-    if (sink->tail != NULL)
-        memcpy(sink->tail, total + seqlen, (size_t)(p->geometry.out_len - seqlen) * sizeof(real));
-    finish(p, sink, from, seqlen - from, total + from);
+    TYPED(lcv_cpu_convolve_rest)(p, filter, x, sink, &begun, worker);
     return false;
 }
 

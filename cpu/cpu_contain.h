@@ -21,6 +21,14 @@ void TYPED(lcv_cpu_note_taps)(const lcv_cpu_plan *p, void *taps, const lcv_cpu_f
 bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, lcv_cpu_row *x,
                              const lcv_cpu_sink *sink, void *keep, const lcv_cpu_worker *worker);
 
+/* Of the squares of a row's samples, which meets a filter that is plain. */
+double TYPED(lcv_cpu_limit_of)(const lcv_cpu_plan *p, const lcv_cpu_filter_note *note);
+
+/* The rest of a row that has begun, with care. */
+void TYPED(lcv_cpu_convolve_rest)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *x,
+                                  const lcv_cpu_sink *sink, const lcv_cpu_begun *begun,
+                                  const lcv_cpu_worker *worker);
+
 /* The engine's backward. Sets both rows' limits. x must be given with grad even when kept is. */
 void TYPED(lcv_cpu_convolve_back)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, lcv_cpu_row *g,
                                   const lcv_cpu_sink *dx, lcv_cpu_row *x, const void *kept, void *grad,

@@ -92,6 +92,7 @@ static void work(void *arg, int64_t index)
     worker.work.team = e->inside;
     for (int64_t item = atomic_fetch_add(&e->next, 1); item < e->count; item = atomic_fetch_add(&e->next, 1))
         e->item(e, item, &worker);
+    lcv_cpu_settle();
 }
 
 static void run(execution *e, item_fn item, int64_t count)
@@ -254,14 +255,36 @@ static int64_t slabs_of(const lcv_cpu_plan *p, int64_t slab)
     return (p->params.channels + slab - 1) / slab;
 }
 
+/* How rows of slabs are computed. */
+static const lcv_cpu_beside *beside_of(const lcv_cpu_plan *p)
+{
+    return p->lanes > 0 ? p->rows->transforms : p->rows->beside;
+}
+
 /* Into how many parts is the work on each slab cut? First by batch entries, and each of those by time, unless
- * what is read is overwritten. */
+ * what is read is overwritten, or transformed. */
 static int64_t parts_of(const lcv_cpu_plan *p, const lcv_conv_call *call)
 {
     const int64_t wanted = max64(LCV_CPU_ENOUGH_UNITS / slabs_of(p, p->slab), 1), batch = p->params.batch;
-    if (batch >= wanted || call->y.data == call->u.data)
+    if (batch >= wanted || call->y.data == call->u.data || p->lanes > 0)
         return min64(batch, wanted);
     return batch * max64(1, min64(wanted / batch, p->params.seqlen / LCV_CPU_BESIDE_CUT));
+}
+
+/* Rows after a part that would leave more than half of a vector empty. */
+static void forward_alone(const execution *e, const lcv_cpu_part *part, int64_t count,
+                          const lcv_cpu_worker *worker)
+{
+    const lcv_cpu_plan *p = e->plan;
+    for (int64_t b = part->first; b < part->last; b++)
+        for (int64_t k = 0; k < count; k += p->width) {
+            lcv_cpu_panel panel = {
+                .b = b, .c = part->c + part->width + k, .width = min64(p->width, count - k)};
+            for (int64_t i = 0; i < panel.width; i++)
+                panel.filters[i] =
+                    lcv_cpu_filter_at(p, e->prepared, p->filters, lcv_cpu_filter_of(p, b, panel.c + i));
+            p->rows->forward(p, e->call, &panel, worker);
+        }
 }
 
 static void forward_slab(const execution *e, int64_t index, const lcv_cpu_worker *worker)
@@ -277,7 +300,12 @@ static void forward_slab(const execution *e, int64_t index, const lcv_cpu_worker
     at.last = batch * (part / cuts + 1) / (parts / cuts);
     if (cut + 1 < cuts)
         at.to = min64(at.from + samples, at.to);
-    p->rows->beside->forward(p, e->call, e->prepared, &at, worker);
+    const int64_t rest = p->lanes > 0 ? at.width % p->lanes : 0, alone = 2 * rest < p->lanes ? rest : 0;
+    at.width -= alone;
+    if (at.width > 0)
+        beside_of(p)->forward(p, e->call, e->prepared, &at, worker);
+    if (alone > 0)
+        forward_alone(e, &at, alone, worker);
 }
 
 lcv_status lcv_cpu_conv_forward(void *plan, const lcv_conv_call *call)
@@ -291,7 +319,7 @@ lcv_status lcv_cpu_conv_forward(void *plan, const lcv_conv_call *call)
         return LCV_OK;
     }
     prepare_shared(&e);
-    if (p->slab > 0 && p->rows->beside->goes(p, call, e.prepared))
+    if (p->slab > 0 && beside_of(p)->goes(p, call, e.prepared))
         run(&e, forward_slab, slabs_of(p, p->slab) * parts_of(p, call));
     else
         run(&e, forward_unit, p->blocks * p->chunks);

@@ -88,16 +88,13 @@ static const char *lean_refusal(const lcv_conv_params *p)
     return NULL;
 }
 
-/* Nanoseconds that a byte of a row's reals takes to become part of a row, where rows lie side by side, and to
- * go back. */
-static const double cost_turn = 0.2;
-
 /* Of one row, in all calls that the plan is for; what all engines have to do is left out. */
 static double whole_cost(const lcv_cpu_plan *plan, const lcv_cpu_engine_info *info)
 {
     const bool turns = plan->geometry.beside && !info->sums;
-    const double turn = turns ? cost_turn * (double)((size_t)plan->geometry.seqlen * plan->real_size) : 0.0;
-    double cost = info->cost + turn;
+    const double turn = turns ? lcv_cpu_cost_of_turning(&plan->geometry, plan->geometry.seqlen) : 0.0;
+    const bool beside = plan->geometry.rows > 0 && lcv_cpu_transforms_beside(plan, info);
+    double cost = info->cost + (beside ? 0.0 : turn);
     if (lcv_cpu_needs_z(&plan->params))
         cost += info->cost;
     if (lcv_cpu_wants_dx(plan))
@@ -273,7 +270,7 @@ static bool fit(lcv_cpu_plan *plan, int32_t threads)
         if (most == 0 || plan->workspace_bytes <= most)
             return true;
         if (plan->slab > 0)
-            plan->slab = 0;
+            plan->slab = plan->lanes = 0;
         else if (plan->workers > 1)
             plan->workers--;
         else if (plan->chunks > 1 || plan->width > 1)
@@ -311,7 +308,7 @@ static bool turn_lean(lcv_cpu_plan *plan, int32_t threads, bool fits)
 {
     lcv_cpu_plan other = *plan;
     const char *why;
-    other.slab = 0;
+    other.slab = other.lanes = 0;
     if (!is_automatic(plan->params.engine) ||
         (fits ? plan->worker.bytes <= many_bytes : plan->geometry.reproducible) ||
         lean_refusal(&plan->params) != NULL)
@@ -379,16 +376,19 @@ void lcv_cpu_conv_explain(const lcv_cpu_plan *plan, char *text, size_t size)
 {
     const lcv_cpu_geometry *g = &plan->geometry;
     char transform[96] = "sums over the taps";
-    if (plan->slab > 0)
+    if (plan->slab > 0 && plan->lanes == 0)
         snprintf(transform, sizeof transform, "sums over the taps of %lld channels side by side",
                  (long long)plan->slab);
     if (plan->info.block > 0)
         snprintf(transform, sizeof transform,
-                 "blocks of %lld samples that overlap, ring of %lld complex points",
-                 (long long)plan->info.block, (long long)plan->info.fft_size);
+                 "blocks of %lld samples that overlap, ring of %lld complex points%s",
+                 (long long)plan->info.block, (long long)plan->info.fft_size,
+                 plan->lanes > 0 ? " side by side" : "");
     else if (plan->info.fft_size > 0)
         snprintf(transform, sizeof transform, "ring of %lld complex points%s", (long long)plan->info.fft_size,
-                 plan->engine->lean ? " in parts" : "");
+                 plan->engine->lean ? " in parts"
+                 : plan->lanes > 0  ? " side by side"
+                                    : "");
     snprintf(
         text, size, "engine %s (%s): %s, %lld samples with %lld + %lld taps, %s; %lld units on %d workers",
         plan->engine->name,

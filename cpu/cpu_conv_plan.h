@@ -20,7 +20,7 @@ typedef struct lcv_cpu_worker_layout {
     size_t keep;                  /* rows' transforms, kept from forward for backward */
     size_t x, g;                  /* gathered rows */
     size_t scratch;               /* the engine's */
-    size_t beside;                /* a slab's buffers: cpu_beside.h */
+    size_t beside;                /* buffers of rows side by side: cpu_beside.h */
     size_t careful, careful_grad; /* three rows, a carry and an accumulator: cpu_contain.h */
     size_t bytes;
 } lcv_cpu_worker_layout;
@@ -71,6 +71,7 @@ typedef struct lcv_cpu_plan {
     int64_t panels_per_block;
     int64_t chunks; /* units of each block, when blocks are few */
     int64_t slab;   /* channels of forward's units where rows go side by side: cpu_beside.h; 0: they do not */
+    int64_t lanes;  /* then: rows that are transformed at a time; 0: they are summed */
     int32_t workers;
     int32_t team_threads; /* threads inside each row, one row at a time; 1: rows side by side */
 
@@ -163,6 +164,7 @@ struct lcv_cpu_rows {
                      double (*sums)[2], const lcv_cpu_worker *worker);
 
     const lcv_cpu_beside *beside;
+    const lcv_cpu_beside *transforms; /* goes and forward only */
 
     /* to += from, accumulators of filter gradients. */
     void (*add_grad)(const lcv_cpu_plan *p, void *from, void *to);
@@ -188,6 +190,17 @@ static inline lcv_cpu_filter lcv_cpu_filter_at(const lcv_cpu_plan *p, char *area
     return (lcv_cpu_filter){area + (size_t)index * p->spectrum_stride,
                             (lcv_cpu_filter_note *)(void *)notes + index,
                             classes + (size_t)index * p->classes_stride};
+}
+
+/* Bytes of an array that near caches do not keep, so that what is read has to be fetched in time, and that no
+ * cache keeps, so that what is written goes around them all. */
+enum { LCV_CPU_FAR = 1 << 22, LCV_CPU_PAST = 1 << 24 };
+
+static inline bool lcv_cpu_is_longer(const lcv_cpu_plan *p, int64_t bytes)
+{
+    const bool halves = p->params.dtype == LCV_F16 || p->params.dtype == LCV_BF16;
+    const double size = halves ? 2.0 : (double)p->real_size;
+    return (double)p->geometry.rows * (double)p->params.seqlen * size >= (double)bytes;
 }
 
 /* The filter of a channel of a batch entry. */

@@ -41,15 +41,16 @@ static int64_t count_blocks(const lcv_cpu_geometry *g, int64_t block)
 enum { LEAST_POINTS = 256 };
 
 /* Nanoseconds that adding one sample of overhang costs, and by how much a block takes longer than a row
- * without a tail. */
-static const double cost_overhang = 0.5, cost_tail = 1.3;
+ * without a tail; the latter of rows side by side, too. */
+static const double cost_overhang = 0.5, cost_tail = 1.3, cost_tail_beside = 1.1;
 
 /* The block whose blocks together cost least; 0 when the filter is too long for any. */
 static int64_t choose_block(const lcv_backend_host *host, const lcv_cpu_geometry *g,
                             lcv_cpu_engine_info *best, double *best_cost)
 {
     int64_t chosen = 0;
-    for (int64_t points = LEAST_POINTS; 2 * points < g->seqlen; points *= 2) {
+    double least = 0.0; /* with what the driver does */
+    for (int64_t points = g->beside ? 2 * LEAST_POINTS : LEAST_POINTS; 2 * points < g->seqlen; points *= 2) {
         const int64_t block = 2 * points - g->taps + 1;
         lcv_cpu_engine_info info = {0};
         const char *reason;
@@ -58,10 +59,14 @@ static int64_t choose_block(const lcv_backend_host *host, const lcv_cpu_geometry
         const lcv_cpu_geometry inner = block_geometry(g, block);
         if (!inner_engine->query(host, &inner, &info, &reason))
             continue;
-        const double one = cost_tail * info.cost + cost_overhang * (double)g->taps;
+        const double row = g->backward ? info.cost_dx : info.cost;
+        const double one = (info.lanes > 0 && !g->backward ? cost_tail_beside : cost_tail) * row +
+                           cost_overhang * (double)g->taps;
         const double cost = one * (double)count_blocks(g, block);
-        if (chosen == 0 || cost < *best_cost) {
+        const double turn = g->beside && info.lanes == 0 ? lcv_cpu_cost_of_turning(g, g->seqlen) : 0.0;
+        if (chosen == 0 || cost + turn < least) {
             chosen = block;
+            least = cost + turn;
             *best = info;
             *best_cost = cost;
         }
@@ -173,6 +178,18 @@ static void filter_grad(void *self, void *grad, void *dtaps, void *dtaps_future,
 {
     const overlap *o = self;
     inner_engine->filter_grad(o->inner_self, grad, dtaps, dtaps_future, work);
+}
+
+static void arrange_beside(void *self, const void *const *spectra, void *arranged)
+{
+    const overlap *o = self;
+    inner_engine->arrange_beside(o->inner_self, spectra, arranged);
+}
+
+static void forward_beside(void *self, const void *arranged, const lcv_cpu_lanes *rows, void *memory)
+{
+    const overlap *o = self;
+    inner_engine->forward_beside(o->inner_self, arranged, rows, memory);
 }
 
 /* ---- Blocks ---- */
@@ -332,5 +349,7 @@ const lcv_cpu_engine TYPED(lcv_cpu_engine_overlap) = {
     .prepare = prepare,
     .forward = forward,
     .backward = backward,
+    .arrange_beside = arrange_beside,
+    .forward_beside = forward_beside,
     .filter_grad = filter_grad,
 };

@@ -591,6 +591,7 @@ const lcv_cpu_rows TYPED(lcv_cpu_rows) = {
     .forward = forward,
     .backward = backward,
     .beside = &TYPED(lcv_cpu_beside),
+    .transforms = &TYPED(lcv_cpu_transforms),
     .add_grad = TYPED(lcv_cpu_add_tap_grads),
     .lean_prepare = TYPED(lcv_cpu_lean_prepare),
     .lean_forward = TYPED(lcv_cpu_lean_forward),

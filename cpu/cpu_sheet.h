@@ -31,6 +31,7 @@ typedef struct {
     int64_t row_stride, stride; /* in elements: from row to row, from sample to sample */
     int64_t width;              /* rows */
     bool halves;                /* whoever uses rows as they lie takes 16 bits, too */
+    bool past;                  /* it is part of so much that no cache keeps it */
 } sheet;
 
 /* Part of a panel's time axis. */
@@ -116,7 +117,10 @@ static inline void store_tile(const TYPED(lcv_cpu_kernels) * k, const sheet *s, 
                               int64_t row_len)
 {
     real samples[TILE];
-    if (is_interleaved(s) && is_real(s)) {
+    if (is_interleaved(s) && s->past) {
+        k->transpose(tile, row_len, s->width, at.count, samples, s->width);
+        k->store_past(place(s, 0, at.from), s->dtype, s->stride, at.count, s->width, samples);
+    } else if (is_interleaved(s) && is_real(s)) {
         k->transpose(tile, row_len, s->width, at.count, (real *)(void *)place(s, 0, at.from), s->stride);
     } else if (is_interleaved(s)) {
         k->transpose(tile, row_len, s->width, at.count, samples, s->width);

@@ -69,14 +69,9 @@ static inline bool lies_beside(const lcv_array *array)
 
 static inline sheet sheet_for(const slab *s, const lcv_array *array)
 {
-    return sheet_of(array, s->p->params.dtype, s->b, s->c, s->width);
-}
-
-/* Are arrays so long that they come from far, which has to be told in time? */
-static inline bool is_far(const lcv_cpu_plan *p)
-{
-    return (double)p->geometry.rows * (double)p->params.seqlen * (double)sizeof(real) >=
-           (double)LCV_CPU_BESIDE_FAR;
+    sheet of = sheet_of(array, s->p->params.dtype, s->b, s->c, s->width);
+    of.past = lcv_cpu_is_longer(s->p, LCV_CPU_PAST);
+    return of;
 }
 
 /* Fetches samples [from, to) of an array that is read or written soon. */
@@ -103,7 +98,10 @@ static inline void load_samples(const slab *s, const sheet *in, int64_t from, in
 static inline void store_samples(const slab *s, const sheet *out, int64_t at, int64_t count, const real *from)
 {
     if (s->width == s->pitch) {
-        s->kernels->store(place(out, 0, at), out->dtype, out->stride, count, 1, s->width, from);
+        if (out->past)
+            s->kernels->store_past(place(out, 0, at), out->dtype, out->stride, count, s->width, from);
+        else
+            s->kernels->store(place(out, 0, at), out->dtype, out->stride, count, 1, s->width, from);
         return;
     }
     for (int64_t t = 0; t < count; t++)
@@ -133,7 +131,8 @@ static inline void store_product(const slab *s, const real *values, const lcv_ar
                                  int64_t at, int64_t count)
 {
     const sheet out = sheet_for(s, to), factor = sheet_for(s, b);
-    const bool writes = out.data != NULL && is_real(&out), reads = factor.data != NULL && is_real(&factor);
+    const bool writes = out.data != NULL && is_real(&out) && !out.past,
+               reads = factor.data != NULL && is_real(&factor);
     if (out.data == NULL)
         return;
     if (factor.data == NULL) {
@@ -201,6 +200,15 @@ typedef struct {
     int64_t step;      /* reals from one to the next */
 } samples;
 
+/* v += skip x + bias, of `count` samples. */
+static inline void add_terms(const slab *s, const real *x, int64_t x_step, int64_t count, real *v)
+{
+    const real *skip = s->call->skip.data != NULL ? s->skip : NULL;
+    const real *bias = s->call->bias.data != NULL ? s->bias : NULL;
+    if (skip != NULL || bias != NULL)
+        s->kernels->add_scaled(skip, x, x_step, bias, count, s->pitch, v);
+}
+
 /* v = the sums over the taps, plus skip x and bias, of `count` samples. */
 static inline void sum_taps(const slab *s, samples x, int64_t count, real *v, int64_t v_step)
 {
@@ -213,12 +221,7 @@ static inline void sum_taps(const slab *s, samples x, int64_t count, real *v, in
                             s->spare, s->pitch);
         k->add(s->spare, count * s->pitch, v);
     }
-    for (int64_t t = 0; s->call->skip.data != NULL && t < count; t++) {
-        k->multiply(s->skip, now + t * x.step, s->pitch, s->spare);
-        k->add(s->spare, s->pitch, v + t * s->pitch);
-    }
-    for (int64_t t = 0; s->call->bias.data != NULL && t < count; t++)
-        k->add(s->bias, s->pitch, v + t * s->pitch);
+    add_terms(s, now, x.step, count, v);
 }
 
 #endif

@@ -66,7 +66,7 @@ int64_t lcv_cpu_back_slab(const lcv_cpu_plan *plan)
 {
     if (plan->params.grad_mask == 0 || plan->params.filter_form != LCV_FILTER_PER_CHANNEL)
         return 0;
-    return min64(plan->slab, LCV_CPU_BESIDE_MOST_BACK / (int64_t)plan->real_size);
+    return plan->lanes > 0 ? 0 : min64(plan->slab, LCV_CPU_BESIDE_MOST_BACK / (int64_t)plan->real_size);
 }
 
 /* Units of forward and, if there is a backward, of that, whichever are fewer. */
@@ -78,23 +78,63 @@ static int64_t units_of_slabs(const lcv_cpu_plan *plan)
     return back > 0 ? min64(units, parts(channels, back) * plan->chunks) : units;
 }
 
+static int64_t enough_slabs(int32_t threads)
+{
+    return threads > 1 ? (int64_t)ENOUGH_FOR_EACH * threads : 1;
+}
+
+static void choose_slab_of_sums(lcv_cpu_plan *plan, int32_t threads)
+{
+    const int64_t size = (int64_t)plan->real_size, least = LCV_CPU_BESIDE_LEAST / size;
+    const int64_t cached = LCV_CPU_BESIDE_CACHED / (lcv_cpu_beside_samples(&plan->geometry) * size);
+    plan->slab = max64(min64(cached, LCV_CPU_BESIDE_MOST / size) / least, 1) * least;
+    while (plan->slab > least && units_of_slabs(plan) < enough_slabs(threads))
+        plan->slab = max64(plan->slab / 2 / least, 1) * least;
+}
+
+/* Putting spectra together costs a fourth of a transform: does it pay? A caller's limit on memory that undid
+ * the choice would change bits. */
+bool lcv_cpu_transforms_beside(const lcv_cpu_plan *plan, const lcv_cpu_engine_info *info)
+{
+    const lcv_cpu_geometry *g = &plan->geometry;
+    const int64_t blocks = info->block > 0 ? parts(g->seqlen, info->block) : 1;
+    const bool limited = plan->params.reproducible != 0 && plan->params.max_workspace_bytes > 0;
+    return info->lanes > 0 && g->beside && !limited && 2 * plan->params.channels >= info->lanes &&
+           g->rows / plan->filters * blocks >= LCV_CPU_TRANSFORM_PAYS;
+}
+
+/* Four lines of a sample are read much quicker than two, and two than one, which is only for threads that
+ * would have nothing to do. */
+static void choose_slab_of_transforms(lcv_cpu_plan *plan, int32_t threads)
+{
+    const int64_t size = (int64_t)plan->real_size, least = LCV_CPU_BESIDE_VECTOR / size;
+    const int64_t cached = LCV_CPU_TRANSFORM_CACHED / (2 * (int64_t)plan->info.spectrum_bytes);
+    plan->lanes = plan->info.lanes;
+    plan->slab = max64(min64(cached, LCV_CPU_TRANSFORM_MOST / size) / least, 1) * least;
+    for (;;) {
+        const int64_t units = plan->params.batch * parts(plan->params.channels, plan->slab);
+        if (plan->slab <= least || units >= (plan->slab > 2 * least ? enough_slabs(threads) : threads))
+            return;
+        plan->slab = plan->slab / 2 / least * least;
+    }
+}
+
 void lcv_cpu_choose_slab(lcv_cpu_plan *plan, int32_t threads)
 {
     const lcv_cpu_geometry *g = &plan->geometry;
-    const int64_t size = (int64_t)plan->real_size, least = LCV_CPU_BESIDE_LEAST / size;
-    const int64_t cached = LCV_CPU_BESIDE_CACHED / (lcv_cpu_beside_samples(g) * size);
-    const int64_t enough = threads > 1 ? (int64_t)ENOUGH_FOR_EACH * threads : 1;
-    plan->slab = 0;
-    if (!plan->info.sums || !g->beside || g->taps + g->taps_future > LCV_CPU_BESIDE_TAPS || g->rows == 0 ||
-        g->seqlen == 0)
+    plan->slab = plan->lanes = 0;
+    if (!g->beside || g->rows == 0 || g->seqlen == 0)
         return;
-    plan->slab = max64(min64(cached, LCV_CPU_BESIDE_MOST / size) / least, 1) * least;
-    while (plan->slab > least && units_of_slabs(plan) < enough)
-        plan->slab = max64(plan->slab / 2 / least, 1) * least;
+    if (plan->info.sums && g->taps + g->taps_future <= LCV_CPU_BESIDE_TAPS)
+        choose_slab_of_sums(plan, threads);
+    else if (lcv_cpu_transforms_beside(plan, &plan->info))
+        choose_slab_of_transforms(plan, threads);
 }
 
 int64_t lcv_cpu_beside_reals(const lcv_cpu_plan *plan)
 {
+    if (plan->lanes > 0)
+        return plan->slab * lcv_cpu_transform_samples(plan);
     return max64(plan->slab * lcv_cpu_beside_samples(&plan->geometry),
                  lcv_cpu_back_slab(plan) * lcv_cpu_beside_back_samples(&plan->geometry));
 }

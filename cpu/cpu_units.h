@@ -38,9 +38,11 @@ enum {
     LCV_CPU_BESIDE_VECTOR = 64,      /* bytes; a slab has whole vectors */
     LCV_CPU_BESIDE_CACHED = 1 << 16, /* bytes of taps and window that a slab's width is chosen for, */
     LCV_CPU_BESIDE_LEAST = 128,      /* bytes of a sample of it: two lines, which hardware fetches together */
-    LCV_CPU_BESIDE_MOST_BACK = 1 << 9, /* of backward, which has more buffers */
-    LCV_CPU_BESIDE_MOST = 1 << 10,     /* and whole streams */
-    LCV_CPU_BESIDE_FAR = 1 << 22       /* bytes of an array that the near caches do not keep */
+    LCV_CPU_BESIDE_MOST_BACK = 1 << 9,  /* of backward, which has more buffers */
+    LCV_CPU_BESIDE_MOST = 1 << 10,      /* and whole streams */
+    LCV_CPU_TRANSFORM_MOST = 1 << 8,    /* bytes of a sample of a slab that is transformed */
+    LCV_CPU_TRANSFORM_CACHED = 1 << 20, /* bytes of such a slab's spectra and results */
+    LCV_CPU_TRANSFORM_PAYS = 4          /* blocks that a spectrum has to meet there */
 };
 
 /* Samples before and after those in work which their sums need. */
@@ -67,13 +69,35 @@ static inline int64_t lcv_cpu_beside_back_samples(const lcv_cpu_geometry *g)
            2 * LCV_CPU_SUMMED + 3 * LCV_CPU_BESIDE_SAMPLES + 6;
 }
 
+/* What of a row is transformed at a time where rows go side by side, and how many samples its result has
+ * more. */
+static inline int64_t lcv_cpu_transform_block(const lcv_cpu_plan *plan)
+{
+    return plan->info.block > 0 ? plan->info.block : plan->params.seqlen;
+}
+
+static inline int64_t lcv_cpu_transform_overhang(const lcv_cpu_plan *plan)
+{
+    return plan->info.block > 0 ? plan->geometry.taps - 1 : 0;
+}
+
+/* Samples of one channel in a worker's buffers for it, its spectrum among them. */
+static inline int64_t lcv_cpu_transform_samples(const lcv_cpu_plan *plan)
+{
+    return 2 * lcv_cpu_transform_block(plan) + 3 * lcv_cpu_transform_overhang(plan) + LCV_CPU_BESIDE_SAMPLES +
+           3 + (int64_t)(plan->info.spectrum_bytes / plan->real_size);
+}
+
 /* Channels of a slab going backward; 0 where none does. */
 int64_t lcv_cpu_back_slab(const lcv_cpu_plan *plan);
 
 /* Reals of a worker's buffers. */
 int64_t lcv_cpu_beside_reals(const lcv_cpu_plan *plan);
 
-/* Sets plan->slab, after the plan was cut. */
+/* Would forward transform rows side by side? The plan need not be cut, and has rows. */
+bool lcv_cpu_transforms_beside(const lcv_cpu_plan *plan, const lcv_cpu_engine_info *info);
+
+/* Sets plan->slab and plan->lanes, after the plan was cut. */
 void lcv_cpu_choose_slab(lcv_cpu_plan *plan, int32_t threads);
 
 #endif

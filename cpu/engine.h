@@ -123,6 +123,15 @@ typedef struct lcv_cpu_sink {
     lcv_cpu_form x_form; /* of x and x_gate */
 } lcv_cpu_sink;
 
+/* Rows side by side, as many as a vector of the engine has lanes: sample t of row l is x[t * x_step + l]. */
+typedef struct lcv_cpu_lanes {
+    const void *x; /* `count` samples, at most seqlen; zeros follow */
+    int64_t x_step, count;
+    void *v; /* `out_count` samples of their linear result, at most out_len; v may be x with the same step */
+    int64_t v_step, out_count;
+    void *energy; /* a sum for each row: of its squares, roughly; not finite where a sample is not */
+} lcv_cpu_lanes;
+
 /* What an engine says about a geometry. */
 typedef struct lcv_cpu_engine_info {
     int64_t fft_size;      /* 0: no transform */
@@ -135,6 +144,7 @@ typedef struct lcv_cpu_engine_info {
     bool halves;           /* rows may lie in 16 bits */
     bool team;             /* a row of this length is worth the threads of a team */
     bool sums;             /* a prepared filter is its taps, past and future: see cpu_beside.h */
+    int64_t lanes;         /* rows that forward_beside takes; 0: there is none */
     bool multiplies;       /* heeds row.product in backward; nobody asks others */
     bool heeds_ends;       /* heeds work.begins and work.ends; else accumulators are cleared */
     double cost;           /* for the choice: estimated nanoseconds of one forward row on one thread, */
@@ -171,6 +181,11 @@ typedef struct lcv_cpu_engine {
     bool (*backward)(void *self, const void *spectrum, const lcv_cpu_row *g, const lcv_cpu_sink *dx,
                      const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work);
 
+    /* Forward of info.lanes rows side by side, or of one block of each (info.block). `arranged` is their
+     * spectra put together by arrange_beside: as long as they are. */
+    void (*arrange_beside)(void *self, const void *const *spectra, void *arranged);
+    void (*forward_beside)(void *self, const void *arranged, const lcv_cpu_lanes *rows, void *scratch);
+
     /* Turns an accumulator (which it may destroy) into taps' gradients. dtaps_future NULL: not wanted, and
      * likewise dtaps. */
     void (*filter_grad)(void *self, void *grad, void *dtaps, void *dtaps_future, const lcv_cpu_work *work);
@@ -180,6 +195,12 @@ typedef struct lcv_cpu_engine {
 static inline double lcv_cpu_cost_of_taps(const lcv_cpu_geometry *g, double cost)
 {
     return cost * (0.8 + 0.8 * (g->rows > 0 ? (double)g->filters / (double)g->rows : 1.0));
+}
+
+/* Nanoseconds that it takes to make rows of `samples` samples of one that lies beside others, and back. */
+static inline double lcv_cpu_cost_of_turning(const lcv_cpu_geometry *g, int64_t samples)
+{
+    return 0.3 * (double)samples * (g->is_double ? 8.0 : 4.0);
 }
 
 /* How gradients of taps are summed directly, wherever rows lie: samples in blocks, whose sums are added in

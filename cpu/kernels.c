@@ -91,6 +91,19 @@ static void multiply_rows(const real *a, int64_t a_step, const real *b, int64_t 
     }
 }
 
+static void add_scaled(const real *scale, const real *x, int64_t x_step, const real *bias, int64_t rows,
+                       int64_t count, real *to)
+{
+    for (int64_t row = 0; row < rows; row++, x += x_step, to += count) {
+        if (scale != NULL)
+            for (int64_t i = 0; i < count; i++)
+                to[i] += scale[i] * x[i];
+        if (bias != NULL)
+            for (int64_t i = 0; i < count; i++)
+                to[i] += bias[i];
+    }
+}
+
 /* dot_block of each lane's row. */
 static inline __attribute__((always_inline)) void dot_beside_block(const real *a, const real *b,
                                                                    int64_t width, double *sums)

@@ -228,6 +228,41 @@ static void store(void *data, lcv_dtype dtype, int64_t row_stride, int64_t rows,
     }
 }
 
+/* Whole lines around the caches, where the instruction set can. */
+static void stream_lines(const char *from, size_t bytes, char *to)
+{
+    for (size_t i = 0; i < bytes; i += LCV_CPU_LINE) {
+#if defined(__AVX512F__)
+        _mm512_stream_si512((void *)(to + i), _mm512_loadu_si512(from + i));
+#elif defined(__AVX2__)
+        _mm256_stream_si256((void *)(to + i), _mm256_loadu_si256((const void *)(from + i)));
+        _mm256_stream_si256((void *)(to + i + 32), _mm256_loadu_si256((const void *)(from + i + 32)));
+#else
+        memcpy(to + i, from + i, LCV_CPU_LINE);
+#endif
+    }
+}
+
+static void store_past(void *data, lcv_dtype dtype, int64_t row_stride, int64_t rows, int64_t count,
+                       const real *from)
+{
+    enum { MOST = 2048 };
+    char narrow[MOST];
+    const int64_t size = is_copied(dtype, 1) ? (int64_t)sizeof(real) : 2;
+    const size_t bytes = (size_t)(count * size), step = (size_t)(row_stride * size);
+    const bool halves = dtype == LCV_F16 || dtype == LCV_BF16;
+    if (((uintptr_t)data | bytes | step) % LCV_CPU_LINE != 0 || (!is_copied(dtype, 1) && !halves) ||
+        (halves && bytes > MOST)) {
+        store(data, dtype, row_stride, rows, 1, count, from);
+        return;
+    }
+    for (int64_t row = 0; row < rows; row++, from += count) {
+        if (halves)
+            store(narrow, dtype, 0, 1, 1, count, from);
+        stream_lines(halves ? narrow : (const char *)from, bytes, (char *)data + (size_t)row * step);
+    }
+}
+
 /* Square blocks of SIDE x SIDE. */
 #if defined(__AVX2__) && REAL_IS_DOUBLE
 enum { SIDE = 4 };

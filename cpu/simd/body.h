@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* body.h: the engine's entries for one instruction set and one type of real. A level's file defines
  * LCV_CPU_DOUBLE, LCV_SIMD_BYTES, LCV_SIMD_KERNELS and LCV_SIMD_NAME, and includes this. */
+#include "beside.h"
 #include "pass.h"
 
 static const lcv_cpu_team *team_for(const lcv_simd_plan *plan, const lcv_cpu_work *work)
@@ -175,5 +176,7 @@ const lcv_simd_kernels LCV_SIMD_KERNELS = {
     .prepare = prepare,
     .forward = forward,
     .backward = backward,
+    .arrange_beside = arrange_beside,
+    .forward_beside = forward_beside,
     .filter_grad = filter_grad,
 };

@@ -30,9 +30,10 @@ enum {
 
 enum {
     LCV_SIMD_MAX_RADIX = 14,
-    LCV_SIMD_TEAM_SIZE = 1 << 16,   /* points from which a team shares a row */
-    LCV_SIMD_TWICE_BYTES = 1 << 21, /* of a block that no cache near a core holds, */
-    LCV_SIMD_PAST_BYTES = 1 << 25,  /* and of a work array that most others do not hold, either */
+    LCV_SIMD_TEAM_SIZE = 1 << 16,    /* points from which a team shares a row */
+    LCV_SIMD_TWICE_BYTES = 1 << 21,  /* of a block that no cache near a core holds, */
+    LCV_SIMD_PAST_BYTES = 1 << 25,   /* and of a work array that most others do not hold, either */
+    LCV_SIMD_BESIDE_BYTES = 1 << 18, /* of a work array of rows side by side that a near cache holds */
     LCV_SIMD_MAX_LANES = 16,
     LCV_SIMD_SPLIT_REALS = 6,    /* of one radix-4 split: three rotations, see tables.c */
     LCV_SIMD_LEVELLED_REALS = 2, /* more in every leaf: cos without a weight, for s and t */
@@ -72,6 +73,9 @@ struct lcv_simd_kernels {
     bool (*backward)(const lcv_simd_plan *plan, const void *spectrum, const lcv_cpu_row *g,
                      const lcv_cpu_sink *dx, const lcv_cpu_row *x, const void *kept, void *grad,
                      const lcv_cpu_work *work);
+    void (*arrange_beside)(const lcv_simd_plan *plan, const void *const *spectra, void *arranged);
+    void (*forward_beside)(const lcv_simd_plan *plan, const void *arranged, const lcv_cpu_lanes *rows,
+                           void *scratch);
     void (*filter_grad)(const lcv_simd_plan *plan, void *grad, void *dtaps, void *dfuture,
                         const lcv_cpu_work *work);
 };
