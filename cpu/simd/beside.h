@@ -5,8 +5,7 @@
 #ifndef LCV_CPU_SIMD_BESIDE_H
 #define LCV_CPU_SIMD_BESIDE_H
 
-#include "edge.h"
-#include "tree.h"
+#include "pass.h"
 
 enum { LEAF_POINTS = LANES * LANES };
 
@@ -187,88 +186,22 @@ static void multiply_beside(const lcv_simd_plan *plan, cvec *p, const cvec *k)
 
 /* ---- The edges ---- */
 
-/* A column of samples; where there are none, zeros, or a place that nobody looks at, with no step. */
-typedef struct point_column {
-    union {
-        const real *from;
-        real *to;
-    };
-    size_t step;
-} point_column;
-
-INLINE void first_points(int radix, bool complex, const point_column *column, cvec *y, size_t stride,
-                         size_t at, size_t count, const real *stagger, vec *energy)
-{
-    vec sum[2] = {*energy, splat(1)}; /* not 0: see first_range */
-    for (size_t j = at; j < at + count; j++) {
-        vec x[LCV_SIMD_MAX_RADIX];
-        cvec z[LCV_SIMD_MAX_RADIX], zi[LCV_SIMD_MAX_RADIX];
-        const vec by = load_splat(&stagger[j % LEAF_POINTS]);
-#pragma GCC unroll 16
-        for (int k = 0; k < radix; k++)
-            x[k] = load(column[k].from + j * column[k].step);
-        add_squares(radix, x, sum);
-#pragma GCC unroll 16
-        for (int k = 0; k < radix; k++)
-            x[k] *= by;
-        spread(radix, x, z);
-        if (complex) {
-#pragma GCC unroll 16
-            for (int k = 0; k < radix; k++)
-                x[k] = load(column[radix + k].from + j * column[radix + k].step);
-            add_squares(radix, x, sum);
-#pragma GCC unroll 16
-            for (int k = 0; k < radix; k++)
-                x[k] *= by;
-            spread(radix, x, zi);
-        }
-#pragma GCC unroll 16
-        for (int k = 0; k < radix; k++)
-            y[(size_t)k * stride + j] = complex ? add_i(z[k], zi[k]) : z[k];
-    }
-    *energy = sum[0] + sum[1];
-}
-
-INLINE void last_points(int radix, bool complex, const cvec *y, size_t stride, const point_column *column,
-                        size_t at, size_t count)
-{
-    for (size_t j = at; j < at + count; j++) {
-        vec x[LCV_SIMD_MAX_RADIX];
-        cvec z[LCV_SIMD_MAX_RADIX];
-#pragma GCC unroll 16
-        for (int k = 0; k < radix; k++)
-            z[k] = y[(size_t)k * stride + j];
-        gather(radix, z, x);
-#pragma GCC unroll 16
-        for (int k = 0; k < radix; k++)
-            store(column[k].to + j * column[k].step, x[k]);
-        if (complex) {
-#pragma GCC unroll 16
-            for (int k = 0; k < radix; k++)
-                z[k] = (cvec){y[(size_t)k * stride + j].i, -y[(size_t)k * stride + j].r};
-            gather(radix, z, x);
-#pragma GCC unroll 16
-            for (int k = 0; k < radix; k++)
-                store(column[radix + k].to + j * column[radix + k].step, x[k]);
-        }
-    }
-}
-
-typedef void first_points_function(const point_column *column, cvec *y, size_t stride, size_t at,
-                                   size_t count, const real *stagger, vec *energy);
-typedef void last_points_function(const cvec *y, size_t stride, const point_column *column, size_t at,
+typedef void first_points_function(const void *const *column, const int64_t *steps, cvec *y, size_t stride,
+                                   size_t at, size_t count, const vec *stagger, vec *energy);
+typedef void last_points_function(const cvec *y, real *const *column, const int64_t *steps, size_t stride,
                                   size_t count);
 
 #define POINTS(radix, name, is_complex)                                                                      \
-    static void first_points##name(const point_column *column, cvec *y, size_t stride, size_t at,            \
-                                   size_t count, const real *stagger, vec *energy)                           \
+    static void first_points##name(const void *const *column, const int64_t *steps, cvec *y, size_t stride,  \
+                                   size_t at, size_t count, const vec *stagger, vec *energy)                 \
     {                                                                                                        \
-        first_points(radix, is_complex, column, y, stride, at, count, stagger, energy);                      \
+        first_loop(radix, LCV_CPU_REALS, is_complex, true, column, steps, y, stride, at, count, stagger,     \
+                   energy);                                                                                  \
     }                                                                                                        \
-    static void last_points##name(const cvec *y, size_t stride, const point_column *column, size_t at,       \
+    static void last_points##name(const cvec *y, real *const *column, const int64_t *steps, size_t stride,   \
                                   size_t count)                                                              \
     {                                                                                                        \
-        last_points(radix, is_complex, y, stride, column, at, count);                                        \
+        last_loop(radix, is_complex, y, column, steps, stride, count);                                       \
     }
 #define BOTH_POINTS(radix)                                                                                   \
     POINTS(radix, _##radix##_real, false)                                                                    \
@@ -293,52 +226,59 @@ static last_points_function *const last_points_functions[LCV_SIMD_MAX_RADIX + 1]
 #undef ROW
 #undef ROWS
 
-/* Of 2 radix columns those that begin before sample `end` have a step, of `step` reals. Returns how many. */
-static int64_t columns_before(const lcv_simd_plan *plan, int64_t end, int64_t step, point_column *column)
+/* Samples [0, end) in 2 radix columns may end within one of them: then the columns before it have a part of
+ * `cut` points more than those after. Of a part from point `from` on, sets the steps, 0 where a column has
+ * none, and returns how many columns have. */
+static int64_t steps_in(const lcv_simd_plan *plan, int64_t end, int64_t from, int64_t step, int64_t *steps)
 {
-    const int64_t radix = plan->shape.radix, length = plan->shape.size / radix;
+    const int64_t columns = 2 * plan->shape.radix, length = plan->shape.size / plan->shape.radix;
     int64_t count = 0;
-    for (int64_t k = 0; k < 2 * radix; k++) {
-        column[k].step = k * length < end ? (size_t)step : 0;
-        count += k * length < end;
+    for (int64_t k = 0; k < columns; k++) {
+        steps[k] = k * length + from < end ? step : 0;
+        count += k * length + from < end;
     }
     return count;
 }
 
-/* The samples may end within a column: then the columns before it have `cut` points more than those after. */
+/* Columns without samples are zeros. */
 static void first_pass_beside(const lcv_simd_plan *plan, const lcv_cpu_lanes *rows, cvec *data)
 {
-    const int64_t radix = plan->shape.radix, length = plan->shape.size / radix, cut = rows->count % length;
+    const int64_t radix = plan->shape.radix, length = plan->shape.size / radix;
+    const int64_t ends[3] = {0, rows->count % length, length};
     static const vec zeros;
     vec energy = splat(1); /* not 0: see first_range */
     for (int part = 0; part < 2; part++) {
-        const int64_t from = part == 0 ? 0 : cut, to = part == 0 ? cut : length;
-        point_column column[2 * LCV_SIMD_MAX_RADIX];
-        const int64_t columns = columns_before(plan, rows->count - from, rows->x_step, column);
+        const int64_t from = ends[part];
+        int64_t steps[MOST_COLUMNS];
+        const void *column[MOST_COLUMNS];
+        const int64_t columns = steps_in(plan, rows->count, from, rows->x_step, steps);
         for (int64_t k = 0; k < 2 * radix; k++)
-            column[k].from =
-                column[k].step > 0 ? (const real *)rows->x + k * length * rows->x_step : (const real *)&zeros;
-        if (to > from)
-            first_points_functions[radix][columns > radix](column, data, (size_t)length, (size_t)from,
-                                                           (size_t)(to - from), plan->stagger, &energy);
+            column[k] = steps[k] > 0 ? (const real *)rows->x + (k * length + from) * rows->x_step
+                                     : (const real *)&zeros;
+        if (ends[part + 1] > from)
+            first_points_functions[radix][columns > radix](column, steps, data + from, (size_t)length,
+                                                           (size_t)from, (size_t)(ends[part + 1] - from),
+                                                           plan->stagger, &energy);
     }
     store(rows->energy, energy);
 }
 
+/* Columns without samples go where nobody looks. */
 static void last_pass_beside(const lcv_simd_plan *plan, const lcv_cpu_lanes *rows, const cvec *data)
 {
     const int64_t radix = plan->shape.radix, length = plan->shape.size / radix;
-    const int64_t cut = rows->out_count % length;
+    const int64_t ends[3] = {0, rows->out_count % length, length};
     vec unseen;
     for (int part = 0; part < 2; part++) {
-        const int64_t from = part == 0 ? 0 : cut, to = part == 0 ? cut : length;
-        point_column column[2 * LCV_SIMD_MAX_RADIX];
-        const int64_t columns = columns_before(plan, rows->out_count - from, rows->v_step, column);
+        const int64_t from = ends[part];
+        int64_t steps[MOST_COLUMNS];
+        real *column[MOST_COLUMNS];
+        const int64_t columns = steps_in(plan, rows->out_count, from, rows->v_step, steps);
         for (int64_t k = 0; k < 2 * radix; k++)
-            column[k].to = column[k].step > 0 ? (real *)rows->v + k * length * rows->v_step : (real *)&unseen;
-        if (to > from && columns > 0)
-            last_points_functions[radix][columns > radix](data, (size_t)length, column, (size_t)from,
-                                                          (size_t)(to - from));
+            column[k] = steps[k] > 0 ? (real *)rows->v + (k * length + from) * rows->v_step : (real *)&unseen;
+        if (ends[part + 1] > from && columns > 0)
+            last_points_functions[radix][columns > radix](data + from, column, steps, (size_t)length,
+                                                          (size_t)(ends[part + 1] - from));
     }
 }
 

@@ -243,21 +243,34 @@ INLINE void add_squares(int radix, const vec *x, vec sum[2])
         sum[k % 2] += x[k] * x[k];
 }
 
+/* From one vector of column k to the next, in elements. Vectors of one row follow one another; those that are
+ * points of rows side by side have a step for each column. */
+INLINE int64_t step_of(const int64_t *steps, int k)
+{
+    return steps != NULL ? steps[k] : LANES;
+}
+
+/* The weights of vector i of a row (see simd.h), or of point i of rows side by side. */
+INLINE vec weights_of(const vec *stagger, const int64_t *steps, size_t i)
+{
+    return steps != NULL ? load_splat((const real *)stagger + i % (LANES * LANES)) : stagger[i % LANES];
+}
+
 /* `count` vectors of each column, from vector `at` on; residue r goes to y + r * stride. With `complex`,
- * columns radix to 2 radix - 1 are the imaginary parts. `stagger` has the weights (see simd.h). With `look`
- * `energy` gains the squares of all reals: one more operation for each, which tells of anything that is not
- * finite. */
+ * columns radix to 2 radix - 1 are the imaginary parts. With `look` `energy` gains the squares of all reals:
+ * one more operation for each, which tells of anything that is not finite. */
 INLINE void first_loop(int radix, lcv_cpu_form form, bool complex, bool look, const void *const *column,
-                       cvec *y, size_t stride, size_t at, size_t count, const vec *stagger, vec *energy)
+                       const int64_t *steps, cvec *y, size_t stride, size_t at, size_t count,
+                       const vec *stagger, vec *energy)
 {
     vec sum[2] = {*energy, splat(1)}; /* not 0: see first_range */
     for (size_t j = 0; j < count; j++) {
         vec x[LCV_SIMD_MAX_RADIX];
         cvec z[LCV_SIMD_MAX_RADIX], zi[LCV_SIMD_MAX_RADIX];
-        const vec by = stagger[(at + j) % LANES];
+        const vec by = weights_of(stagger, steps, at + j);
 #pragma GCC unroll 16
         for (int k = 0; k < radix; k++)
-            x[k] = load_as(form, column[k], (int64_t)(j * LANES));
+            x[k] = load_as(form, column[k], (int64_t)j * step_of(steps, k));
         if (look)
             add_squares(radix, x, sum);
 #pragma GCC unroll 16
@@ -267,7 +280,7 @@ INLINE void first_loop(int radix, lcv_cpu_form form, bool complex, bool look, co
         if (complex) {
 #pragma GCC unroll 16
             for (int k = 0; k < radix; k++)
-                x[k] = load_as(form, column[radix + k], (int64_t)(j * LANES));
+                x[k] = load_as(form, column[radix + k], (int64_t)j * step_of(steps, radix + k));
             if (look)
                 add_squares(radix, x, sum);
 #pragma GCC unroll 16
@@ -282,8 +295,8 @@ INLINE void first_loop(int radix, lcv_cpu_form form, bool complex, bool look, co
     *energy = sum[0] + sum[1];
 }
 
-INLINE void last_loop(int radix, bool complex, const cvec *y, real *const *column, size_t stride,
-                      size_t count)
+INLINE void last_loop(int radix, bool complex, const cvec *y, real *const *column, const int64_t *steps,
+                      size_t stride, size_t count)
 {
     for (size_t j = 0; j < count; j++) {
         vec x[LCV_SIMD_MAX_RADIX];
@@ -294,7 +307,7 @@ INLINE void last_loop(int radix, bool complex, const cvec *y, real *const *colum
         gather(radix, z, x);
 #pragma GCC unroll 16
         for (int k = 0; k < radix; k++)
-            store(column[k] + j * LANES, x[k]);
+            store(column[k] + (int64_t)j * step_of(steps, k), x[k]);
         if (complex) {
 #pragma GCC unroll 16
             for (int k = 0; k < radix; k++)
@@ -302,7 +315,7 @@ INLINE void last_loop(int radix, bool complex, const cvec *y, real *const *colum
             gather(radix, z, x);
 #pragma GCC unroll 16
             for (int k = 0; k < radix; k++)
-                store(column[radix + k] + j * LANES, x[k]);
+                store(column[radix + k] + (int64_t)j * step_of(steps, radix + k), x[k]);
         }
     }
 }
@@ -315,12 +328,12 @@ typedef void last_function(const cvec *y, real *const *column, size_t stride, si
     static void first##name(const void *const *column, cvec *y, size_t stride, size_t at, size_t count,      \
                             const vec *stagger, vec *energy)                                                 \
     {                                                                                                        \
-        first_loop(radix, form, is_complex, look, column, y, stride, at, count, stagger, energy);            \
+        first_loop(radix, form, is_complex, look, column, NULL, y, stride, at, count, stagger, energy);      \
     }
 #define LAST(radix, name, is_complex)                                                                        \
     static void last##name(const cvec *y, real *const *column, size_t stride, size_t count)                  \
     {                                                                                                        \
-        last_loop(radix, is_complex, y, column, stride, count);                                              \
+        last_loop(radix, is_complex, y, column, NULL, stride, count);                                        \
     }
 #define EDGE(radix, name, is_complex)                                                                        \
     FIRST(radix, name, LCV_CPU_REALS, is_complex, false)                                                     \
