@@ -194,7 +194,7 @@ static map map_of(const lcv_cpu_plan *p, bool adjoint)
 {
     const lcv_cpu_geometry *g = &p->geometry;
     const int64_t from = g->taps > 0 ? 1 - g->taps : g->first_lag;
-    const int64_t to = g->taps_future > 0 ? g->taps_future - 1 + g->first_lag : 0;
+    const int64_t to = lcv_cpu_future_reach(g);
     if (adjoint)
         return (map){true, g->out_len, g->seqlen, -to, -from};
     return (map){false, g->seqlen, g->out_len, from, to};

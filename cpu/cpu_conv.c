@@ -271,18 +271,25 @@ static int64_t parts_of(const lcv_cpu_plan *p, const lcv_conv_call *call)
     return batch * max64(1, min64(wanted / batch, p->params.seqlen / LCV_CPU_BESIDE_CUT));
 }
 
+/* The panel of rows of a slab that go alone, of at most `width` channels. Gradients are left out. */
+static lcv_cpu_panel panel_at(const execution *e, int64_t b, int64_t c, int64_t width)
+{
+    const lcv_cpu_plan *p = e->plan;
+    lcv_cpu_panel panel = {.b = b, .c = c, .width = min64(p->width, width)};
+    for (int64_t k = 0; k < panel.width && e->prepared != NULL; k++)
+        panel.filters[k] = lcv_cpu_filter_at(p, e->prepared, p->filters, lcv_cpu_filter_of(p, b, c + k));
+    return panel;
+}
+
 /* Rows after a part that would leave more than half of a vector empty. */
 static void forward_alone(const execution *e, const lcv_cpu_part *part, int64_t count,
                           const lcv_cpu_worker *worker)
 {
     const lcv_cpu_plan *p = e->plan;
+    const int64_t c = part->c + part->width;
     for (int64_t b = part->first; b < part->last; b++)
         for (int64_t k = 0; k < count; k += p->width) {
-            lcv_cpu_panel panel = {
-                .b = b, .c = part->c + part->width + k, .width = min64(p->width, count - k)};
-            for (int64_t i = 0; i < panel.width; i++)
-                panel.filters[i] =
-                    lcv_cpu_filter_at(p, e->prepared, p->filters, lcv_cpu_filter_of(p, b, panel.c + i));
+            const lcv_cpu_panel panel = panel_at(e, b, c + k, count - k);
             p->rows->forward(p, e->call, &panel, worker);
         }
 }
@@ -393,12 +400,9 @@ static void backward_rows(const execution *e, const lcv_cpu_place *at, void *con
 {
     const lcv_cpu_plan *p = e->plan;
     for (int64_t from = 0; from < at->width; from += p->width) {
-        lcv_cpu_panel panel = {.b = at->b, .c = at->c + from, .width = min64(p->width, at->width - from)};
-        for (int64_t k = 0; k < panel.width; k++) {
-            if (e->prepared != NULL)
-                panel.filters[k] = lcv_cpu_filter_at(p, e->prepared, p->filters, panel.c + k);
+        lcv_cpu_panel panel = panel_at(e, at->b, at->c + from, at->width - from);
+        for (int64_t k = 0; k < panel.width; k++)
             panel.grads[k] = grads[from + k];
-        }
         p->rows->backward(p, e->call, &panel, sums + from, worker);
     }
 }

@@ -15,20 +15,10 @@ typedef struct {
     const lcv_backend_host *host;
     const TYPED(lcv_cpu_kernels) * kernels;
     lcv_cpu_geometry geometry;
-    int64_t past_reach, future_reach; /* largest lag on either side */
+    int64_t past_reach, future_reach;
 } direct;
 
 enum { BLOCK = 1024 };
-
-static int64_t past_reach(const lcv_cpu_geometry *g)
-{
-    return max64(g->taps - 1, 0);
-}
-
-static int64_t future_reach(const lcv_cpu_geometry *g)
-{
-    return max64(g->taps_future - 1 + g->first_lag, 0);
-}
 
 static int64_t taps_len(const lcv_cpu_geometry *g)
 {
@@ -37,7 +27,7 @@ static int64_t taps_len(const lcv_cpu_geometry *g)
 
 static int64_t window_len(const lcv_cpu_geometry *g)
 {
-    return past_reach(g) + BLOCK + future_reach(g);
+    return lcv_cpu_past_reach(g) + BLOCK + lcv_cpu_future_reach(g);
 }
 
 /* Scratch of one call. The windows are two because backward looks at two rows. */
@@ -112,8 +102,8 @@ static lcv_status create(const lcv_backend_host *host, const lcv_cpu_geometry *g
     d->host = host;
     d->kernels = TYPED(lcv_cpu_kernels_of)(host->cpu_mask);
     d->geometry = *geometry;
-    d->past_reach = past_reach(geometry);
-    d->future_reach = future_reach(geometry);
+    d->past_reach = lcv_cpu_past_reach(geometry);
+    d->future_reach = lcv_cpu_future_reach(geometry);
     *self = d;
     return LCV_OK;
 }

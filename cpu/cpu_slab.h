@@ -48,8 +48,8 @@ static inline slab slab_of(const lcv_cpu_plan *p, const lcv_conv_call *call, int
     slab s = {.p = p, .call = call, .kernels = p->kernels, .c = c, .width = width, .room = room};
     real *const start = *free;
     s.pitch = (width + lanes - 1) / lanes * lanes;
-    s.before = lcv_cpu_beside_before(&p->geometry);
-    s.after = lcv_cpu_beside_after(&p->geometry);
+    s.before = lcv_cpu_past_reach(&p->geometry);
+    s.after = lcv_cpu_future_reach(&p->geometry);
     s.reversed = take_samples(&s, free, p->geometry.taps);
     s.future = take_samples(&s, free, p->geometry.taps_future);
     s.skip = take_samples(&s, free, 1);

@@ -45,27 +45,16 @@ enum {
     LCV_CPU_TRANSFORM_PAYS = 4          /* blocks that a spectrum has to meet there */
 };
 
-/* Samples before and after those in work which their sums need. */
-static inline int64_t lcv_cpu_beside_before(const lcv_cpu_geometry *g)
-{
-    return max64(g->taps - 1, 0);
-}
-
-static inline int64_t lcv_cpu_beside_after(const lcv_cpu_geometry *g)
-{
-    return max64(g->taps_future - 1 + g->first_lag, 0);
-}
-
 /* Samples of one channel in a worker's buffers, forward and backward. */
 static inline int64_t lcv_cpu_beside_samples(const lcv_cpu_geometry *g)
 {
-    return g->taps + g->taps_future + lcv_cpu_beside_before(g) + lcv_cpu_beside_after(g) +
+    return g->taps + g->taps_future + lcv_cpu_past_reach(g) + lcv_cpu_future_reach(g) +
            3 * LCV_CPU_BESIDE_SAMPLES + 2;
 }
 
 static inline int64_t lcv_cpu_beside_back_samples(const lcv_cpu_geometry *g)
 {
-    return 5 * (g->taps + g->taps_future) + 2 * (lcv_cpu_beside_before(g) + lcv_cpu_beside_after(g)) +
+    return 5 * (g->taps + g->taps_future) + 2 * (lcv_cpu_past_reach(g) + lcv_cpu_future_reach(g)) +
            2 * LCV_CPU_SUMMED + 3 * LCV_CPU_BESIDE_SAMPLES + 6;
 }
 

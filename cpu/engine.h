@@ -47,6 +47,17 @@ typedef struct lcv_cpu_geometry {
                   * is at most out_len, and out_len 2 seqlen */
 } lcv_cpu_geometry;
 
+/* The largest lag on either side: how far a sum looks back and ahead. */
+static inline int64_t lcv_cpu_past_reach(const lcv_cpu_geometry *g)
+{
+    return g->taps > 0 ? g->taps - 1 : 0;
+}
+
+static inline int64_t lcv_cpu_future_reach(const lcv_cpu_geometry *g)
+{
+    return g->taps_future > 0 ? g->taps_future - 1 + g->first_lag : 0;
+}
+
 /* Threads for the inside of one row. `run` calls task(arg, i) for i in [0, count), possibly at once. */
 typedef struct lcv_cpu_team {
     int32_t threads;
