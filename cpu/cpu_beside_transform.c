@@ -33,6 +33,7 @@ static lcv_cpu_filter filter_of(const job *j, int64_t k)
 
 /* ---- A slab ---- */
 
+/* All begins as zeros, but for the long buffers where every channel of them is there. */
 static job job_of(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters, const lcv_cpu_part *part,
                   const lcv_cpu_worker *worker)
 {
@@ -47,13 +48,13 @@ static job job_of(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filter
     j.s.skip = take_samples(&j.s, &free, 1);
     j.s.bias = take_samples(&j.s, &free, 1);
     j.energy = take_samples(&j.s, &free, 1);
-    j.s.window = take_samples(&j.s, &free, j.block);
-    memset(start, 0, (size_t)(free - start) * sizeof(real));
     j.carry = take_samples(&j.s, &free, j.overhang);
     j.begun = take_samples(&j.s, &free, j.overhang);
     j.s.spare = take_samples(&j.s, &free, SAMPLES);
+    j.s.window = take_samples(&j.s, &free, j.block);
     j.s.v = take_samples(&j.s, &free, j.block + j.overhang);
     j.arranged = free;
+    memset(start, 0, (size_t)((j.s.width < j.s.pitch ? free : j.s.window) - start) * sizeof(real));
     take_scalars(&j.s, &call->skip, j.s.skip);
     take_bias(&j.s);
     return j;
