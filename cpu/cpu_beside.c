@@ -51,12 +51,13 @@ static bool is_bare(const slab *s, const sheet *y)
            s->call->post_gate.data == NULL;
 }
 
-static void fetch_ahead(const slab *s, int64_t from, int64_t to)
+/* What is written where it belongs at once does not go around the caches. */
+static void fetch_ahead(const slab *s, bool bare, int64_t from, int64_t to)
 {
     fetch_samples(s, &s->call->u, from, to);
     fetch_samples(s, &s->call->pre_gate, from, to);
     fetch_samples(s, &s->call->post_gate, from, to);
-    fetch_samples(s, &s->call->y, from, to);
+    (bare ? fetch_samples : fetch_outputs)(s, &s->call->y, from, to);
 }
 
 static void forward_entry(const slab *s, int64_t from, int64_t to)
@@ -67,7 +68,7 @@ static void forward_entry(const slab *s, int64_t from, int64_t to)
         const int64_t count = min64(SAMPLES, to - t);
         const samples x = look_at(s, plain, t == from, t, count);
         if (far)
-            fetch_ahead(s, min64(t + SAMPLES, to), min64(t + 2 * SAMPLES, to));
+            fetch_ahead(s, bare, min64(t + SAMPLES, to), min64(t + 2 * SAMPLES, to));
         if (bare) {
             sum_taps(s, x, count, (real *)(void *)place(&y, 0, t), y.stride);
             continue;

@@ -21,6 +21,7 @@ typedef struct {
     real *begun;    /* the same of rows when they were set aside */
     real *energy;   /* of each row of a block */
     real *arranged; /* spectra */
+    real *scratch;  /* the engine's */
     double limit[MOST];
     int64_t aside[MOST]; /* from which sample on a row is set aside; seqlen: it is not */
 } job;
@@ -32,6 +33,12 @@ static lcv_cpu_filter filter_of(const job *j, int64_t k)
 }
 
 /* ---- A slab ---- */
+
+/* Those of a vector's rows, from row k on. */
+static real *arranged_at(const job *j, int64_t k)
+{
+    return j->arranged + k * (int64_t)(j->s.p->info.spectrum_bytes / sizeof(real));
+}
 
 /* All begins as zeros, but for the long buffers where every channel of them is there. */
 static job job_of(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters, const lcv_cpu_part *part,
@@ -54,16 +61,11 @@ static job job_of(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filter
     j.s.window = take_samples(&j.s, &free, j.block);
     j.s.v = take_samples(&j.s, &free, j.block + j.overhang);
     j.arranged = free;
+    j.scratch = arranged_at(&j, j.s.pitch);
     memset(start, 0, (size_t)((j.s.width < j.s.pitch ? free : j.s.window) - start) * sizeof(real));
     take_scalars(&j.s, &call->skip, j.s.skip);
     take_bias(&j.s);
     return j;
-}
-
-/* Those of a vector's rows, from row k on. */
-static real *arranged_at(const job *j, int64_t k)
-{
-    return j->arranged + k * (int64_t)(j->s.p->info.spectrum_bytes / sizeof(real));
 }
 
 static void take_filters(job *j)
@@ -157,7 +159,7 @@ static void transform(job *j, samples x, int64_t count, int64_t out_count)
                                     .v_step = j->s.pitch,
                                     .out_count = out_count,
                                     .energy = j->energy + k};
-        p->engine->forward_beside(p->engine_self, arranged_at(j, k), &rows, j->worker->work.scratch);
+        p->engine->forward_beside(p->engine_self, arranged_at(j, k), &rows, j->scratch);
     }
 }
 

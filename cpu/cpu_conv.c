@@ -266,7 +266,9 @@ static const lcv_cpu_beside *beside_of(const lcv_cpu_plan *p)
 static int64_t parts_of(const lcv_cpu_plan *p, const lcv_conv_call *call)
 {
     const int64_t wanted = max64(LCV_CPU_ENOUGH_UNITS / slabs_of(p, p->slab), 1), batch = p->params.batch;
-    if (batch >= wanted || call->y.data == call->u.data || p->lanes > 0)
+    if (p->lanes > 0)
+        return min64(lcv_cpu_transform_parts(p), wanted);
+    if (batch >= wanted || call->y.data == call->u.data)
         return min64(batch, wanted);
     return batch * max64(1, min64(wanted / batch, p->params.seqlen / LCV_CPU_BESIDE_CUT));
 }

@@ -14,7 +14,8 @@ static const lcv_cpu_engine *const engines[] = {
 
 enum {
     ENGINE_COUNT = sizeof engines / sizeof engines[0],
-    ROW_GAP = 16 /* reals between gathered rows, so that they do not share cache sets */
+    LEAST_TOGETHER = 8, /* channels that are worth a vector */
+    ROW_GAP = 16        /* reals between gathered rows, so that they do not share cache sets */
 };
 
 /* ---- The linear problem of a row ---- */
@@ -50,6 +51,8 @@ static lcv_cpu_geometry geometry_of(const lcv_conv_params *p)
     if (g.taps + g.taps_future == 0)
         g.taps = 1;
     g.beside = p->layout == LCV_LAYOUT_BLD && p->mode != LCV_CONV_CIRCULAR && g.out_len == g.seqlen;
+    g.together =
+        g.beside && p->reproducible == 0 && p->max_workspace_bytes == 0 && p->channels >= LEAST_TOGETHER;
     g.is_double = lcv_dtype_compute(p->dtype) == LCV_F64;
     g.backward = p->grad_mask != 0;
     g.measure = p->planning == LCV_PLANNING_MEASURED;
@@ -93,8 +96,7 @@ static double whole_cost(const lcv_cpu_plan *plan, const lcv_cpu_engine_info *in
 {
     const bool turns = plan->geometry.beside && !info->sums;
     const double turn = turns ? lcv_cpu_cost_of_turning(&plan->geometry, plan->geometry.seqlen) : 0.0;
-    const bool beside = plan->geometry.rows > 0 && lcv_cpu_transforms_beside(plan, info);
-    double cost = info->cost + (beside ? 0.0 : turn);
+    double cost = info->cost + (info->lanes > 0 ? 0.0 : turn);
     if (lcv_cpu_needs_z(&plan->params))
         cost += info->cost;
     if (lcv_cpu_wants_dx(plan))
@@ -229,7 +231,7 @@ static const int64_t least_kept = 1 << 14, least_saved = 1 << 13;
 static bool lay_out_saved(lcv_cpu_plan *plan)
 {
     size_t all;
-    if (plan->info.fft_size < least_saved || plan->info.block > 0)
+    if (plan->info.fft_size < least_saved || plan->info.block > 0 || plan->lanes > 0)
         return true;
     if (lcv_cpu_wants_taps(plan) && plan->info.fft_size >= least_kept)
         plan->saved_keep_bytes = plan->keep_stride;

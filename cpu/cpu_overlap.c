@@ -50,7 +50,8 @@ static int64_t choose_block(const lcv_backend_host *host, const lcv_cpu_geometry
 {
     int64_t chosen = 0;
     double least = 0.0; /* with what the driver does */
-    for (int64_t points = g->beside ? 2 * LEAST_POINTS : LEAST_POINTS; 2 * points < g->seqlen; points *= 2) {
+    for (int64_t points = g->together ? 2 * LEAST_POINTS : LEAST_POINTS; 2 * points < g->seqlen;
+         points *= 2) {
         const int64_t block = 2 * points - g->taps + 1;
         lcv_cpu_engine_info info = {0};
         const char *reason;

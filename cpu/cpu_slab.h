@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cpu_slab.h: samples of neighbouring channels of one batch entry, one after the other: what cpu_beside.c and
- * cpu_beside_gradient.c work on. All buffers hold `pitch` reals a sample: the slab's width rounded up to
+/* cpu_slab.h: samples of neighbouring channels of one batch entry, one after the other: what cpu_beside*.c
+ * work on. All buffers hold `pitch` reals a sample: the slab's width rounded up to
  * whole vectors, with zeros behind. For sources that are compiled for each type. */
 #ifndef LCV_CPU_SLAB_H
 #define LCV_CPU_SLAB_H
@@ -15,7 +15,7 @@ typedef struct {
     const TYPED(lcv_cpu_kernels) * kernels;
     int64_t b, c, width, pitch;
     int64_t before, after; /* samples around those in work that their sums need */
-    int64_t room;          /* samples of `spare`, the most in work at a time */
+    int64_t room;          /* samples of `spare`, the most that are loaded or stored at a time */
     real *reversed;        /* past taps, from the last to the first */
     real *future;
     real *skip, *bias;
@@ -82,6 +82,13 @@ static inline void fetch_samples(const slab *s, const lcv_array *array, int64_t 
     for (int64_t t = from; x.data != NULL && t < to; t++)
         for (int64_t k = 0; k < s->width; k += line)
             __builtin_prefetch(place(&x, k, t), 0, 2);
+}
+
+/* The same of what will be written, unless it goes around the caches. */
+static inline void fetch_outputs(const slab *s, const lcv_array *array, int64_t from, int64_t to)
+{
+    if (!lcv_cpu_is_longer(s->p, LCV_CPU_PAST))
+        fetch_samples(s, array, from, to);
 }
 
 /* Samples [from, from + count) of an array. */

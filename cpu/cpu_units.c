@@ -92,15 +92,21 @@ static void choose_slab_of_sums(lcv_cpu_plan *plan, int32_t threads)
         plan->slab = max64(plan->slab / 2 / least, 1) * least;
 }
 
-/* Putting spectra together costs a fourth of a transform: does it pay? A caller's limit on memory that undid
- * the choice would change bits. */
-bool lcv_cpu_transforms_beside(const lcv_cpu_plan *plan, const lcv_cpu_engine_info *info)
+static int64_t transform_blocks(const lcv_cpu_plan *plan)
 {
-    const lcv_cpu_geometry *g = &plan->geometry;
-    const int64_t blocks = info->block > 0 ? parts(g->seqlen, info->block) : 1;
-    const bool limited = plan->params.reproducible != 0 && plan->params.max_workspace_bytes > 0;
-    return info->lanes > 0 && g->beside && !limited && 2 * plan->params.channels >= info->lanes &&
-           g->rows / plan->filters * blocks >= LCV_CPU_TRANSFORM_PAYS;
+    return plan->info.block > 0 ? parts(plan->geometry.seqlen, plan->info.block) : 1;
+}
+
+int64_t lcv_cpu_transform_parts(const lcv_cpu_plan *plan)
+{
+    return max64(plan->params.batch / parts(LCV_CPU_TRANSFORM_PAYS, transform_blocks(plan)), 1);
+}
+
+/* Putting spectra together costs a fourth of a transform. */
+static bool pays_to_arrange(const lcv_cpu_plan *plan)
+{
+    const bool own = plan->params.filter_form == LCV_FILTER_PER_SAMPLE;
+    return (own ? 1 : plan->params.batch) * transform_blocks(plan) >= LCV_CPU_TRANSFORM_PAYS;
 }
 
 /* Four lines of a sample are read much quicker than two, and two than one, which is only for threads that
@@ -112,7 +118,7 @@ static void choose_slab_of_transforms(lcv_cpu_plan *plan, int32_t threads)
     plan->lanes = plan->info.lanes;
     plan->slab = max64(min64(cached, LCV_CPU_TRANSFORM_MOST / size) / least, 1) * least;
     for (;;) {
-        const int64_t units = plan->params.batch * parts(plan->params.channels, plan->slab);
+        const int64_t units = lcv_cpu_transform_parts(plan) * parts(plan->params.channels, plan->slab);
         if (plan->slab <= least || units >= (plan->slab > 2 * least ? enough_slabs(threads) : threads))
             return;
         plan->slab = plan->slab / 2 / least * least;
@@ -127,14 +133,19 @@ void lcv_cpu_choose_slab(lcv_cpu_plan *plan, int32_t threads)
         return;
     if (plan->info.sums && g->taps + g->taps_future <= LCV_CPU_BESIDE_TAPS)
         choose_slab_of_sums(plan, threads);
-    else if (lcv_cpu_transforms_beside(plan, &plan->info))
+    else if (plan->info.lanes > 0 && pays_to_arrange(plan))
         choose_slab_of_transforms(plan, threads);
+}
+
+static int64_t spectrum_len(const lcv_cpu_plan *plan)
+{
+    return (int64_t)(plan->info.spectrum_bytes / plan->real_size);
 }
 
 int64_t lcv_cpu_beside_reals(const lcv_cpu_plan *plan)
 {
     if (plan->lanes > 0)
-        return plan->slab * lcv_cpu_transform_samples(plan);
+        return plan->slab * lcv_cpu_transform_samples(plan) + plan->lanes * spectrum_len(plan);
     return max64(plan->slab * lcv_cpu_beside_samples(&plan->geometry),
                  lcv_cpu_back_slab(plan) * lcv_cpu_beside_back_samples(&plan->geometry));
 }

@@ -83,8 +83,8 @@ int64_t lcv_cpu_back_slab(const lcv_cpu_plan *plan);
 /* Reals of a worker's buffers. */
 int64_t lcv_cpu_beside_reals(const lcv_cpu_plan *plan);
 
-/* Would forward transform rows side by side? The plan need not be cut, and has rows. */
-bool lcv_cpu_transforms_beside(const lcv_cpu_plan *plan, const lcv_cpu_engine_info *info);
+/* Most parts of the batch to cut a slab of transforms into: each puts spectra together, which has to pay. */
+int64_t lcv_cpu_transform_parts(const lcv_cpu_plan *plan);
 
 /* Sets plan->slab and plan->lanes, after the plan was cut. */
 void lcv_cpu_choose_slab(lcv_cpu_plan *plan, int32_t threads);

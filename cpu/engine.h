@@ -42,9 +42,10 @@ typedef struct lcv_cpu_geometry {
     bool measure;      /* creation may time alternatives (LCV_PLANNING_MEASURED) */
     bool reproducible; /* nothing may follow from what was planned before in the process */
     bool exact;        /* results must not depend on later samples, not even by rounding (exact_causality) */
-    bool beside; /* rows lie side by side (BLD), with neither state nor wrapping: cpu_beside.h may sum */
-    bool middle; /* forward only, and only the tail is wanted: what comes before it may be wrong. Then taps
-                  * is at most out_len, and out_len 2 seqlen */
+    bool beside;   /* rows lie side by side (BLD), with neither state nor wrapping: cpu_beside.h may sum */
+    bool together; /* and may transform: rounding may depend on how arrays lie, and memory is not limited */
+    bool middle;   /* forward only, and only the tail is wanted: what comes before it may be wrong. Then taps
+                    * is at most out_len, and out_len 2 seqlen */
 } lcv_cpu_geometry;
 
 /* The largest lag on either side: how far a sum looks back and ahead. */
@@ -193,7 +194,7 @@ typedef struct lcv_cpu_engine {
                      const lcv_cpu_row *x, const void *kept, void *grad, const lcv_cpu_work *work);
 
     /* Forward of info.lanes rows side by side, or of one block of each (info.block). `arranged` is their
-     * spectra put together by arrange_beside: as long as they are. */
+     * spectra put together by arrange_beside: as long as they are, and so is scratch. */
     void (*arrange_beside)(void *self, const void *const *spectra, void *arranged);
     void (*forward_beside)(void *self, const void *arranged, const lcv_cpu_lanes *rows, void *scratch);
 

@@ -253,8 +253,9 @@ static void first_pass_beside(const lcv_simd_plan *plan, const lcv_cpu_lanes *ro
         const void *column[MOST_COLUMNS];
         const int64_t columns = steps_in(plan, rows->count, from, rows->x_step, steps);
         for (int64_t k = 0; k < 2 * radix; k++)
-            column[k] = steps[k] > 0 ? (const real *)rows->x + (k * length + from) * rows->x_step
-                                     : (const real *)&zeros;
+            column[k] = k * length + from < rows->count
+                            ? (const real *)rows->x + (k * length + from) * rows->x_step
+                            : (const real *)&zeros;
         if (ends[part + 1] > from)
             first_points_functions[radix][columns > radix](column, steps, data + from, (size_t)length,
                                                            (size_t)from, (size_t)(ends[part + 1] - from),

@@ -89,13 +89,12 @@ static bool query(const lcv_backend_host *host, const lcv_cpu_geometry *geometry
     const size_t bytes = 2 * (size_t)shape.size * real_bytes(geometry);
     const double cost = row_cost(&shape, kernels->lanes, bytes);
     const size_t beside_bytes = bytes * (size_t)kernels->lanes;
-    const bool beside = geometry->beside && beside_bytes <= LCV_SIMD_BESIDE_BYTES;
-    const size_t scratch = geometry->backward ? 2 * bytes : bytes;
+    const bool beside = geometry->together && beside_bytes <= LCV_SIMD_BESIDE_BYTES;
     *info = (lcv_cpu_engine_info){.fft_size = shape.size,
                                   .spectrum_bytes = bytes,
                                   .row_bytes = bytes,
                                   .grad_bytes = bytes,
-                                  .scratch_bytes = beside && beside_bytes > scratch ? beside_bytes : scratch,
+                                  .scratch_bytes = geometry->backward ? 2 * bytes : bytes,
                                   .lanes = beside ? kernels->lanes : 0,
                                   .halves = !geometry->is_double,
                                   .team = shape.size >= LCV_SIMD_TEAM_SIZE,

@@ -15,6 +15,7 @@ static const char *const problems[] = {
     "conv:f32:b1:d130:l5000:k500:post",
     "conv:f64:b2:d13:l2500:k200:gated:skip:bias",
     /* Whole rows. */
+    "conv:f32:b4:d16:l1:k1",
     "conv:f32:b4:d17:l513",
     "conv:f32:b5:d32:l1024:skip:bias:gated",
     "conv:f32:b4:d70:l700:k650:act=gelu:post",
@@ -60,6 +61,25 @@ static void check_values(void **state)
         arrays_free(&alone);
         arrays_free(&beside);
         arrays_free(&in_place);
+    }
+}
+
+/* A row that is one sample again and again, with a stride of 0. */
+static void check_expanded(void **state)
+{
+    const target *t = *state;
+    for (size_t i = 0; has_both(t) && i < COUNT_OF(problems); i++) {
+        const problem p = problem_on(t, problems[i]), q = side_by_side(&p);
+        arrays alone = make_arrays(&p, RANDOM_NORMAL), beside = copy_arrays(&q, &alone);
+        beside.tensor[ARRAY_U].strides[1] = 0;
+        for (int64_t row = 0; row < problem_rows(&p); row++)
+            for (int64_t s = 0; s < p.seqlen; s++)
+                set_value(&alone, ARRAY_U, row, s, value_at(&beside, ARRAY_U, row, 0));
+        run_problem(t, &alone);
+        run_problem(t, &beside);
+        expect_same_y(&beside, &alone);
+        arrays_free(&alone);
+        arrays_free(&beside);
     }
 }
 
@@ -154,5 +174,5 @@ static void check_lost_taps(void **state)
     }
 }
 
-PROPERTY_MAIN("transforms", {"values", check_values}, {"threads", check_threads}, {"lost", check_lost},
-              {"lost taps", check_lost_taps})
+PROPERTY_MAIN("transforms", {"values", check_values}, {"expanded", check_expanded},
+              {"threads", check_threads}, {"lost", check_lost}, {"lost taps", check_lost_taps})
