@@ -9,8 +9,7 @@ enum { SAMPLES = LCV_CPU_BESIDE_SAMPLES, LANES = LCV_CPU_BESIDE_VECTOR / sizeof(
 
 static bool goes(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters)
 {
-    return p->slab > 0 && lies_beside(&call->u) && lies_beside(&call->pre_gate) &&
-           lies_beside(&call->post_gate) && lies_beside(&call->y) && are_plain(p, filters);
+    return p->slab > 0 && call_lies_beside(call) && are_plain(p, filters);
 }
 
 /* Moves the window to samples from t on. What was read once is not read again: it may have been overwritten.
@@ -21,14 +20,6 @@ static samples advance(const slab *s, bool begins, int64_t t)
     memmove(s->window, s->window + SAMPLES * s->pitch, (size_t)(overlap * s->pitch) * sizeof(real));
     read_x(s, t - s->before + overlap, length - overlap, s->window + overlap * s->pitch);
     return (samples){s->window, s->pitch};
-}
-
-/* Is x an array of reals that stays as it is? */
-static bool is_x_plain(const slab *s)
-{
-    const sheet u = sheet_for(s, &s->call->u);
-    return s->width == s->pitch && is_real(&u) && s->call->pre_gate.data == NULL &&
-           s->call->u.data != s->call->y.data;
 }
 
 /* All that sums of `count` samples from t on need. */

@@ -37,21 +37,18 @@ static lcv_cpu_filter filter_of(const job *j, int64_t k)
 /* Those of a vector's rows, from row k on. */
 static real *arranged_at(const job *j, int64_t k)
 {
-    return j->arranged + k * (int64_t)(j->s.p->info.spectrum_bytes / sizeof(real));
+    return j->arranged + k * lcv_cpu_spectrum_reals(j->s.p);
 }
 
-/* All begins as zeros, but for the long buffers where every channel of them is there. */
+/* Skip and bias begin as zeros, and all does where a buffer has channels that are not there. */
 static job job_of(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters, const lcv_cpu_part *part,
                   const lcv_cpu_worker *worker)
 {
-    const int64_t lanes = LCV_CPU_BESIDE_VECTOR / (int64_t)sizeof(real);
     real *free = (real *)(void *)(worker->memory + p->worker.beside), *const start = free;
     job j = {.filters = filters, .worker = worker};
     j.block = lcv_cpu_transform_block(p);
     j.overhang = lcv_cpu_transform_overhang(p);
-    j.s = (slab){.p = p, .call = call, .kernels = p->kernels, .c = part->c, .width = part->width};
-    j.s.pitch = (part->width + lanes - 1) / lanes * lanes;
-    j.s.room = SAMPLES;
+    j.s = slab_at(p, call, part->c, part->width, SAMPLES);
     j.s.skip = take_samples(&j.s, &free, 1);
     j.s.bias = take_samples(&j.s, &free, 1);
     j.energy = take_samples(&j.s, &free, 1);
@@ -62,7 +59,7 @@ static job job_of(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filter
     j.s.v = take_samples(&j.s, &free, j.block + j.overhang);
     j.arranged = free;
     j.scratch = arranged_at(&j, j.s.pitch);
-    memset(start, 0, (size_t)((j.s.width < j.s.pitch ? free : j.s.window) - start) * sizeof(real));
+    memset(start, 0, (size_t)((j.s.width < j.s.pitch ? free : j.energy) - start) * sizeof(real));
     take_scalars(&j.s, &call->skip, j.s.skip);
     take_bias(&j.s);
     return j;
@@ -79,7 +76,7 @@ static void take_filters(job *j)
     }
     for (int64_t k = 0; k < j->s.width; k++) {
         const lcv_cpu_filter_note *note = filter_of(j, k).note;
-        j->limit[k] = note->plain != 0 ? TYPED(lcv_cpu_limit_of)(p, note) : 0.0;
+        j->limit[k] = note->plain != 0 ? TYPED(lcv_cpu_limit_of)(p, note, NULL) : 0.0;
     }
 }
 
@@ -92,7 +89,7 @@ static void set_aside(job *j, int64_t k, int64_t t)
         j->begun[i * j->s.pitch + k] = j->carry[i * j->s.pitch + k];
 }
 
-/* Row k of an array from a sample on, in its place in a row of all samples; 1 where there is no array. */
+/* What is left of row k of an array, in its place in a row of all samples. False where there is no array. */
 static bool load_rest(const job *j, const lcv_array *array, int64_t k, real *row)
 {
     const sheet in = sheet_for(&j->s, array);
@@ -131,13 +128,6 @@ static void finish_aside(const job *j, int64_t k)
 }
 
 /* ---- A block ---- */
-
-/* Is x an array of reals, as it is? */
-static bool is_x_plain(const slab *s)
-{
-    const sheet u = sheet_for(s, &s->call->u);
-    return s->width == s->pitch && is_real(&u) && s->call->pre_gate.data == NULL;
-}
 
 static samples look_at(const slab *s, int64_t t, int64_t count)
 {
@@ -218,8 +208,7 @@ static void forward(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filt
 static bool goes(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filters)
 {
     (void)filters;
-    return p->lanes > 0 && call->y.data != call->u.data && lies_beside(&call->u) &&
-           lies_beside(&call->pre_gate) && lies_beside(&call->post_gate) && lies_beside(&call->y);
+    return p->lanes > 0 && call->y.data != call->u.data && call_lies_beside(call);
 }
 
 const lcv_cpu_beside TYPED(lcv_cpu_transforms) = {.goes = goes, .forward = forward};

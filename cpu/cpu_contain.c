@@ -345,15 +345,10 @@ static lcv_cpu_work work_of(const lcv_cpu_worker *worker, lcv_cpu_begun *begun)
 
 /* Of the squares of a row whose z is computed. Where gradients of z and of taps are wanted the row is used
  * for both, in forward, too: what it leaves for backward must be what backward would compute itself. */
-static double limit_of(const lcv_cpu_plan *p, const lcv_cpu_filter_note *note, const void *keep)
+double TYPED(lcv_cpu_limit_of)(const lcv_cpu_plan *p, const lcv_cpu_filter_note *note, const void *keep)
 {
     const bool is_for_taps = keep != NULL || (lcv_cpu_wants_taps(p) && lcv_cpu_needs_z(&p->params));
     return is_for_taps ? fmin(note->limit, grad_limit(p)) : note->limit;
-}
-
-double TYPED(lcv_cpu_limit_of)(const lcv_cpu_plan *p, const lcv_cpu_filter_note *note)
-{
-    return limit_of(p, note, NULL);
 }
 
 void TYPED(lcv_cpu_convolve_rest)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter, const lcv_cpu_row *x,
@@ -377,7 +372,7 @@ bool TYPED(lcv_cpu_convolve)(const lcv_cpu_plan *p, const lcv_cpu_filter *filter
     const lcv_cpu_filter_note *note = filter->note;
     lcv_cpu_begun begun = {.carry = careful_row(p, worker, CARRY)};
     const lcv_cpu_work work = work_of(worker, &begun);
-    x->limit = limit_of(p, note, keep);
+    x->limit = TYPED(lcv_cpu_limit_of)(p, note, keep);
     if (note->plain != 0 && p->engine->forward(p->engine_self, filter->spectrum, x, sink, keep, &work))
         return true;
     TYPED(lcv_cpu_convolve_rest)(p, filter, x, sink, &begun, worker);

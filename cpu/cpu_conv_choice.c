@@ -272,7 +272,7 @@ static bool fit(lcv_cpu_plan *plan, int32_t threads)
         if (most == 0 || plan->workspace_bytes <= most)
             return true;
         if (plan->slab > 0)
-            plan->slab = plan->lanes = 0;
+            plan->slab = 0;
         else if (plan->workers > 1)
             plan->workers--;
         else if (plan->chunks > 1 || plan->width > 1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cpu_slab.h: samples of neighbouring channels of one batch entry, one after the other: what cpu_beside*.c
- * work on. All buffers hold `pitch` reals a sample: the slab's width rounded up to
- * whole vectors, with zeros behind. For sources that are compiled for each type. */
+ * work on. All buffers hold `pitch` reals a sample: the slab's width rounded up to whole vectors, with zeros
+ * behind. For sources that are compiled for each type. */
 #ifndef LCV_CPU_SLAB_H
 #define LCV_CPU_SLAB_H
 
@@ -14,6 +14,7 @@ typedef struct {
     const lcv_conv_call *call;
     const TYPED(lcv_cpu_kernels) * kernels;
     int64_t b, c, width, pitch;
+    bool past;             /* the data is so much that outputs go around the caches */
     int64_t before, after; /* samples around those in work that their sums need */
     int64_t room;          /* samples of `spare`, the most that are loaded or stored at a time */
     real *reversed;        /* past taps, from the last to the first */
@@ -39,15 +40,24 @@ static inline real *take_samples(const slab *s, real **free, int64_t count)
     return start;
 }
 
+/* Without buffers. */
+static inline slab slab_at(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t c, int64_t width,
+                           int64_t room)
+{
+    const int64_t lanes = LCV_CPU_BESIDE_VECTOR / (int64_t)sizeof(real);
+    slab s = {.p = p, .call = call, .kernels = p->kernels, .c = c, .width = width, .room = room};
+    s.pitch = (width + lanes - 1) / lanes * lanes;
+    s.past = lcv_cpu_is_longer(p, LCV_CPU_PAST);
+    return s;
+}
+
 /* With buffers from `free` on: those above and, of `room` samples, v and spare; the window has as many and
  * `more`. All begin as zeros. */
 static inline slab slab_of(const lcv_cpu_plan *p, const lcv_conv_call *call, int64_t c, int64_t width,
                            int64_t room, int64_t more, real **free)
 {
-    const int64_t lanes = LCV_CPU_BESIDE_VECTOR / (int64_t)sizeof(real);
-    slab s = {.p = p, .call = call, .kernels = p->kernels, .c = c, .width = width, .room = room};
+    slab s = slab_at(p, call, c, width, room);
     real *const start = *free;
-    s.pitch = (width + lanes - 1) / lanes * lanes;
     s.before = lcv_cpu_past_reach(&p->geometry);
     s.after = lcv_cpu_future_reach(&p->geometry);
     s.reversed = take_samples(&s, free, p->geometry.taps);
@@ -70,8 +80,23 @@ static inline bool lies_beside(const lcv_array *array)
 static inline sheet sheet_for(const slab *s, const lcv_array *array)
 {
     sheet of = sheet_of(array, s->p->params.dtype, s->b, s->c, s->width);
-    of.past = lcv_cpu_is_longer(s->p, LCV_CPU_PAST);
+    of.past = s->past;
     return of;
+}
+
+/* Do all arrays of a forward call lie so? */
+static inline bool call_lies_beside(const lcv_conv_call *call)
+{
+    return lies_beside(&call->u) && lies_beside(&call->pre_gate) && lies_beside(&call->post_gate) &&
+           lies_beside(&call->y);
+}
+
+/* Is x an array of reals that stays as it is? */
+static inline bool is_x_plain(const slab *s)
+{
+    const sheet u = sheet_for(s, &s->call->u);
+    return s->width == s->pitch && is_real(&u) && s->call->pre_gate.data == NULL &&
+           s->call->u.data != s->call->y.data;
 }
 
 /* Fetches samples [from, to) of an array that is read or written soon. */
@@ -87,7 +112,7 @@ static inline void fetch_samples(const slab *s, const lcv_array *array, int64_t 
 /* The same of what will be written, unless it goes around the caches. */
 static inline void fetch_outputs(const slab *s, const lcv_array *array, int64_t from, int64_t to)
 {
-    if (!lcv_cpu_is_longer(s->p, LCV_CPU_PAST))
+    if (!s->past)
         fetch_samples(s, array, from, to);
 }
 

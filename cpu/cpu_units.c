@@ -137,15 +137,10 @@ void lcv_cpu_choose_slab(lcv_cpu_plan *plan, int32_t threads)
         choose_slab_of_transforms(plan, threads);
 }
 
-static int64_t spectrum_len(const lcv_cpu_plan *plan)
-{
-    return (int64_t)(plan->info.spectrum_bytes / plan->real_size);
-}
-
 int64_t lcv_cpu_beside_reals(const lcv_cpu_plan *plan)
 {
     if (plan->lanes > 0)
-        return plan->slab * lcv_cpu_transform_samples(plan) + plan->lanes * spectrum_len(plan);
+        return plan->slab * lcv_cpu_transform_samples(plan) + plan->lanes * lcv_cpu_spectrum_reals(plan);
     return max64(plan->slab * lcv_cpu_beside_samples(&plan->geometry),
                  lcv_cpu_back_slab(plan) * lcv_cpu_beside_back_samples(&plan->geometry));
 }

@@ -70,11 +70,16 @@ static inline int64_t lcv_cpu_transform_overhang(const lcv_cpu_plan *plan)
     return plan->info.block > 0 ? plan->geometry.taps - 1 : 0;
 }
 
+static inline int64_t lcv_cpu_spectrum_reals(const lcv_cpu_plan *plan)
+{
+    return (int64_t)(plan->info.spectrum_bytes / plan->real_size);
+}
+
 /* Samples of one channel in a worker's buffers for it, its spectrum among them. */
 static inline int64_t lcv_cpu_transform_samples(const lcv_cpu_plan *plan)
 {
     return 2 * lcv_cpu_transform_block(plan) + 3 * lcv_cpu_transform_overhang(plan) + LCV_CPU_BESIDE_SAMPLES +
-           3 + (int64_t)(plan->info.spectrum_bytes / plan->real_size);
+           3 + lcv_cpu_spectrum_reals(plan);
 }
 
 /* Channels of a slab going backward; 0 where none does. */

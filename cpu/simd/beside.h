@@ -226,9 +226,9 @@ static last_points_function *const last_points_functions[LCV_SIMD_MAX_RADIX + 1]
 #undef ROW
 #undef ROWS
 
-/* Samples [0, end) in 2 radix columns may end within one of them: then the columns before it have a part of
- * `cut` points more than those after. Of a part from point `from` on, sets the steps, 0 where a column has
- * none, and returns how many columns have. */
+/* Samples [0, end) in 2 radix columns may end within one of them: then there are two parts of the columns, of
+ * which fewer have samples in the second. Of the part from point `from` on, sets the steps, 0 where a column
+ * has none, and returns how many columns have. */
 static int64_t steps_in(const lcv_simd_plan *plan, int64_t end, int64_t from, int64_t step, int64_t *steps)
 {
     const int64_t columns = 2 * plan->shape.radix, length = plan->shape.size / plan->shape.radix;
