@@ -19,6 +19,13 @@ arrays copy_arrays(const problem *p, const arrays *from)
     return a;
 }
 
+problem side_by_side(const problem *p)
+{
+    problem q = *p;
+    q.layout = LCV_LAYOUT_BLD;
+    return q;
+}
+
 void run_problem(const target *t, const arrays *a)
 {
     runner *r = NULL;

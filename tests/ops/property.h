@@ -17,6 +17,9 @@
 arrays make_arrays(const problem *p, random_fill fill);
 arrays copy_arrays(const problem *p, const arrays *from);
 
+/* The problem with channels last. */
+problem side_by_side(const problem *p);
+
 /* Runs the passes of the problem on its backend and engine. The test fails if the library does. */
 void run_problem(const target *t, const arrays *a);
 

@@ -50,13 +50,6 @@ static bool has_both(const target *t)
     return strcmp(t->backend, "cpu") == 0 && strcmp(t->engine, "direct") == 0;
 }
 
-static problem side_by_side(const problem *p)
-{
-    problem q = *p;
-    q.layout = LCV_LAYOUT_BLD;
-    return q;
-}
-
 /* As same_bits, but for the bits of a NaN. */
 static void expect_same_values(const arrays *a, const arrays *b, array_role role, const char *what)
 {

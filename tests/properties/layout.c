@@ -21,9 +21,7 @@ static void check_bld(void **state)
 {
     const target *t = *state;
     for (size_t i = 0; i < COUNT_OF(problems); i++) {
-        const problem p = problem_on(t, problems[i]);
-        problem q = p;
-        q.layout = LCV_LAYOUT_BLD;
+        const problem p = problem_on(t, problems[i]), q = side_by_side(&p);
         if (!target_serves(t, &p) || !target_serves(t, &q))
             continue;
         arrays a = make_arrays(&p, RANDOM_NORMAL), b = copy_arrays(&q, &a);

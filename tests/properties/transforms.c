@@ -38,13 +38,6 @@ static bool has_both(const target *t)
     return strcmp(t->backend, "cpu") == 0 && strcmp(t->engine, "simd") == 0;
 }
 
-static problem side_by_side(const problem *p)
-{
-    problem q = *p;
-    q.layout = LCV_LAYOUT_BLD;
-    return q;
-}
-
 static void check_values(void **state)
 {
     const target *t = *state;
