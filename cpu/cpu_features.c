@@ -9,8 +9,10 @@
 #include <cpuid.h>
 #endif
 
-static const char *const names[] = {
-    [LCV_CPU_LEVEL_C] = "c", [LCV_CPU_LEVEL_AVX2] = "avx2", [LCV_CPU_LEVEL_AVX512] = "avx512"};
+static const char *const names[] = {[LCV_CPU_LEVEL_C] = "c",
+                                    [LCV_CPU_LEVEL_AVX2] = "avx2",
+                                    [LCV_CPU_LEVEL_AVX512] = "avx512",
+                                    [LCV_CPU_LEVEL_AVX512_AMD] = "avx512-amd"};
 
 enum { LEVELS = sizeof names / sizeof names[0] };
 
@@ -23,8 +25,8 @@ static bool has_f16c(void)
 }
 #endif
 
-/* The builtins also ask whether the system saves the wide registers. */
-static lcv_cpu_level highest(void)
+/* The best for this processor. The builtins also ask whether the system saves the wide registers. */
+static lcv_cpu_level best(void)
 {
 #if defined(__x86_64__) && defined(LCV_CPU_HAVE_AVX2)
     __builtin_cpu_init();
@@ -33,7 +35,7 @@ static lcv_cpu_level highest(void)
 #ifdef LCV_CPU_HAVE_AVX512
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return LCV_CPU_LEVEL_AVX512;
+        return __builtin_cpu_is("amd") ? LCV_CPU_LEVEL_AVX512_AMD : LCV_CPU_LEVEL_AVX512;
 #endif
     return LCV_CPU_LEVEL_AVX2;
 #else
@@ -51,12 +53,12 @@ static int find(const char *mask)
 
 /* Asking a virtual machine's processor costs as much as a small convolution, so it is asked once. Two threads
  * that both ask find the same. */
-static lcv_cpu_level highest_known(void)
+static lcv_cpu_level best_known(void)
 {
     static _Atomic int known = -1;
     int level = atomic_load_explicit(&known, memory_order_relaxed);
     if (level < 0) {
-        level = (int)highest();
+        level = (int)best();
         atomic_store_explicit(&known, level, memory_order_relaxed);
     }
     return (lcv_cpu_level)level;
@@ -64,8 +66,10 @@ static lcv_cpu_level highest_known(void)
 
 lcv_cpu_level lcv_cpu_level_of(const char *mask)
 {
-    lcv_cpu_level level = highest_known();
-    int allowed = find(mask);
+    const lcv_cpu_level level = best_known();
+    const int allowed = find(mask);
+    if (allowed == LCV_CPU_LEVEL_AVX512_AMD && level == LCV_CPU_LEVEL_AVX512)
+        return LCV_CPU_LEVEL_AVX512_AMD;
     return allowed >= 0 && allowed < (int)level ? (lcv_cpu_level)allowed : level;
 }
 

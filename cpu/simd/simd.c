@@ -39,6 +39,8 @@ static const lcv_simd_kernels *choose(const lcv_backend_host *host, const lcv_cp
 #ifdef LCV_CPU_HAVE_AVX512
     /* Longer vectors have fewer sizes. */
     const lcv_simd_kernels *wider = g->is_double ? &lcv_cpu_simd_avx512_f64 : &lcv_cpu_simd_avx512_f32;
+    if (level >= LCV_CPU_LEVEL_AVX512_AMD)
+        wider = g->is_double ? &lcv_cpu_simd_avx512_amd_f64 : &lcv_cpu_simd_avx512_amd_f32;
     lcv_simd_shape other;
     if (level >= LCV_CPU_LEVEL_AVX512 && lcv_cpu_simd_shape(least_size(g), wider->lanes, &other) &&
         other.size <= shape->size) {

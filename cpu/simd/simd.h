@@ -86,6 +86,7 @@ extern const lcv_simd_kernels lcv_cpu_simd_avx2_f32, lcv_cpu_simd_avx2_f64;
 #endif
 #ifdef LCV_CPU_HAVE_AVX512
 extern const lcv_simd_kernels lcv_cpu_simd_avx512_f32, lcv_cpu_simd_avx512_f64;
+extern const lcv_simd_kernels lcv_cpu_simd_avx512_amd_f32, lcv_cpu_simd_avx512_amd_f64;
 #endif
 
 /* The smallest size that is at least `least`; false when there is none. */

@@ -15,8 +15,11 @@
 
 /* Do additions have units of their own beside those that multiply (AMD), or is nothing fused at all? Then a
  * product and the sum and difference with it are better not fused: 4 multiplications and 4 additions instead
- * of 6 fused ones. Processors with vectors of 64 bytes, and ARM's, mostly add where they multiply. */
-#if LCV_SIMD_BYTES == 64 || defined __ARM_FEATURE_FMA
+ * of 6 fused ones. Intel's processors with vectors of 64 bytes, and ARM's, mostly add where they multiply. A
+ * level may say. */
+#ifdef LCV_SIMD_ADDS_APART
+#define ADDS_APART LCV_SIMD_ADDS_APART
+#elif LCV_SIMD_BYTES == 64 || defined __ARM_FEATURE_FMA
 #define ADDS_APART 0
 #else
 #define ADDS_APART 1

@@ -4,8 +4,8 @@
  * Environment, read when a context is created (and ignored in set-user-id programs):
  *   LONGCONV_BACKEND       the only backend that AUTO may choose: ref, cpu, cuda, or a module's name
  *   LONGCONV_BACKEND_PATH  files or folders, separated by ':', searched first for backend modules
- *   LONGCONV_CPU_MASK      highest CPU level whose code may be used: c, avx2, avx512 (default: what the CPU
- *                          has)
+ *   LONGCONV_CPU_MASK      highest CPU level whose code may be used: c, avx2, avx512, avx512-amd
+ *                          (default: the best for this CPU; avx512-amd runs wherever avx512 does)
  *   LONGCONV_NUM_THREADS   threads of one execution; then OMP_NUM_THREADS, then the usable CPUs
  *   LONGCONV_LOG           error, warn, info or debug: log to stderr when no log function is set
  */

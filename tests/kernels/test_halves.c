@@ -199,9 +199,9 @@ static void try_row(const char *mask, lcv_cpu_form form, int64_t seqlen, int64_t
 static void test_rounded_once(void **state)
 {
     (void)state;
-    static const char *const masks[] = {"c", "avx2", ""};
+    static const char *const masks[] = {"c", "avx2", "avx512", "avx512-amd"};
     static const int64_t lengths[] = {2, 65, 1000, 1024, 7001, 100003, 131072};
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof masks / sizeof masks[0]; i++)
         for (size_t j = 0; j < sizeof lengths / sizeof lengths[0]; j++) {
             try_row(masks[i], LCV_CPU_BF16, lengths[j], 0);
             try_row(masks[i], LCV_CPU_F16, lengths[j], 0);

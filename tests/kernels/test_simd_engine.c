@@ -379,11 +379,13 @@ static void run_trial(const trial *t)
     assert_int_equal(l.lent, 0);
 }
 
+static const char *const masks[] = {"c", "avx2", "avx512", "avx512-amd"};
+enum { MASKS = sizeof masks / sizeof masks[0] };
+
 /* Runs a geometry on both types and all levels, with whatever extras the dice say. */
 static void try_geometry(int64_t seqlen, int64_t taps, int64_t future, int64_t first_lag, bool tail)
 {
-    static const char *const masks[] = {"c", "avx2", ""};
-    for (int variant = 0; variant < 6; variant++) {
+    for (int variant = 0; variant < 2 * MASKS; variant++) {
         const uint64_t dice = random_bits() >> 20;
         const bool with_tail = tail && taps > 1;
         trial t = {.mask = masks[variant / 2],
@@ -413,9 +415,8 @@ static void test_coherent(void **state)
 {
     (void)state;
     static const int64_t rows[] = {256, 640, 896, 1024, 3072, 3584, 4096, 16384};
-    static const char *const masks[] = {"c", "avx2", ""};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        for (int variant = 0; variant < 6; variant++)
+        for (int variant = 0; variant < 2 * MASKS; variant++)
             for (int pair = 0; pair < 2 * (SHAPES - 1); pair++) {
                 const shape like = (shape)(1 + pair / 2);
                 const trial t = {.mask = masks[variant / 2],

@@ -196,14 +196,15 @@ static void cpu_mask(void **state)
 /* The level changes the code, and the numbers no more than rounding does. */
 static void cpu_levels_agree(void **state)
 {
-    static const char *const masks[] = {"c", "avx2", "avx512"};
+    static const char *const masks[] = {"c", "avx2", "avx512", "avx512-amd"};
+    enum { MASKS = sizeof masks / sizeof masks[0] };
     const test_place plain = {TEST_PLAIN, 0, 1};
-    test_conv results[3];
+    test_conv results[MASKS];
     (void)state;
     for (int dtype = LCV_F32; dtype <= LCV_BF16; dtype++) {
         lcv_conv_params params = test_conv_params(2, 3, 1100, 700);
         params.dtype = (lcv_dtype)dtype;
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < MASKS; i++) {
             setenv("LONGCONV_CPU_MASK", masks[i], 1);
             lcv_context *context = open_default();
             lcv_plan *plan = test_conv_plan(context, &params, "cpu", NULL);
@@ -212,9 +213,9 @@ static void cpu_levels_agree(void **state)
             lcv_plan_destroy(&plan);
             lcv_context_destroy(&context);
         }
-        assert_true(test_conv_near(&results[1], &results[0], "avx2 against c"));
-        assert_true(test_conv_near(&results[2], &results[0], "avx512 against c"));
-        for (int i = 0; i < 3; i++)
+        for (int i = 1; i < MASKS; i++)
+            assert_true(test_conv_near(&results[i], &results[0], masks[i]));
+        for (int i = 0; i < MASKS; i++)
             test_conv_free(&results[i]);
     }
     unsetenv("LONGCONV_CPU_MASK");
