@@ -225,8 +225,8 @@ static void fetch_next(const sheet *s, int64_t t, int64_t end)
 {
     if (!is_plain(s) || s->data == NULL || t + 2 * PIECE > end)
         return;
-    for (size_t i = 0; i < PIECE * sizeof(real); i += 64)
-        __builtin_prefetch(place(s, 0, t + PIECE) + i);
+    for (size_t i = 0; i < PIECE * sizeof(real); i += LCV_CPU_LINE)
+        lcv_cpu_fetch(place(s, 0, t + PIECE) + i);
 }
 
 /* Samples [t, t + count) of x, and zeros beyond the end; as they are. */

@@ -106,7 +106,7 @@ static inline void fetch_samples(const slab *s, const lcv_array *array, int64_t 
     const int64_t line = LCV_CPU_LINE / dtype_bytes(x.dtype);
     for (int64_t t = from; x.data != NULL && t < to; t++)
         for (int64_t k = 0; k < s->width; k += line)
-            __builtin_prefetch(place(&x, k, t), 0, 2);
+            lcv_cpu_fetch(place(&x, k, t));
 }
 
 /* The same of what will be written, unless it goes around the caches. */

@@ -321,7 +321,7 @@ static inline void fetch_rows(const real *at, int64_t stride, int64_t count)
 {
     for (int64_t i = 0; i < SIDE; i++)
         for (int64_t j = 0; j < count; j += LCV_CPU_LINE / (int64_t)sizeof(real))
-            __builtin_prefetch(at + i * stride + j);
+            lcv_cpu_fetch(at + i * stride + j);
 }
 
 /* The next blocks of the long side: its lines lie on many pages, where no hardware prefetch follows. More

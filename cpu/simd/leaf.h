@@ -57,9 +57,8 @@ INLINE void fetch(lookahead *a)
     if (a->count == 0)
         return;
     lcv_cpu_lines *l = a->lines;
-    /* Not into the first cache, which the leaves need. */
     for (int i = 0; i < a->pace; i++)
-        __builtin_prefetch(l->at + i * l->step, 0, 2);
+        lcv_cpu_fetch(l->at + i * l->step);
     l->at += a->pace * l->step;
     l->count -= a->pace;
     if (l->count <= 0)

@@ -107,6 +107,14 @@ static void first_range(edge_job *job, int64_t index, size_t from, size_t to)
     job->energy[index] = sum_of(energy);
 }
 
+/* Asks for what a portion with the first split reads: no hardware follows so many pieces at once. */
+static void fetch_portion(const edge_job *job, size_t at, size_t count)
+{
+    const size_t pieces = 4 * (size_t)job->plan->shape.radix, step = column_vectors(job->plan) / 4;
+    for (size_t i = 0; i < pieces; i++)
+        fetch_piece(job->from, (int64_t)((i * step + at) * LANES), (int64_t)(count * LANES));
+}
+
 /* With the first split: vectors [from, to) of each quarter of the columns. */
 static void first_split(edge_job *job, int64_t index, size_t from, size_t to)
 {
@@ -116,7 +124,8 @@ static void first_split(edge_job *job, int64_t index, size_t from, size_t to)
     chunk_buffer buffer[MOST_SPLIT_COLUMNS];
     vec energy = splat(1); /* as above */
     for (size_t at = from; at < to; at += PORTION) {
-        const size_t count = min_size(to - at, PORTION);
+        const size_t count = min_size(to - at, PORTION), next = at + count;
+        fetch_portion(job, next, min_size(to - next, PORTION));
         for (size_t i = 0; i < 4; i++)
             first_chunk(job, i * quarter + at, count, meeting + i * PORTION, 4 * PORTION, buffer, &energy);
         for (size_t r = 0; r < radix; r++)
