@@ -54,12 +54,11 @@ static void fetch_ahead(const slab *s, bool bare, int64_t from, int64_t to)
 static void forward_entry(const slab *s, int64_t from, int64_t to)
 {
     const sheet y = sheet_for(s, &s->call->y);
-    const bool bare = is_bare(s, &y), plain = is_x_plain(s), far = lcv_cpu_is_longer(s->p, LCV_CPU_FAR);
+    const bool bare = is_bare(s, &y), plain = is_x_plain(s);
     for (int64_t t = from; t < to; t += SAMPLES) {
         const int64_t count = min64(SAMPLES, to - t);
         const samples x = look_at(s, plain, t == from, t, count);
-        if (far)
-            fetch_ahead(s, bare, min64(t + SAMPLES, to), min64(t + 2 * SAMPLES, to));
+        fetch_ahead(s, bare, min64(t + SAMPLES, to), min64(t + 2 * SAMPLES, to));
         if (bare) {
             sum_taps(s, x, count, (real *)(void *)place(&y, 0, t), y.stride);
             continue;

@@ -24,7 +24,7 @@ typedef struct {
     double *sums;   /* and from all; the longest lag of the past comes first */
     double *dskip, *dbias;
     real *activated;
-    bool needs_x, needs_z, wants_dx, wants_taps, is_far;
+    bool needs_x, needs_z, wants_dx, wants_taps;
 } descent;
 
 /* ---- Is it possible? ---- */
@@ -53,8 +53,7 @@ static descent begin(const lcv_cpu_plan *p, const lcv_conv_call *call, const lcv
     real *free = (real *)(void *)(worker->memory + p->worker.beside);
     descent d = {.needs_z = lcv_cpu_needs_z(&p->params),
                  .wants_dx = lcv_cpu_wants_dx(p),
-                 .wants_taps = lcv_cpu_wants_taps(p),
-                 .is_far = lcv_cpu_is_longer(p, LCV_CPU_FAR)};
+                 .wants_taps = lcv_cpu_wants_taps(p)};
     d.needs_x = d.needs_z || d.wants_taps || lcv_cpu_sums_skip(p);
     d.s = slab_of(p, call, at->c, at->width, SAMPLES, STEP - SAMPLES, &free);
     d.s.b = at->b;
@@ -199,8 +198,7 @@ static void step(descent *d, int64_t t)
     advance(d, t);
     for (int64_t i = 0; i < count; i += SAMPLES) {
         const int64_t some = min64(SAMPLES, count - i);
-        if (d->is_far)
-            fetch_ahead(s, t + i + SAMPLES);
+        fetch_ahead(s, t + i + SAMPLES);
         if (d->needs_x)
             read_x(s, t + i + s->after, some, s->window + (behind + i) * s->pitch);
         make_dz(d, s->window + i * s->pitch, t + i, some, d->dz + (behind + i) * s->pitch);

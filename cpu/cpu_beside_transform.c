@@ -17,11 +17,12 @@ typedef struct {
     char *filters;
     const lcv_cpu_worker *worker;
     int64_t block, overhang;
-    real *carry;    /* what the blocks before add to the next one */
-    real *begun;    /* the same of rows when they were set aside */
-    real *energy;   /* of each row of a block */
-    real *arranged; /* spectra */
-    real *scratch;  /* the engine's */
+    int64_t entries; /* the slab's last batch entry, and one */
+    real *carry;     /* what the blocks before add to the next one */
+    real *begun;     /* the same of rows when they were set aside */
+    real *energy;    /* of each row of a block */
+    real *arranged;  /* spectra */
+    real *scratch;   /* the engine's */
     double limit[MOST];
     int64_t aside[MOST]; /* from which sample on a row is set aside; seqlen: it is not */
 } job;
@@ -48,6 +49,7 @@ static job job_of(const lcv_cpu_plan *p, const lcv_conv_call *call, char *filter
     job j = {.filters = filters, .worker = worker};
     j.block = lcv_cpu_transform_block(p);
     j.overhang = lcv_cpu_transform_overhang(p);
+    j.entries = part->last;
     j.s = slab_at(p, call, part->c, part->width, SAMPLES);
     j.s.skip = take_samples(&j.s, &free, 1);
     j.s.bias = take_samples(&j.s, &free, 1);
@@ -153,11 +155,40 @@ static void transform(job *j, samples x, int64_t count, int64_t out_count)
     }
 }
 
-static void complete(const slab *s, samples x, int64_t t, int64_t count)
+/* The inputs that take the place of samples [from, from + count) of the block at t: of the next block, or of
+ * the next entry's first one. */
+static void fetch_successors(const job *j, int64_t t, int64_t from, int64_t count)
 {
+    const int64_t seqlen = j->s.p->params.seqlen;
+    slab next = j->s;
+    from += j->block;
+    if (t + j->block >= seqlen) {
+        from -= t + j->block;
+        next.b++;
+    }
+    if (next.b < j->entries)
+        fetch_samples(&next, &next.call->u, from, min64(from + count, seqlen));
+}
+
+/* What is needed after samples [from, from + SAMPLES) of the block at t, which ends at `end`. Inputs that are
+ * gathered are fetched there. */
+static void fetch_ahead(const job *j, int64_t t, int64_t from, int64_t end)
+{
+    const slab *s = &j->s;
+    const int64_t next = from + SAMPLES, next_end = min64(next + SAMPLES, end);
+    fetch_samples(s, &s->call->post_gate, next, next_end);
+    fetch_outputs(s, &s->call->y, next, next_end);
+    if (is_x_plain(s))
+        fetch_successors(j, t, from, SAMPLES);
+}
+
+static void complete(const job *j, samples x, int64_t t, int64_t count)
+{
+    const slab *s = &j->s;
     for (int64_t i = 0; i < count; i += SAMPLES) {
         const int64_t some = min64(SAMPLES, count - i);
         real *v = s->v + i * s->pitch;
+        fetch_ahead(j, t, t + i, t + count);
         add_terms(s, x.first + i * x.step, x.step, some, v);
         s->kernels->activate(s->p->params.activation, some * s->pitch, v);
         store_product(s, v, &s->call->post_gate, &s->call->y, t + i, some);
@@ -177,7 +208,7 @@ static void forward_block(job *j, int64_t t)
     s->kernels->add(j->carry, min64(j->overhang, count) * s->pitch, s->v);
     if (!is_last)
         memcpy(j->carry, s->v + count * s->pitch, (size_t)(j->overhang * s->pitch) * sizeof(real));
-    complete(s, x, t, count);
+    complete(j, x, t, count);
 }
 
 static void forward_entry(job *j)

@@ -14,7 +14,8 @@ typedef struct {
     const lcv_conv_call *call;
     const TYPED(lcv_cpu_kernels) * kernels;
     int64_t b, c, width, pitch;
-    bool past;             /* the data is so much that outputs go around the caches */
+    bool far;              /* the data is so much that it is fetched ahead, */
+    bool past;             /* or even that outputs go around the caches */
     int64_t before, after; /* samples around those in work that their sums need */
     int64_t room;          /* samples of `spare`, the most that are loaded or stored at a time */
     real *reversed;        /* past taps, from the last to the first */
@@ -47,6 +48,7 @@ static inline slab slab_at(const lcv_cpu_plan *p, const lcv_conv_call *call, int
     const int64_t lanes = LCV_CPU_BESIDE_VECTOR / (int64_t)sizeof(real);
     slab s = {.p = p, .call = call, .kernels = p->kernels, .c = c, .width = width, .room = room};
     s.pitch = (width + lanes - 1) / lanes * lanes;
+    s.far = lcv_cpu_is_longer(p, LCV_CPU_FAR);
     s.past = lcv_cpu_is_longer(p, LCV_CPU_PAST);
     return s;
 }
@@ -99,12 +101,12 @@ static inline bool is_x_plain(const slab *s)
            s->call->u.data != s->call->y.data;
 }
 
-/* Fetches samples [from, to) of an array that is read or written soon. */
+/* Fetches samples [from, to) of an array that is read or written soon, if there is one and it is far. */
 static inline void fetch_samples(const slab *s, const lcv_array *array, int64_t from, int64_t to)
 {
     const sheet x = sheet_for(s, array);
     const int64_t line = LCV_CPU_LINE / dtype_bytes(x.dtype);
-    for (int64_t t = from; x.data != NULL && t < to; t++)
+    for (int64_t t = from; s->far && x.data != NULL && t < to; t++)
         for (int64_t k = 0; k < s->width; k += line)
             lcv_cpu_fetch(place(&x, k, t));
 }
@@ -220,9 +222,12 @@ static inline void read_x(const slab *s, int64_t from, int64_t count, real *to)
     const int64_t inside = min64(max64(s->p->params.seqlen - from - lead, 0), count - lead);
     memset(to, 0, (size_t)(lead * s->pitch) * sizeof(real));
     to += lead * s->pitch;
-    for (int64_t t = 0; t < inside; t += s->room)
-        load_product(s, &s->call->u, &s->call->pre_gate, from + lead + t, min64(s->room, inside - t),
-                     to + t * s->pitch);
+    for (int64_t t = 0; t < inside; t += s->room) {
+        const int64_t at = from + lead + t, next = at + s->room, end = from + lead + inside;
+        fetch_samples(s, &s->call->u, next, min64(next + s->room, end));
+        fetch_samples(s, &s->call->pre_gate, next, min64(next + s->room, end));
+        load_product(s, &s->call->u, &s->call->pre_gate, at, min64(s->room, inside - t), to + t * s->pitch);
+    }
     memset(to + inside * s->pitch, 0, (size_t)((count - lead - inside) * s->pitch) * sizeof(real));
 }
 
