@@ -42,13 +42,14 @@ static bool is_bare(const slab *s, const sheet *y)
            s->call->post_gate.data == NULL;
 }
 
-/* What is written where it belongs at once does not go around the caches. */
+/* Outputs that are written where they belong at once do not go around the caches. */
 static void fetch_ahead(const slab *s, bool bare, int64_t from, int64_t to)
 {
     fetch_samples(s, &s->call->u, from, to);
     fetch_samples(s, &s->call->pre_gate, from, to);
     fetch_samples(s, &s->call->post_gate, from, to);
-    (bare ? fetch_samples : fetch_outputs)(s, &s->call->y, from, to);
+    if (bare)
+        fetch_samples(s, &s->call->y, from, to);
 }
 
 static void forward_entry(const slab *s, int64_t from, int64_t to)

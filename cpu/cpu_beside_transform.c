@@ -177,7 +177,6 @@ static void fetch_ahead(const job *j, int64_t t, int64_t from, int64_t end)
     const slab *s = &j->s;
     const int64_t next = from + SAMPLES, next_end = min64(next + SAMPLES, end);
     fetch_samples(s, &s->call->post_gate, next, next_end);
-    fetch_outputs(s, &s->call->y, next, next_end);
     if (is_x_plain(s))
         fetch_successors(j, t, from, SAMPLES);
 }

@@ -192,15 +192,15 @@ static inline lcv_cpu_filter lcv_cpu_filter_at(const lcv_cpu_plan *p, char *area
                             classes + (size_t)index * p->classes_stride};
 }
 
-/* Bytes of an array that near caches do not keep, so that what is read has to be fetched in time, and that no
- * cache keeps, so that what is written goes around them all. */
-enum { LCV_CPU_FAR = 1 << 22, LCV_CPU_PAST = 1 << 24 };
-
-static inline bool lcv_cpu_is_longer(const lcv_cpu_plan *p, int64_t bytes)
+/* Are arrays so long that near caches do not keep them? Then what is read has to be fetched in time, and what
+ * is written goes around the caches: where lines lie far apart, that is quicker than to write them in the
+ * last one, even if they are read from memory afterwards. */
+static inline bool lcv_cpu_is_far(const lcv_cpu_plan *p)
 {
+    enum { FAR = 1 << 22 };
     const bool halves = p->params.dtype == LCV_F16 || p->params.dtype == LCV_BF16;
     const double size = halves ? 2.0 : (double)p->real_size;
-    return (double)p->geometry.rows * (double)p->params.seqlen * size >= (double)bytes;
+    return (double)p->geometry.rows * (double)p->params.seqlen * size >= (double)FAR;
 }
 
 /* The filter of a channel of a batch entry. */

@@ -31,7 +31,7 @@ typedef struct {
     int64_t row_stride, stride; /* in elements: from row to row, from sample to sample */
     int64_t width;              /* rows */
     bool halves;                /* whoever uses rows as they lie takes 16 bits, too */
-    bool past;                  /* it is part of so much that no cache keeps it */
+    bool past;                  /* it is part of so much that near caches do not keep it */
 } sheet;
 
 /* Part of a panel's time axis. */

@@ -14,8 +14,7 @@ typedef struct {
     const lcv_conv_call *call;
     const TYPED(lcv_cpu_kernels) * kernels;
     int64_t b, c, width, pitch;
-    bool far;              /* the data is so much that it is fetched ahead, */
-    bool past;             /* or even that outputs go around the caches */
+    bool far;              /* inputs are fetched ahead, and outputs go around the caches */
     int64_t before, after; /* samples around those in work that their sums need */
     int64_t room;          /* samples of `spare`, the most that are loaded or stored at a time */
     real *reversed;        /* past taps, from the last to the first */
@@ -48,8 +47,7 @@ static inline slab slab_at(const lcv_cpu_plan *p, const lcv_conv_call *call, int
     const int64_t lanes = LCV_CPU_BESIDE_VECTOR / (int64_t)sizeof(real);
     slab s = {.p = p, .call = call, .kernels = p->kernels, .c = c, .width = width, .room = room};
     s.pitch = (width + lanes - 1) / lanes * lanes;
-    s.far = lcv_cpu_is_longer(p, LCV_CPU_FAR);
-    s.past = lcv_cpu_is_longer(p, LCV_CPU_PAST);
+    s.far = lcv_cpu_is_far(p);
     return s;
 }
 
@@ -82,7 +80,7 @@ static inline bool lies_beside(const lcv_array *array)
 static inline sheet sheet_for(const slab *s, const lcv_array *array)
 {
     sheet of = sheet_of(array, s->p->params.dtype, s->b, s->c, s->width);
-    of.past = s->past;
+    of.past = s->far;
     return of;
 }
 
@@ -101,7 +99,7 @@ static inline bool is_x_plain(const slab *s)
            s->call->u.data != s->call->y.data;
 }
 
-/* Fetches samples [from, to) of an array that is read or written soon, if there is one and it is far. */
+/* Fetches samples [from, to) of an array that is needed soon, if there is one and it is far. */
 static inline void fetch_samples(const slab *s, const lcv_array *array, int64_t from, int64_t to)
 {
     const sheet x = sheet_for(s, array);
@@ -109,13 +107,6 @@ static inline void fetch_samples(const slab *s, const lcv_array *array, int64_t 
     for (int64_t t = from; s->far && x.data != NULL && t < to; t++)
         for (int64_t k = 0; k < s->width; k += line)
             lcv_cpu_fetch(place(&x, k, t));
-}
-
-/* The same of what will be written, unless it goes around the caches. */
-static inline void fetch_outputs(const slab *s, const lcv_array *array, int64_t from, int64_t to)
-{
-    if (!s->past)
-        fetch_samples(s, array, from, to);
 }
 
 /* Samples [from, from + count) of an array. */

@@ -4,6 +4,7 @@
 #include "kernels_activate.h"
 #include "kernels_convert.h"
 #include "kernels_correlate.h"
+#include "kernels_transpose.h"
 
 #ifdef __FMA__
 #include <immintrin.h>
@@ -25,18 +26,18 @@ static void add(const real *a, int64_t count, real *to)
         to[i] += a[i];
 }
 
-enum { LANES = 64 / sizeof(real), ROUNDS = LCV_CPU_DOT_BYTES / 64 };
+enum { DOT_LANES = 64 / sizeof(real), ROUNDS = LCV_CPU_DOT_BYTES / 64 };
 
 /* At most ROUNDS products in a running sum, then pairwise over the lanes. */
 static inline __attribute__((always_inline)) double dot_block(const real *a, const real *b)
 {
-    real lane[LANES];
-    for (int k = 0; k < LANES; k++)
+    real lane[DOT_LANES];
+    for (int k = 0; k < DOT_LANES; k++)
         lane[k] = b != NULL ? a[k] * b[k] : a[k];
     for (int r = 1; r < ROUNDS; r++)
-        for (int k = 0; k < LANES; k++)
-            lane[k] += b != NULL ? a[r * LANES + k] * b[r * LANES + k] : a[r * LANES + k];
-    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int k = 0; k < DOT_LANES; k++)
+            lane[k] += b != NULL ? a[r * DOT_LANES + k] * b[r * DOT_LANES + k] : a[r * DOT_LANES + k];
+    for (int half = DOT_LANES / 2; half > 0; half /= 2)
         for (int k = 0; k < half; k++)
             lane[k] += lane[k + half];
     return (double)lane[0];
@@ -46,10 +47,10 @@ static void dot(const real *a, const real *b, int64_t count, double *sum)
 {
     int64_t i = 0;
     if (b != NULL)
-        for (; i + LANES * ROUNDS <= count; i += LANES * ROUNDS)
+        for (; i + DOT_LANES * ROUNDS <= count; i += DOT_LANES * ROUNDS)
             *sum += dot_block(a + i, b + i);
     else
-        for (; i + LANES * ROUNDS <= count; i += LANES * ROUNDS)
+        for (; i + DOT_LANES * ROUNDS <= count; i += DOT_LANES * ROUNDS)
             *sum += dot_block(a + i, NULL);
     for (; i < count; i++)
         *sum += b != NULL ? (double)a[i] * (double)b[i] : (double)a[i];
@@ -62,16 +63,16 @@ enum { VECTOR_BYTES = 32 };
 #else
 enum { VECTOR_BYTES = 16 };
 #endif
-typedef real vec __attribute__((vector_size(VECTOR_BYTES)));
+typedef real real_vec __attribute__((vector_size(VECTOR_BYTES)));
 
 enum {
     VECTOR = VECTOR_BYTES / sizeof(real),
     WIDE = 8 /* vectors in work together */
 };
 
-static inline vec load_vec(const real *from)
+static inline real_vec load_vec(const real *from)
 {
-    vec v;
+    real_vec v;
     memcpy(&v, from, sizeof v);
     return v;
 }
@@ -83,7 +84,7 @@ static void multiply_rows(const real *a, int64_t a_step, const real *b, int64_t 
     for (int64_t row = 0; row < rows; row++, a += a_step, b += b_step, to += to_step) {
         int64_t i = 0;
         for (; i + VECTOR <= count; i += VECTOR) {
-            const vec product = load_vec(a + i) * load_vec(b + i);
+            const real_vec product = load_vec(a + i) * load_vec(b + i);
             memcpy(to + i, &product, sizeof product);
         }
         for (; i < count; i++)
@@ -108,16 +109,16 @@ static void add_scaled(const real *scale, const real *x, int64_t x_step, const r
 static inline __attribute__((always_inline)) void dot_beside_block(const real *a, const real *b,
                                                                    int64_t width, double *sums)
 {
-    vec lane[LANES];
-    for (int k = 0; k < LANES; k++) {
+    real_vec lane[DOT_LANES];
+    for (int k = 0; k < DOT_LANES; k++) {
         const int64_t at = k * width;
         lane[k] = b != NULL ? load_vec(a + at) * load_vec(b + at) : load_vec(a + at);
         for (int r = 1; r < ROUNDS; r++) {
-            const int64_t next = at + r * LANES * width;
+            const int64_t next = at + r * DOT_LANES * width;
             lane[k] += b != NULL ? load_vec(a + next) * load_vec(b + next) : load_vec(a + next);
         }
     }
-    for (int half = LANES / 2; half > 0; half /= 2)
+    for (int half = DOT_LANES / 2; half > 0; half /= 2)
         for (int k = 0; k < half; k++)
             lane[k] += lane[k + half];
     for (int i = 0; i < VECTOR; i++)
@@ -127,7 +128,7 @@ static inline __attribute__((always_inline)) void dot_beside_block(const real *a
 static void dot_beside(const real *a, const real *b, int64_t width, int64_t count, double *sums)
 {
     int64_t t = 0;
-    for (; t + LANES * ROUNDS <= count; t += LANES * ROUNDS)
+    for (; t + DOT_LANES * ROUNDS <= count; t += DOT_LANES * ROUNDS)
         for (int64_t c = 0; c < width; c += VECTOR)
             if (b != NULL)
                 dot_beside_block(a + t * width + c, b + t * width + c, width, sums + c);
@@ -140,20 +141,20 @@ static void dot_beside(const real *a, const real *b, int64_t width, int64_t coun
 }
 
 /* The one sum here whose last bits do not matter: fused where there is an instruction. */
-static inline vec add_square(vec x, vec sum)
+static inline real_vec add_square(real_vec x, real_vec sum)
 {
 #if defined(__FMA__) && defined(__AVX2__) && REAL_IS_DOUBLE
-    return (vec)_mm256_fmadd_pd((__m256d)x, (__m256d)x, (__m256d)sum);
+    return (real_vec)_mm256_fmadd_pd((__m256d)x, (__m256d)x, (__m256d)sum);
 #elif defined(__FMA__) && defined(__AVX2__)
-    return (vec)_mm256_fmadd_ps((__m256)x, (__m256)x, (__m256)sum);
+    return (real_vec)_mm256_fmadd_ps((__m256)x, (__m256)x, (__m256)sum);
 #else
     return sum + x * x;
 #endif
 }
 
-static double sum_of_lanes(const vec *sums, int vectors)
+static double sum_of_lanes(const real_vec *sums, int vectors)
 {
-    vec total = sums[0];
+    real_vec total = sums[0];
     real lane[VECTOR];
     for (int v = 1; v < vectors; v++)
         total += sums[v];
@@ -166,7 +167,7 @@ static double sum_of_lanes(const vec *sums, int vectors)
 
 static inline __attribute__((always_inline)) double squares(const real *a, const real *b, int64_t count)
 {
-    vec sum[WIDE] = {{REAL(0.0)}};
+    real_vec sum[WIDE] = {{REAL(0.0)}};
     double rest = 0.0;
     int64_t i = 0;
     for (; i + WIDE * VECTOR <= count; i += WIDE * VECTOR)
@@ -196,7 +197,7 @@ static void weigh(const real *rows, int64_t stride, const real *weights, int64_t
 {
     int64_t j = 0;
     for (; j + WIDE * VECTOR <= count; j += WIDE * VECTOR) {
-        vec sum[WIDE];
+        real_vec sum[WIDE];
 #pragma GCC unroll 8
         for (int v = 0; v < WIDE; v++)
             sum[v] = weights[0] * load_vec(rows + j + v * VECTOR);
@@ -288,12 +289,12 @@ static inline cplx twisted(real re, real im, cplx twist, real scale)
 #define LAST_PAIRS(a, b)      __builtin_shufflevector(a, b, 1, 3)
 #endif
 
-static inline void twist_vecs(vec re, vec im, const cplx *table, real scale, cplx *w)
+static inline void twist_vecs(real_vec re, real_vec im, const cplx *table, real scale, cplx *w)
 {
-    const vec first = load_vec(&table[0].re), last = load_vec(&table[VECTOR / 2].re);
-    const vec c = REAL_PARTS(first, last), s = IMAGINARY_PARTS(first, last);
-    const vec a = (re * scale) * c - (im * scale) * s, b = (re * scale) * s + (im * scale) * c;
-    const vec first_pairs = FIRST_PAIRS(a, b), last_pairs = LAST_PAIRS(a, b);
+    const real_vec first = load_vec(&table[0].re), last = load_vec(&table[VECTOR / 2].re);
+    const real_vec c = REAL_PARTS(first, last), s = IMAGINARY_PARTS(first, last);
+    const real_vec a = (re * scale) * c - (im * scale) * s, b = (re * scale) * s + (im * scale) * c;
+    const real_vec first_pairs = FIRST_PAIRS(a, b), last_pairs = LAST_PAIRS(a, b);
     memcpy(w, &first_pairs, sizeof first_pairs);
     memcpy(w + VECTOR / 2, &last_pairs, sizeof last_pairs);
 }
@@ -303,7 +304,7 @@ typedef struct {
     const real *x, *gate;
 } parts;
 
-static inline vec vec_of(parts p, int64_t j)
+static inline real_vec vec_of(parts p, int64_t j)
 {
     return p.gate != NULL ? load_vec(p.x + j) * load_vec(p.gate + j) : load_vec(p.x + j);
 }
@@ -316,11 +317,11 @@ static inline real real_of(parts p, int64_t j)
 /* Elements [from, to). Without has_im imaginary parts are 0; with look, squares are added to `sum`. */
 static inline __attribute__((always_inline)) void twist_range(parts re, parts im, bool has_im, int64_t from,
                                                               int64_t to, const cplx *table, real scale,
-                                                              cplx *w, bool look, vec sum[2])
+                                                              cplx *w, bool look, real_vec sum[2])
 {
     int64_t j = from;
     for (; j + VECTOR <= to; j += VECTOR) {
-        const vec a = vec_of(re, j), b = has_im ? vec_of(im, j) : (vec){REAL(0.0)};
+        const real_vec a = vec_of(re, j), b = has_im ? vec_of(im, j) : (real_vec){REAL(0.0)};
         if (look)
             sum[0] = add_square(a, sum[0]);
         if (look && has_im)
@@ -329,7 +330,7 @@ static inline __attribute__((always_inline)) void twist_range(parts re, parts im
     }
     for (; j < to; j++) {
         const real a = real_of(re, j), b = has_im ? real_of(im, j) : REAL(0.0);
-        sum[0] = add_square((vec){a, b}, sum[0]);
+        sum[0] = add_square((real_vec){a, b}, sum[0]);
         w[j] = twisted(a, b, table[j], scale);
     }
 }
@@ -339,8 +340,8 @@ static void twist(const real *re, const real *re_gate, int64_t re_count, const r
 {
     const parts in_re = {re, re_gate}, in_im = {im, im_gate};
     const bool look = energy != NULL;
-    const vec one = (vec){REAL(0.0)} + REAL(1.0); /* next to 1, the smallest squares cost no time */
-    vec sum[2] = {one, one};
+    const real_vec one = (real_vec){REAL(0.0)} + REAL(1.0); /* next to 1, the smallest squares cost no time */
+    real_vec sum[2] = {one, one};
     memset(w + re_count, 0, (size_t)(n - re_count) * sizeof *w);
     twist_range(in_re, in_im, true, 0, im_count, table, scale, w, look, sum);
     twist_range(in_re, in_im, false, im_count, re_count, table, scale, w, look, sum);

@@ -52,7 +52,7 @@ static void pack_turned_panel(const real *from, int64_t rows, real *to)
             vec x[LANES];
             for (int64_t j = 0; j < LANES; j++)
                 x[j] = i + j < rows ? load(from + (i + j) * STRIP + k) : splat(REAL(0.0));
-            transpose(x);
+            transpose_lanes(x);
             for (int64_t j = 0; j < LANES; j++)
                 store(to + (k + j) * TILE_COLUMNS + i, x[j]);
         }

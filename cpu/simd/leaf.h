@@ -70,12 +70,12 @@ INLINE void transpose_complex(cvec x[LANES])
     vec part[LANES];
     for (int i = 0; i < LANES; i++)
         part[i] = x[i].r;
-    transpose(part);
+    transpose_lanes(part);
     for (int i = 0; i < LANES; i++)
         x[i].r = part[i];
     for (int i = 0; i < LANES; i++)
         part[i] = x[i].i;
-    transpose(part);
+    transpose_lanes(part);
     for (int i = 0; i < LANES; i++)
         x[i].i = part[i];
 }
@@ -249,14 +249,14 @@ LOOP leaf_split2_transpose(cvec *p, size_t leaves, lookahead *a)
             part[i + 2] = p[i + 2].r - p[i + 3].r;
             part[i + 3] = p[i + 2].r + p[i + 3].r;
         }
-        transpose(part);
+        transpose_lanes(part);
         for (int i = 0; i < LANES; i++)
             p[i].r = part[i];
         for (int i = 0; i < LANES; i += 2) {
             part[i] = p[i].i + p[i + 1].i;
             part[i + 1] = p[i].i - p[i + 1].i;
         }
-        transpose(part);
+        transpose_lanes(part);
         for (int i = 0; i < LANES; i++)
             p[i].i = part[i];
     }
@@ -269,7 +269,7 @@ LOOP leaf_transpose_join2(cvec *p, size_t leaves, lookahead *a)
         vec part[LANES];
         for (int i = 0; i < LANES; i++)
             part[i] = p[i].r;
-        transpose(part);
+        transpose_lanes(part);
         for (int i = 0; i < LANES; i += 4) {
             p[i].r = part[i] + part[i + 1];
             p[i + 1].r = part[i] - part[i + 1];
@@ -278,7 +278,7 @@ LOOP leaf_transpose_join2(cvec *p, size_t leaves, lookahead *a)
         }
         for (int i = 0; i < LANES; i++)
             part[i] = p[i].i;
-        transpose(part);
+        transpose_lanes(part);
         for (int i = 0; i < LANES; i += 2) {
             p[i].i = part[i] + part[i + 1];
             p[i + 1].i = part[i] - part[i + 1];
