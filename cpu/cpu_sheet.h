@@ -16,7 +16,10 @@ enum { REAL_DTYPE = LCV_F64 };
 enum { REAL_DTYPE = LCV_F32 };
 #endif
 
-enum { TILE = REAL_IS_DOUBLE ? 2048 : 4096 }; /* reals of a tile */
+enum {
+    TILE = REAL_IS_DOUBLE ? 2048 : 4096, /* reals of a tile */
+    AHEAD = 16                           /* samples that are fetched ahead */
+};
 
 /* lcv_dtype_size of what arrays hold, without a call into the library. */
 static inline int64_t dtype_bytes(lcv_dtype dtype)
@@ -31,7 +34,8 @@ typedef struct {
     int64_t row_stride, stride; /* in elements: from row to row, from sample to sample */
     int64_t width;              /* rows */
     bool halves;                /* whoever uses rows as they lie takes 16 bits, too */
-    bool past;                  /* it is part of so much that near caches do not keep it */
+    bool past;                  /* it is part of so much that near caches do not keep it; then */
+    int64_t length;             /* samples up to here are fetched ahead */
 } sheet;
 
 /* Part of a panel's time axis. */
@@ -97,16 +101,37 @@ static inline bool is_interleaved(const sheet *s)
     return s->width > 1 && s->row_stride == 1;
 }
 
+/* Asks for the samples from `from` on that a tile which begins there reads first. Its others are asked for
+ * when it is read. */
+static inline void fetch_beside(const sheet *s, int64_t from)
+{
+    const int64_t line = LCV_CPU_LINE / dtype_bytes(s->dtype), to = min64(from + AHEAD, s->length);
+    for (int64_t t = from; t < to; t++)
+        for (int64_t k = 0; k < s->width; k += line)
+            lcv_cpu_fetch(place(s, k, t));
+}
+
+static inline void load_halves_beside(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at,
+                                      real *tile, int64_t row_len)
+{
+    real samples[TILE];
+    for (int64_t i = 0; i < at.count; i += AHEAD) {
+        const int64_t t = at.from + i, some = min64(AHEAD, at.count - i);
+        fetch_beside(s, t + some);
+        k->load(place(s, 0, t), s->dtype, s->stride, some, 1, s->width, samples);
+        k->transpose(samples, s->width, some, s->width, tile + i, row_len);
+    }
+}
+
 static inline void load(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at, real *tile,
                         int64_t row_len)
 {
-    real samples[TILE];
     if (is_interleaved(s) && is_real(s)) {
         k->transpose((const real *)(void *)place(s, 0, at.from), s->stride, at.count, s->width, tile,
                      row_len);
+        fetch_beside(s, at.from + at.count);
     } else if (is_interleaved(s)) {
-        k->load(place(s, 0, at.from), s->dtype, s->stride, at.count, 1, s->width, samples);
-        k->transpose(samples, s->width, at.count, s->width, tile, row_len);
+        load_halves_beside(k, s, at, tile, row_len);
     } else {
         for (int64_t row = 0; row < s->width; row++)
             k->load(place(s, row, at.from), s->dtype, 0, 1, s->stride, at.count, tile + row * row_len);
