@@ -379,16 +379,20 @@ static void run_trial(const trial *t)
     assert_int_equal(l.lent, 0);
 }
 
-static const char *const masks[] = {"c", "avx2", "avx512", "avx512-amd"};
-enum { MASKS = sizeof masks / sizeof masks[0] };
+/* Vectors of 16, 32 and 64 bytes; the longest in one of their two levels. */
+static const char *mask_for(int size, uint64_t dice)
+{
+    static const char *const masks[] = {"c", "avx2", "avx512", "avx512-amd"};
+    return masks[size < 2 ? size : 2 + (int)(dice & 1)];
+}
 
 /* Runs a geometry on both types and all levels, with whatever extras the dice say. */
 static void try_geometry(int64_t seqlen, int64_t taps, int64_t future, int64_t first_lag, bool tail)
 {
-    for (int variant = 0; variant < 2 * MASKS; variant++) {
+    for (int variant = 0; variant < 6; variant++) {
         const uint64_t dice = random_bits() >> 20;
         const bool with_tail = tail && taps > 1;
-        trial t = {.mask = masks[variant / 2],
+        trial t = {.mask = mask_for(variant / 2, dice >> 8),
                    .geometry = {.seqlen = seqlen,
                                 .out_len = with_tail ? seqlen + taps - 1 : seqlen,
                                 .taps = taps,
@@ -416,10 +420,10 @@ static void test_coherent(void **state)
     (void)state;
     static const int64_t rows[] = {256, 640, 896, 1024, 3072, 3584, 4096, 16384};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        for (int variant = 0; variant < 2 * MASKS; variant++)
+        for (int variant = 0; variant < 6; variant++)
             for (int pair = 0; pair < 2 * (SHAPES - 1); pair++) {
                 const shape like = (shape)(1 + pair / 2);
-                const trial t = {.mask = masks[variant / 2],
+                const trial t = {.mask = mask_for(variant / 2, i),
                                  .shape = like,
                                  .filter_shape = pair % 2 == 0 ? like : POSITIVE,
                                  .geometry = {.seqlen = rows[i],
