@@ -11,8 +11,8 @@ static inline sheet data_sheet(const lcv_cpu_plan *p, const lcv_array *array, co
 {
     sheet s = sheet_of(array, p->params.dtype, at->b, at->c, at->width);
     s.halves = p->info.halves;
-    s.past = lcv_cpu_is_far(p);
-    s.length = s.past ? p->params.seqlen : 0;
+    if (lcv_cpu_is_far(p))
+        put_far(p->kernels, p->params.seqlen, &s);
     return s;
 }
 

@@ -48,8 +48,7 @@ static void fetch_ahead(const slab *s, bool bare, int64_t from, int64_t to)
     fetch_samples(s, &s->call->u, from, to);
     fetch_samples(s, &s->call->pre_gate, from, to);
     fetch_samples(s, &s->call->post_gate, from, to);
-    if (bare)
-        fetch_samples(s, &s->call->y, from, to);
+    (bare ? fetch_samples : fetch_outputs)(s, &s->call->y, from, to);
 }
 
 static void forward_entry(const slab *s, int64_t from, int64_t to)

@@ -185,6 +185,9 @@ static void fetch_ahead(const slab *s, int64_t t)
     fetch_samples(s, &call->pre_gate, from, to);
     fetch_samples(s, &call->dy, from, to);
     fetch_samples(s, &call->post_gate, from, to);
+    fetch_outputs(s, &call->dpost_gate, from, to);
+    fetch_outputs(s, &call->du, from, to);
+    fetch_outputs(s, &call->dpre_gate, from, to);
 }
 
 static void step(descent *d, int64_t t)

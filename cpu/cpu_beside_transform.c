@@ -159,15 +159,12 @@ static void transform(job *j, samples x, int64_t count, int64_t out_count)
  * the next entry's first one. */
 static void fetch_successors(const job *j, int64_t t, int64_t from, int64_t count)
 {
-    const int64_t seqlen = j->s.p->params.seqlen;
-    slab next = j->s;
-    from += j->block;
-    if (t + j->block >= seqlen) {
-        from -= t + j->block;
-        next.b++;
-    }
-    if (next.b < j->entries)
-        fetch_samples(&next, &next.call->u, from, min64(from + count, seqlen));
+    const slab *s = &j->s;
+    const int64_t seqlen = s->p->params.seqlen, next = t + j->block;
+    const bool is_last = next >= seqlen;
+    from = is_last ? from - t : from + j->block;
+    if (!is_last || s->b + 1 < j->entries)
+        fetch_samples_of(s, &s->call->u, is_last ? s->b + 1 : s->b, from, min64(from + count, seqlen));
 }
 
 /* What is needed after samples [from, from + SAMPLES) of the block at t, which ends at `end`. Inputs that are
@@ -175,8 +172,9 @@ static void fetch_successors(const job *j, int64_t t, int64_t from, int64_t coun
 static void fetch_ahead(const job *j, int64_t t, int64_t from, int64_t end)
 {
     const slab *s = &j->s;
-    const int64_t next = from + SAMPLES, next_end = min64(next + SAMPLES, end);
+    const int64_t next = min64(from + SAMPLES, end), next_end = min64(next + SAMPLES, end);
     fetch_samples(s, &s->call->post_gate, next, next_end);
+    fetch_outputs(s, &s->call->y, next, next_end);
     if (is_x_plain(s))
         fetch_successors(j, t, from, SAMPLES);
 }
@@ -187,7 +185,8 @@ static void complete(const job *j, samples x, int64_t t, int64_t count)
     for (int64_t i = 0; i < count; i += SAMPLES) {
         const int64_t some = min64(SAMPLES, count - i);
         real *v = s->v + i * s->pitch;
-        fetch_ahead(j, t, t + i, t + count);
+        if (s->far)
+            fetch_ahead(j, t, t + i, t + count);
         add_terms(s, x.first + i * x.step, x.step, some, v);
         s->kernels->activate(s->p->params.activation, some * s->pitch, v);
         store_product(s, v, &s->call->post_gate, &s->call->y, t + i, some);

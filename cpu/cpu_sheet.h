@@ -16,10 +16,7 @@ enum { REAL_DTYPE = LCV_F64 };
 enum { REAL_DTYPE = LCV_F32 };
 #endif
 
-enum {
-    TILE = REAL_IS_DOUBLE ? 2048 : 4096, /* reals of a tile */
-    AHEAD = 16                           /* samples that are fetched ahead */
-};
+enum { TILE = REAL_IS_DOUBLE ? 2048 : 4096 }; /* reals of a tile */
 
 /* lcv_dtype_size of what arrays hold, without a call into the library. */
 static inline int64_t dtype_bytes(lcv_dtype dtype)
@@ -34,8 +31,8 @@ typedef struct {
     int64_t row_stride, stride; /* in elements: from row to row, from sample to sample */
     int64_t width;              /* rows */
     bool halves;                /* whoever uses rows as they lie takes 16 bits, too */
-    bool past;                  /* it is part of so much that near caches do not keep it; then */
-    int64_t length;             /* samples up to here are fetched ahead */
+    int64_t far;                /* samples, if they come from far: they are fetched ahead. Else 0 */
+    bool streams;               /* what is written goes around the caches */
 } sheet;
 
 /* Part of a panel's time axis. */
@@ -82,6 +79,23 @@ static inline void *plain_row(const sheet *s, int64_t k)
 
 /* ---- Tiles ---- */
 
+/* Rows side by side: a tile is a transpose away. */
+static inline bool is_interleaved(const sheet *s)
+{
+    return s->width > 1 && s->row_stride == 1;
+}
+
+/* Makes a sheet one that comes from far. Only whole lines can go around the caches. */
+static inline void put_far(const TYPED(lcv_cpu_kernels) * k, int64_t samples, sheet *s)
+{
+    const int64_t size = dtype_bytes(s->dtype);
+    s->far = samples;
+    s->streams =
+        k->streams && is_interleaved(s) &&
+        ((uintptr_t)s->data | (uintptr_t)(s->stride * size) | (uintptr_t)(s->width * size)) % LCV_CPU_LINE ==
+            0;
+}
+
 /* Samples of a row in a tile that fits its buffer: whole blocks of the kernel `dot`, so that sums do not
  * depend on the width. */
 static inline int64_t tile_len(int64_t width)
@@ -95,28 +109,22 @@ static inline stretch stretch_at(int64_t t, int64_t end, int64_t width)
     return (stretch){t, min64(tile_len(width), end - t)};
 }
 
-/* Rows side by side: a tile is a transpose away. */
-static inline bool is_interleaved(const sheet *s)
-{
-    return s->width > 1 && s->row_stride == 1;
-}
-
 /* Asks for the samples from `from` on that a tile which begins there reads first. Its others are asked for
  * when it is read. */
 static inline void fetch_beside(const sheet *s, int64_t from)
 {
-    const int64_t line = LCV_CPU_LINE / dtype_bytes(s->dtype), to = min64(from + AHEAD, s->length);
+    const int64_t line = LCV_CPU_LINE / dtype_bytes(s->dtype), to = min64(from + LCV_CPU_AHEAD, s->far);
     for (int64_t t = from; t < to; t++)
         for (int64_t k = 0; k < s->width; k += line)
             lcv_cpu_fetch(place(s, k, t));
 }
 
-static inline void load_halves_beside(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at,
-                                      real *tile, int64_t row_len)
+static inline void load_converted_beside(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at,
+                                         real *tile, int64_t row_len)
 {
     real samples[TILE];
-    for (int64_t i = 0; i < at.count; i += AHEAD) {
-        const int64_t t = at.from + i, some = min64(AHEAD, at.count - i);
+    for (int64_t i = 0; i < at.count; i += LCV_CPU_AHEAD) {
+        const int64_t t = at.from + i, some = min64(LCV_CPU_AHEAD, at.count - i);
         fetch_beside(s, t + some);
         k->load(place(s, 0, t), s->dtype, s->stride, some, 1, s->width, samples);
         k->transpose(samples, s->width, some, s->width, tile + i, row_len);
@@ -131,7 +139,7 @@ static inline void load(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretc
                      row_len);
         fetch_beside(s, at.from + at.count);
     } else if (is_interleaved(s)) {
-        load_halves_beside(k, s, at, tile, row_len);
+        load_converted_beside(k, s, at, tile, row_len);
     } else {
         for (int64_t row = 0; row < s->width; row++)
             k->load(place(s, row, at.from), s->dtype, 0, 1, s->stride, at.count, tile + row * row_len);
@@ -142,7 +150,7 @@ static inline void store_tile(const TYPED(lcv_cpu_kernels) * k, const sheet *s, 
                               int64_t row_len)
 {
     real samples[TILE];
-    if (is_interleaved(s) && s->past) {
+    if (is_interleaved(s) && s->streams) {
         k->transpose(tile, row_len, s->width, at.count, samples, s->width);
         k->store_past(place(s, 0, at.from), s->dtype, s->stride, at.count, s->width, samples);
     } else if (is_interleaved(s) && is_real(s)) {

@@ -14,7 +14,7 @@ typedef struct {
     const lcv_conv_call *call;
     const TYPED(lcv_cpu_kernels) * kernels;
     int64_t b, c, width, pitch;
-    bool far;              /* inputs are fetched ahead, and outputs go around the caches */
+    bool far;              /* the data comes from far */
     int64_t before, after; /* samples around those in work that their sums need */
     int64_t room;          /* samples of `spare`, the most that are loaded or stored at a time */
     real *reversed;        /* past taps, from the last to the first */
@@ -80,7 +80,8 @@ static inline bool lies_beside(const lcv_array *array)
 static inline sheet sheet_for(const slab *s, const lcv_array *array)
 {
     sheet of = sheet_of(array, s->p->params.dtype, s->b, s->c, s->width);
-    of.past = s->far;
+    if (s->far)
+        put_far(s->kernels, s->p->params.seqlen, &of);
     return of;
 }
 
@@ -99,14 +100,30 @@ static inline bool is_x_plain(const slab *s)
            s->call->u.data != s->call->y.data;
 }
 
-/* Fetches samples [from, to) of an array that is needed soon, if there is one and it is far. */
-static inline void fetch_samples(const slab *s, const lcv_array *array, int64_t from, int64_t to)
+/* Fetches samples [from, to) of batch entry b of an array that is needed soon, if there is one and it is far.
+ */
+static inline void fetch_samples_of(const slab *s, const lcv_array *array, int64_t b, int64_t from,
+                                    int64_t to)
 {
-    const sheet x = sheet_for(s, array);
+    if (!s->far || array->data == NULL)
+        return;
+    const sheet x = sheet_of(array, s->p->params.dtype, b, s->c, s->width);
     const int64_t line = LCV_CPU_LINE / dtype_bytes(x.dtype);
-    for (int64_t t = from; s->far && x.data != NULL && t < to; t++)
+    for (int64_t t = from; t < to; t++)
         for (int64_t k = 0; k < s->width; k += line)
             lcv_cpu_fetch(place(&x, k, t));
+}
+
+static inline void fetch_samples(const slab *s, const lcv_array *array, int64_t from, int64_t to)
+{
+    fetch_samples_of(s, array, s->b, from, to);
+}
+
+/* The same of what will be written, unless it goes around the caches. */
+static inline void fetch_outputs(const slab *s, const lcv_array *array, int64_t from, int64_t to)
+{
+    if (s->far && !sheet_for(s, array).streams)
+        fetch_samples(s, array, from, to);
 }
 
 /* Samples [from, from + count) of an array. */
@@ -123,7 +140,7 @@ static inline void load_samples(const slab *s, const sheet *in, int64_t from, in
 static inline void store_samples(const slab *s, const sheet *out, int64_t at, int64_t count, const real *from)
 {
     if (s->width == s->pitch) {
-        if (out->past)
+        if (out->streams)
             s->kernels->store_past(place(out, 0, at), out->dtype, out->stride, count, s->width, from);
         else
             s->kernels->store(place(out, 0, at), out->dtype, out->stride, count, 1, s->width, from);
@@ -156,7 +173,7 @@ static inline void store_product(const slab *s, const real *values, const lcv_ar
                                  int64_t at, int64_t count)
 {
     const sheet out = sheet_for(s, to), factor = sheet_for(s, b);
-    const bool writes = out.data != NULL && is_real(&out) && !out.past,
+    const bool writes = out.data != NULL && is_real(&out) && !out.streams,
                reads = factor.data != NULL && is_real(&factor);
     if (out.data == NULL)
         return;

@@ -81,8 +81,13 @@ static inline void lcv_cpu_fetch(const void *line)
     __asm__ volatile("" : : "r"(line));
 }
 
-/* Arrays of a row that are longer would drive others from the cache: they are not fetched ahead. */
-enum { LCV_CPU_LINE = 64, LCV_CPU_MOST_AHEAD = 5, LCV_CPU_MOST_CACHED = 1 << 17 };
+enum {
+    LCV_CPU_LINE = 64, /* bytes of a cache line */
+    LCV_CPU_AHEAD =
+        16, /* samples of rows side by side that are fetched ahead: more would wait for each other */
+    LCV_CPU_MOST_AHEAD = 5,       /* arrays that a row's convolution fetches ahead */
+    LCV_CPU_MOST_CACHED = 1 << 17 /* bytes of one; longer ones would drive others from the cache */
+};
 
 /* Those of memory in one piece; none where there is none. */
 static inline lcv_cpu_lines lcv_cpu_lines_of(const void *at, int64_t bytes)

@@ -395,4 +395,7 @@ const TYPED(lcv_cpu_kernels) TYPED(LCV_CPU_TABLE) = {
 #define KERNEL(name, arguments) .name = name,
 #include "kernels.inc"
 #undef KERNEL
+#ifdef __AVX2__
+    .streams = true,
+#endif
 };

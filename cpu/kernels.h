@@ -15,6 +15,7 @@ typedef struct TYPED(lcv_cpu_kernels) {
 #define KERNEL(name, arguments) void(*name) arguments;
 #include "kernels.inc"
 #undef KERNEL
+    bool streams; /* store_past can go around the caches */
 } TYPED(lcv_cpu_kernels);
 
 /* Bytes of reals in a block of the kernel `dot`. */

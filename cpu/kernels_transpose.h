@@ -62,14 +62,14 @@ static inline void transpose_block(const real *from, int64_t from_stride, real *
 }
 #endif
 
-/* And of LARGE x LARGE, whose rows are whole lines: one that is written in parts may leave the first cache
- * between them. */
+/* And of LARGE x LARGE, whose rows are whole lines: one that is written in parts may leave the first cache in
+ * between. */
 #ifdef __AVX512F__
 #define LCV_SIMD_BYTES 64
 #include "simd/lanes.h"
 enum { LARGE = LANES };
 
-static inline void transpose_large(const real *from, int64_t from_stride, real *to, int64_t to_stride)
+INLINE void transpose_large(const real *from, int64_t from_stride, real *to, int64_t to_stride)
 {
     vec x[LANES];
     for (int i = 0; i < LANES; i++)
@@ -78,25 +78,17 @@ static inline void transpose_large(const real *from, int64_t from_stride, real *
     for (int i = 0; i < LANES; i++)
         *(loose_vec *)(to + i * to_stride) = x[i];
 }
-#else
-enum { LARGE = SIDE };
-
-static inline void transpose_large(const real *from, int64_t from_stride, real *to, int64_t to_stride)
-{
-    transpose_block(from, from_stride, to, to_stride);
-}
 #endif
 
 typedef void block_function(const real *from, int64_t from_stride, real *to, int64_t to_stride);
 
-enum { AHEAD = 16 }; /* rows of the long side: more of them would wait for one another */
-
-/* Fetches `side` of `rows` rows of `count` reals, AHEAD of row i. They lie on many pages, where no hardware
- * follows. */
+/* Fetches `side` of `rows` rows of `count` reals, some way after row i. They lie on many pages, where no
+ * hardware follows. */
 static inline void fetch_rows(const real *at, int64_t stride, int64_t rows, int64_t count, int64_t i,
                               int64_t side)
 {
-    for (int64_t k = i + AHEAD; k < i + AHEAD + side && k < rows; k++)
+    const int64_t from = i + LCV_CPU_AHEAD, to = from + side < rows ? from + side : rows;
+    for (int64_t k = from; k < to; k++)
         for (int64_t j = 0; j < count; j += LCV_CPU_LINE / (int64_t)sizeof(real))
             lcv_cpu_fetch(at + k * stride + j);
 }
@@ -121,19 +113,37 @@ static inline __attribute__((always_inline)) void transpose_whole(block_function
         }
 }
 
-static void transpose(const real *from, int64_t from_stride, int64_t rows, int64_t columns, real *to,
-                      int64_t to_stride)
+/* In blocks of SIDE x SIDE, and the rest one by one. */
+static void transpose_small(const real *from, int64_t from_stride, int64_t rows, int64_t columns, real *to,
+                            int64_t to_stride)
 {
-    const bool large = (rows > columns ? columns : rows) % LARGE == 0;
-    const int64_t side = large ? LARGE : SIDE;
-    const int64_t whole_rows = rows - rows % side, whole_columns = columns - columns % side;
-    if (large)
-        transpose_whole(transpose_large, LARGE, from, from_stride, whole_rows, whole_columns, to, to_stride);
-    else
-        transpose_whole(transpose_block, SIDE, from, from_stride, whole_rows, whole_columns, to, to_stride);
+    const int64_t whole_rows = rows - rows % SIDE, whole_columns = columns - columns % SIDE;
+    transpose_whole(transpose_block, SIDE, from, from_stride, whole_rows, whole_columns, to, to_stride);
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = i < whole_rows ? whole_columns : 0; j < columns; j++)
             to[j * to_stride + i] = from[i * from_stride + j];
+}
+
+static void transpose(const real *from, int64_t from_stride, int64_t rows, int64_t columns, real *to,
+                      int64_t to_stride)
+{
+#ifdef __AVX512F__
+    /* As much of the long side as large blocks take. */
+    if (rows > columns && columns % LARGE == 0) {
+        const int64_t whole = rows - rows % LARGE;
+        transpose_whole(transpose_large, LARGE, from, from_stride, whole, columns, to, to_stride);
+        from += whole * from_stride;
+        to += whole;
+        rows -= whole;
+    } else if (rows <= columns && rows % LARGE == 0) {
+        const int64_t whole = columns - columns % LARGE;
+        transpose_whole(transpose_large, LARGE, from, from_stride, rows, whole, to, to_stride);
+        from += whole;
+        to += whole * to_stride;
+        columns -= whole;
+    }
+#endif
+    transpose_small(from, from_stride, rows, columns, to, to_stride);
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* body.h: the engine's entries for one instruction set and one type of real. A level's file defines
- * LCV_CPU_DOUBLE, LCV_SIMD_BYTES, LCV_SIMD_KERNELS and LCV_SIMD_NAME, and includes this. */
+ * LCV_CPU_DOUBLE, LCV_SIMD_BYTES, LCV_SIMD_KERNELS and LCV_SIMD_NAME, perhaps LCV_SIMD_ADDS_APART (vec.h),
+ * and includes this. */
 #include "beside.h"
 #include "pass.h"
 

@@ -141,20 +141,23 @@ static bool is_plainly_half(const source *s, int64_t end)
     return !REAL_IS_DOUBLE && s->row->form != LCV_CPU_REALS && is_plain(s, end);
 }
 
-static void fetch_samples(lcv_cpu_form form, const void *array, int64_t at, int64_t count)
+static void fetch_part(lcv_cpu_form form, const void *array, int64_t at, int64_t count)
 {
-    const char *from = array == NULL ? NULL : (const char *)array + at * form_bytes(form);
-    const lcv_cpu_lines lines = lcv_cpu_lines_of(from, count * form_bytes(form) + LCV_CPU_LINE - 1);
-    for (int64_t i = 0; i < lines.count; i++)
-        lcv_cpu_fetch(lines.at + i * lines.step);
+    if (array == NULL)
+        return;
+    const char *from = (const char *)array + at * form_bytes(form);
+    for (int64_t i = 0; i < count * form_bytes(form); i += LCV_CPU_LINE)
+        lcv_cpu_fetch(from + i);
 }
 
 /* Asks for a piece that is read soon. */
 static void fetch_piece(const source *s, int64_t at, int64_t count)
 {
     const int64_t in_row = clipped(s->seqlen - at, count);
-    fetch_samples(s->row->form, s->row->x, at, in_row);
-    fetch_samples(s->row->form, s->row->gate, at, in_row);
+    if (in_row == 0)
+        return;
+    fetch_part(s->row->form, s->row->x, at, in_row);
+    fetch_part(s->row->form, s->row->gate, at, in_row);
 }
 
 /* A piece of the source, in place or in the buffer. */

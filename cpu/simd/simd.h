@@ -62,7 +62,7 @@ typedef struct lcv_simd_plan {
     size_t splits_bytes, leaf_bytes, lane_bytes, gain_bytes, stagger_bytes;
 } lcv_simd_plan;
 
-/* The code of one instruction set and one type of real. */
+/* The code of one level and one type of real. */
 struct lcv_simd_kernels {
     const char *name;
     int32_t lanes; /* reals in one vector */

@@ -139,7 +139,7 @@ typedef struct lcv_conv_params {
  * whatever was measured or imported in the process before. Nothing is measured, so planning must be QUICK.
  * The promise covers one build of this library (and of FFTW and the C library, where the fftw engine and
  * activations use them) on processors of one level, which `longconv info` names (c, avx2, avx512, avx512-amd)
- * and LONGCONV_CPU_MASK can lower, so that different machines agree. num_threads may differ,
+ * and LONGCONV_CPU_MASK can choose, so that different machines agree. num_threads may differ,
  * max_workspace_bytes may not: a tighter limit cuts sums in other pieces. On CUDA it covers one model of
  * device and one version of the driver, the CUDA runtime and cuFFT, and where cuFFT is used it is as good as
  * cuFFT (docs/gpu.md). */

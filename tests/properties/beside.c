@@ -43,6 +43,10 @@ static const char *const problems[] = {
     "conv:f64:b3:d48:l2:k1:anticausal",
     /* Arrays that come from far. */
     "conv:f32:b1:d33:l32768:k4:gated:skip",
+    /* And go around the caches. */
+    "conv:f32:b1:d64:l16384:k4:gated:skip",
+    "conv:f64:b1:d32:l16384:k3:act=silu",
+    "conv:bf16:b1:d64:l32768:k3:gated",
 };
 
 static bool has_both(const target *t)

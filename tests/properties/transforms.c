@@ -31,6 +31,10 @@ static const char *const problems[] = {
     "conv:f32:b2:d35:l4000:k160:persample:post",
     /* Arrays that go around the caches. */
     "conv:f32:b2:d64:l32768:k128:gated",
+    "conv:bf16:b5:d64:l8192:k128:gated",
+    "conv:f64:b3:d32:l8192:k100:post",
+    /* And such whose rows are not whole lines. */
+    "conv:f32:b5:d33:l8192:k128:gated",
 };
 
 static bool has_both(const target *t)
