@@ -185,8 +185,7 @@ static void complete(const job *j, samples x, int64_t t, int64_t count)
     for (int64_t i = 0; i < count; i += SAMPLES) {
         const int64_t some = min64(SAMPLES, count - i);
         real *v = s->v + i * s->pitch;
-        if (s->far)
-            fetch_ahead(j, t, t + i, t + count);
+        fetch_ahead(j, t, t + i, t + count);
         add_terms(s, x.first + i * x.step, x.step, some, v);
         s->kernels->activate(s->p->params.activation, some * s->pitch, v);
         store_product(s, v, &s->call->post_gate, &s->call->y, t + i, some);

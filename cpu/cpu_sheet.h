@@ -91,9 +91,7 @@ static inline void put_far(const TYPED(lcv_cpu_kernels) * k, int64_t samples, sh
     const int64_t size = dtype_bytes(s->dtype);
     s->far = samples;
     s->streams =
-        k->streams && is_interleaved(s) &&
-        ((uintptr_t)s->data | (uintptr_t)(s->stride * size) | (uintptr_t)(s->width * size)) % LCV_CPU_LINE ==
-            0;
+        k->streams && is_interleaved(s) && lcv_cpu_are_lines(s->data, s->stride * size, s->width * size);
 }
 
 /* Samples of a row in a tile that fits its buffer: whole blocks of the kernel `dot`, so that sums do not
@@ -109,14 +107,19 @@ static inline stretch stretch_at(int64_t t, int64_t end, int64_t width)
     return (stretch){t, min64(tile_len(width), end - t)};
 }
 
-/* Asks for the samples from `from` on that a tile which begins there reads first. Its others are asked for
- * when it is read. */
-static inline void fetch_beside(const sheet *s, int64_t from)
+/* Asks for samples [from, to) of rows side by side. */
+static inline void fetch_beside(const sheet *s, int64_t from, int64_t to)
 {
-    const int64_t line = LCV_CPU_LINE / dtype_bytes(s->dtype), to = min64(from + LCV_CPU_AHEAD, s->far);
+    const int64_t line = LCV_CPU_LINE / dtype_bytes(s->dtype);
     for (int64_t t = from; t < to; t++)
         for (int64_t k = 0; k < s->width; k += line)
             lcv_cpu_fetch(place(s, k, t));
+}
+
+/* Those that a tile which begins at `from` reads first. Its others are asked for when it is read. */
+static inline void fetch_tile(const sheet *s, int64_t from)
+{
+    fetch_beside(s, from, min64(from + LCV_CPU_AHEAD, s->far));
 }
 
 static inline void load_converted_beside(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretch at,
@@ -125,7 +128,7 @@ static inline void load_converted_beside(const TYPED(lcv_cpu_kernels) * k, const
     real samples[TILE];
     for (int64_t i = 0; i < at.count; i += LCV_CPU_AHEAD) {
         const int64_t t = at.from + i, some = min64(LCV_CPU_AHEAD, at.count - i);
-        fetch_beside(s, t + some);
+        fetch_tile(s, t + some);
         k->load(place(s, 0, t), s->dtype, s->stride, some, 1, s->width, samples);
         k->transpose(samples, s->width, some, s->width, tile + i, row_len);
     }
@@ -137,7 +140,7 @@ static inline void load(const TYPED(lcv_cpu_kernels) * k, const sheet *s, stretc
     if (is_interleaved(s) && is_real(s)) {
         k->transpose((const real *)(void *)place(s, 0, at.from), s->stride, at.count, s->width, tile,
                      row_len);
-        fetch_beside(s, at.from + at.count);
+        fetch_tile(s, at.from + at.count);
     } else if (is_interleaved(s)) {
         load_converted_beside(k, s, at, tile, row_len);
     } else {
@@ -150,7 +153,7 @@ static inline void store_tile(const TYPED(lcv_cpu_kernels) * k, const sheet *s, 
                               int64_t row_len)
 {
     real samples[TILE];
-    if (is_interleaved(s) && s->streams) {
+    if (s->streams) {
         k->transpose(tile, row_len, s->width, at.count, samples, s->width);
         k->store_past(place(s, 0, at.from), s->dtype, s->stride, at.count, s->width, samples);
     } else if (is_interleaved(s) && is_real(s)) {

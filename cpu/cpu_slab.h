@@ -108,10 +108,7 @@ static inline void fetch_samples_of(const slab *s, const lcv_array *array, int64
     if (!s->far || array->data == NULL)
         return;
     const sheet x = sheet_of(array, s->p->params.dtype, b, s->c, s->width);
-    const int64_t line = LCV_CPU_LINE / dtype_bytes(x.dtype);
-    for (int64_t t = from; t < to; t++)
-        for (int64_t k = 0; k < s->width; k += line)
-            lcv_cpu_fetch(place(&x, k, t));
+    fetch_beside(&x, from, to);
 }
 
 static inline void fetch_samples(const slab *s, const lcv_array *array, int64_t from, int64_t to)

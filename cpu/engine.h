@@ -82,12 +82,17 @@ static inline void lcv_cpu_fetch(const void *line)
 }
 
 enum {
-    LCV_CPU_LINE = 64, /* bytes of a cache line */
-    LCV_CPU_AHEAD =
-        16, /* samples of rows side by side that are fetched ahead: more would wait for each other */
+    LCV_CPU_LINE = 64,            /* bytes of a cache line */
+    LCV_CPU_AHEAD = 16,           /* samples of rows side by side, fetched ahead; more wait for each other */
     LCV_CPU_MOST_AHEAD = 5,       /* arrays that a row's convolution fetches ahead */
     LCV_CPU_MOST_CACHED = 1 << 17 /* bytes of one; longer ones would drive others from the cache */
 };
+
+/* Do rows of `bytes`, `step` apart, consist of whole lines? */
+static inline bool lcv_cpu_are_lines(const void *at, int64_t step, int64_t bytes)
+{
+    return ((uintptr_t)at | (uintptr_t)step | (uintptr_t)bytes) % LCV_CPU_LINE == 0;
+}
 
 /* Those of memory in one piece; none where there is none. */
 static inline lcv_cpu_lines lcv_cpu_lines_of(const void *at, int64_t bytes)

@@ -249,9 +249,9 @@ static void store_past(void *data, lcv_dtype dtype, int64_t row_stride, int64_t 
     enum { MOST = 2048 };
     char narrow[MOST];
     const int64_t size = is_copied(dtype, 1) ? (int64_t)sizeof(real) : 2;
-    const size_t bytes = (size_t)(count * size), step = (size_t)(row_stride * size);
+    const int64_t bytes = count * size, step = row_stride * size;
     const bool halves = dtype == LCV_F16 || dtype == LCV_BF16;
-    if (((uintptr_t)data | bytes | step) % LCV_CPU_LINE != 0 || (!is_copied(dtype, 1) && !halves) ||
+    if (!lcv_cpu_are_lines(data, step, bytes) || (!is_copied(dtype, 1) && !halves) ||
         (halves && bytes > MOST)) {
         store(data, dtype, row_stride, rows, 1, count, from);
         return;
@@ -259,7 +259,7 @@ static void store_past(void *data, lcv_dtype dtype, int64_t row_stride, int64_t 
     for (int64_t row = 0; row < rows; row++, from += count) {
         if (halves)
             store(narrow, dtype, 0, 1, 1, count, from);
-        stream_lines(halves ? narrow : (const char *)from, bytes, (char *)data + (size_t)row * step);
+        stream_lines(halves ? narrow : (const char *)from, (size_t)bytes, (char *)data + row * step);
     }
 }
 

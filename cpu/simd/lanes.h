@@ -12,6 +12,73 @@ typedef real loose_vec __attribute__((vector_size(LCV_SIMD_BYTES), aligned(sizeo
 
 #define LANES (LCV_SIMD_BYTES / (REAL_IS_DOUBLE ? 8 : 4))
 
+/* ---- Shuffles ---- */
+
+#if LANES == 8 && LCV_SIMD_BYTES == 64
+
+/* Within each 16 bytes, and the even (odd) ones of the 16 bytes of both. */
+#define LOW(a, b)        __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14)
+#define HIGH(a, b)       __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
+#define EVEN_PARTS(a, b) __builtin_shufflevector(a, b, 0, 1, 4, 5, 8, 9, 12, 13)
+#define ODD_PARTS(a, b)  __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15)
+
+#elif LANES == 8
+
+/* Within each half of 16 bytes: lanes 0 and 1 (2 and 3) alternating, and pairs of lanes alternating. */
+#define LOW(a, b)        __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define HIGH(a, b)       __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define LOW_PAIRS(a, b)  __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define HIGH_PAIRS(a, b) __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+
+#elif LANES == 16
+
+/* Within each 16 bytes: lanes 0 and 1 (2 and 3) alternating, and pairs of lanes alternating. Then the even
+ * (odd) ones of the 16 bytes of both. */
+#define LOW(a, b)  __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+#define HIGH(a, b) __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+#define LOW_PAIRS(a, b)                                                                                      \
+    __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define HIGH_PAIRS(a, b)                                                                                     \
+    __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#define EVEN_PARTS(a, b)                                                                                     \
+    __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
+#define ODD_PARTS(a, b)                                                                                      \
+    __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
+
+#endif
+
+#if LANES >= 8 && !REAL_IS_DOUBLE
+
+/* Four vectors become columns of 4 x 4 blocks. */
+INLINE void transpose_blocks(vec x[4])
+{
+    const vec a = LOW(x[0], x[1]), b = HIGH(x[0], x[1]);
+    const vec c = LOW(x[2], x[3]), d = HIGH(x[2], x[3]);
+    x[0] = LOW_PAIRS(a, c);
+    x[1] = HIGH_PAIRS(a, c);
+    x[2] = LOW_PAIRS(b, d);
+    x[3] = HIGH_PAIRS(b, d);
+}
+
+#endif
+
+#if LCV_SIMD_BYTES == 64
+
+/* The four parts of 16 bytes of four vectors, which are `step` apart, to a vector each, likewise. */
+INLINE void spread_parts(const vec *p, int step, vec *x, int x_step)
+{
+    const vec a = EVEN_PARTS(p[0], p[step]), b = EVEN_PARTS(p[2 * step], p[3 * step]);
+    const vec c = ODD_PARTS(p[0], p[step]), d = ODD_PARTS(p[2 * step], p[3 * step]);
+    x[0] = EVEN_PARTS(a, b);
+    x[x_step] = EVEN_PARTS(c, d);
+    x[2 * x_step] = ODD_PARTS(a, b);
+    x[3 * x_step] = ODD_PARTS(c, d);
+}
+
+#endif
+
+/* ---- As many vectors as one has lanes ---- */
+
 #if LANES == 2
 
 INLINE void transpose_lanes(vec x[LANES])
@@ -53,12 +120,6 @@ INLINE void transpose_lanes(vec x[LANES])
 
 #elif LANES == 8 && LCV_SIMD_BYTES == 64
 
-/* Within each 16 bytes, and the even (odd) ones of the 16 bytes of both. */
-#define LOW(a, b)        __builtin_shufflevector(a, b, 0, 8, 2, 10, 4, 12, 6, 14)
-#define HIGH(a, b)       __builtin_shufflevector(a, b, 1, 9, 3, 11, 5, 13, 7, 15)
-#define EVEN_PARTS(a, b) __builtin_shufflevector(a, b, 0, 1, 4, 5, 8, 9, 12, 13)
-#define ODD_PARTS(a, b)  __builtin_shufflevector(a, b, 2, 3, 6, 7, 10, 11, 14, 15)
-
 INLINE void transpose_lanes(vec x[LANES])
 {
     vec part[LANES];
@@ -67,39 +128,16 @@ INLINE void transpose_lanes(vec x[LANES])
         part[i + 4] = HIGH(x[2 * i], x[2 * i + 1]);
     }
     for (int i = 0; i < 2; i++) {
-        const vec *p = part + 4 * i;
-        const vec a = EVEN_PARTS(p[0], p[1]), b = EVEN_PARTS(p[2], p[3]);
-        const vec c = ODD_PARTS(p[0], p[1]), d = ODD_PARTS(p[2], p[3]);
-        x[i] = EVEN_PARTS(a, b);
-        x[i + 2] = EVEN_PARTS(c, d);
-        x[i + 4] = ODD_PARTS(a, b);
-        x[i + 6] = ODD_PARTS(c, d);
+        spread_parts(part + 4 * i, 1, x + i, 2);
     }
 }
 
 #elif LANES == 8
 
-/* Within each half of 16 bytes: lanes 0 and 1 (2 and 3) alternating, and pairs of lanes alternating. */
-#define LOW(a, b)        __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
-#define HIGH(a, b)       __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
-#define LOW_PAIRS(a, b)  __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
-#define HIGH_PAIRS(a, b) __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
-
-/* Four vectors become columns of 4 x 4 blocks. */
-INLINE void transpose_halves(vec x[4])
-{
-    const vec a = LOW(x[0], x[1]), b = HIGH(x[0], x[1]);
-    const vec c = LOW(x[2], x[3]), d = HIGH(x[2], x[3]);
-    x[0] = LOW_PAIRS(a, c);
-    x[1] = HIGH_PAIRS(a, c);
-    x[2] = LOW_PAIRS(b, d);
-    x[3] = HIGH_PAIRS(b, d);
-}
-
 INLINE void transpose_lanes(vec x[LANES])
 {
-    transpose_halves(x);
-    transpose_halves(x + 4);
+    transpose_blocks(x);
+    transpose_blocks(x + 4);
     for (int i = 0; i < 4; i++) {
         const vec a = x[i], b = x[i + 4];
         x[i] = __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11);
@@ -109,41 +147,12 @@ INLINE void transpose_lanes(vec x[LANES])
 
 #elif LANES == 16
 
-/* Within each 16 bytes: lanes 0 and 1 (2 and 3) alternating, and pairs of lanes alternating. Then the even
- * (odd) ones of the 16 bytes of both. */
-#define LOW(a, b)  __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
-#define HIGH(a, b) __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
-#define LOW_PAIRS(a, b)                                                                                      \
-    __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
-#define HIGH_PAIRS(a, b)                                                                                     \
-    __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
-#define EVEN_PARTS(a, b)                                                                                     \
-    __builtin_shufflevector(a, b, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
-#define ODD_PARTS(a, b)                                                                                      \
-    __builtin_shufflevector(a, b, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
-
-/* Four vectors become columns of 4 x 4 blocks. */
-INLINE void transpose_blocks(vec x[4])
-{
-    const vec a = LOW(x[0], x[1]), b = HIGH(x[0], x[1]);
-    const vec c = LOW(x[2], x[3]), d = HIGH(x[2], x[3]);
-    x[0] = LOW_PAIRS(a, c);
-    x[1] = HIGH_PAIRS(a, c);
-    x[2] = LOW_PAIRS(b, d);
-    x[3] = HIGH_PAIRS(b, d);
-}
-
 INLINE void transpose_lanes(vec x[LANES])
 {
     for (int i = 0; i < LANES; i += 4)
         transpose_blocks(x + i);
     for (int i = 0; i < 4; i++) {
-        const vec a = EVEN_PARTS(x[i], x[i + 4]), b = EVEN_PARTS(x[i + 8], x[i + 12]);
-        const vec c = ODD_PARTS(x[i], x[i + 4]), d = ODD_PARTS(x[i + 8], x[i + 12]);
-        x[i] = EVEN_PARTS(a, b);
-        x[i + 4] = EVEN_PARTS(c, d);
-        x[i + 8] = ODD_PARTS(a, b);
-        x[i + 12] = ODD_PARTS(c, d);
+        spread_parts(x + i, 4, x + i, 4);
     }
 }
 
